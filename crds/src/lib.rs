@@ -1,0 +1,1 @@
+//! The VectorCollection API types, their validation and the generated CRD

@@ -1,0 +1,97 @@
+//! The file system as it is passed in. What a replica writes goes through
+//! [`Disk`], so that a test can cut the power (what was not synced is gone),
+//! fill the disk or tear a write, and the code under test is the one that runs.
+//!
+//! Two forms: [`RealDisk`], and `SimDisk`, which works on real files below a
+//! folder and remembers how to undo each write that was not synced.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A file system. Paths are absolute or relative to the process, as for `std::fs`.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens a file to read and write, creating it if it is not there.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The names in a folder, sorted.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Creates a folder and those above it.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Renames a file over another; durable only after `sync_dir` of the folder.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file; durable only after `sync_dir`.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in a folder durable.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes the content of a file that another library wrote durable.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+    /// The bytes that an unprivileged writer may still use below this path.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn free_space(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// An open file. All offsets are explicit: a file has no position.
+pub trait File: Send + Sync {
+    /// Writes all bytes at an offset.
+    ///
+    /// # Errors
+    /// As the operating system says; part of the bytes may be there.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Fills the buffer from an offset.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file ends before.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Makes the content durable (fdatasync).
+    ///
+    /// # Errors
+    /// As the operating system says. What was written since the last success
+    /// must be taken for lost: a second call may say that all is well.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Cuts or extends (with zeros) the file.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Reserves blocks up to `len`, so that a later write in there does not
+    /// find the disk full.
+    ///
+    /// # Errors
+    /// `StorageFull` when there is no room.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+    /// The length in bytes.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn len(&self) -> io::Result<u64>;
+    /// The file as the operating system knows it, to be mapped read-only.
+    fn as_std(&self) -> &std::fs::File;
+}

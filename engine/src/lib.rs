@@ -1,0 +1,1 @@
+//! One replica's data: points, vector indexes, views, checkpoints

@@ -1,0 +1,63 @@
+//! How a shard is reached, over the network or in the same process: one trait,
+//! so that a laptop pays for no network and a test can inject any fault.
+
+use crate::v1::{
+    CountRequest, CountResponse, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
+    SearchRequest, SearchResponse, StatusResponse, WriteRequest, WriteResponse,
+};
+
+/// One shard's operations.
+///
+/// Every read answers exactly for the vnodes that the shard holds and lists
+/// the others in `not_here`. Dropping a future gives up the wait and not the
+/// operation: a write may still take effect.
+#[async_trait::async_trait]
+pub trait ShardClient: Send + Sync + 'static {
+    /// Applies operations; returns when they are durable and visible.
+    async fn write(&self, request: WriteRequest) -> Result<WriteResponse, ShardError>;
+    /// The nearest points to each query, best first.
+    async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError>;
+    /// Points by id.
+    async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse, ShardError>;
+    /// Points in the order of their ids.
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError>;
+    /// How many points are in some vnodes.
+    async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError>;
+    /// Counts and progress, for people and metrics.
+    async fn status(&self) -> Result<StatusResponse, ShardError>;
+}
+
+/// What a caller may do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request can never succeed as it is.
+    Invalid,
+    /// Nothing was done; the same may succeed a little later.
+    Busy,
+    /// Nothing was done: the disk has no room. Reads go on.
+    DiskFull,
+    /// The shard serves nothing: shutting down, not yet ready, or stopped by a fault.
+    Unavailable,
+    /// The operation may or may not have taken effect.
+    Unknown,
+}
+
+/// Why a shard did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct ShardError {
+    /// What may be done about it.
+    pub kind: ErrorKind,
+    /// What happened, for people.
+    pub message: String,
+}
+
+impl ShardError {
+    /// An error of a kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+        }
+    }
+}

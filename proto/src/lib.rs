@@ -1,0 +1,14 @@
+//! The messages between routers and shards, what is generated from the
+//! `.proto` files, and the [`ShardClient`] trait through which routers,
+//! balancer and other shards reach a shard.
+
+mod client;
+mod convert;
+
+pub use client::{ErrorKind, ShardClient, ShardError};
+
+/// Package `quoit.v1`, generated.
+#[allow(missing_docs, clippy::pedantic)]
+pub mod v1 {
+    tonic::include_proto!("quoit.v1");
+}

@@ -1,0 +1,1 @@
+//! The stateless front end: REST in, fan-out to shards, merge

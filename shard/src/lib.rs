@@ -1,0 +1,1 @@
+//! One shard: its log, its commands and how they are applied

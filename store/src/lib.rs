@@ -1,0 +1,1 @@
+//! The RingStore in a file
