@@ -1,1 +1,87 @@
-//! One replica's data: points, vector indexes, views, checkpoints
+//! One replica's data: points, their vectors and payloads, the vector index,
+//! views and checkpoints. It knows no network and no log: it applies the
+//! entries that it is handed and says up to which it has.
+//!
+//! ```text
+//! entries ─▶ writer ─▶ rows + vectors ─▶ view ─▶ search, retrieve, scroll, count
+//!                          │               ▲
+//!        driver: index_step ─▶ graph ──────┘      checkpoint, reclaim_step
+//! ```
+
+mod checkpoint;
+mod engine;
+mod entry;
+mod error;
+mod index;
+mod indexing;
+mod metric;
+mod reclaim;
+mod rows;
+mod search;
+mod slots;
+mod vectors;
+mod view;
+mod vnodes;
+mod writer;
+
+pub use checkpoint::SaveGraph;
+pub use engine::Engine;
+pub use entry::{Entry, Operation, Outcome, VnodeWrite};
+pub use error::{Error, Result};
+pub use index::{HnswParams, Precision};
+pub use indexing::IndexStep;
+pub use metric::Metric;
+pub use reclaim::ReclaimStep;
+pub use rows::VnodeState;
+pub use search::{Hit, Query};
+pub use view::{Answer, Record, View, Want};
+
+use quoit_ring::VnodeCount;
+
+/// What is fixed for a collection, or changes only with its schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params {
+    /// The number of components of every vector.
+    pub dimension: usize,
+    /// How distance is measured.
+    pub metric: Metric,
+    /// The graph; `None` for a flat index, where every search is a scan.
+    pub index: Option<HnswParams>,
+    /// The ring's number of vnodes.
+    pub vnodes: VnodeCount,
+}
+
+impl Default for HnswParams {
+    fn default() -> Self {
+        Self {
+            m: 16,
+            ef_construction: 128,
+            ef_search: 64,
+            precision: Precision::Bf16,
+        }
+    }
+}
+
+/// What may differ between replicas: sizes and threads.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Vectors brought into the graph a step.
+    pub index_batch: usize,
+    /// Threads that bring them in.
+    pub index_threads: usize,
+    /// Bytes of cached rows.
+    pub cache_bytes: u64,
+    /// Bytes of rows that wait in memory for their file, in each of four keyspaces.
+    pub memtable_bytes: u64,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            index_batch: 1024,
+            index_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            cache_bytes: 8 << 20,
+            memtable_bytes: 8 << 20,
+        }
+    }
+}

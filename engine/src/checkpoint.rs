@@ -1,0 +1,284 @@
+//! What a restart needs, in an order that a power cut cannot break.
+//!
+//! 1. The graph, if enough came to it since it was last saved, under a new name.
+//! 2. The rows, and the vectors, synced.
+//! 3. The manifest, renamed into place: it names the graph and the log index
+//!    from which the log is replayed.
+//! 4. Only then what the former manifest named is removed.
+//!
+//! The graph comes before the rows: all it holds was applied by then, so rows
+//! that survive a power cut are never behind the graph, and no slot that the
+//! graph knows is given out a second time by the replay.
+
+use crate::Params;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::index::{Graph, HnswParams, Precision, Quantizer};
+use crate::slots::SlotSet;
+use quoit_disk::Disk;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What the manifest says. Its file is this as JSON in one line, and a second
+/// line with the xxh3 of the first in hex.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// All entries up to here are in the rows and vectors that were synced.
+    pub applied: u64,
+    /// The saved graph.
+    pub graph: Option<SavedGraph>,
+}
+
+/// A graph's files.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedGraph {
+    number: u64,
+    m: usize,
+    precision: Precision,
+    quantizer: Option<Quantizer>,
+    graph_hash: u64,
+    slots_hash: u64,
+}
+
+/// The state of checkpoints in a running engine.
+#[derive(Default)]
+pub struct Saved {
+    pub(crate) manifest: Manifest,
+    /// The slots of the graph that the manifest names.
+    pub(crate) slots: SlotSet,
+    /// How many checkpoints this process has made.
+    pub(crate) made: u64,
+}
+
+/// When a checkpoint saves the graph too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaveGraph {
+    /// If a good part of it is new: what is not saved is indexed again after a
+    /// restart, which must stay cheap.
+    IfMuchIsNew,
+    /// If anything in it is new: before a planned stop.
+    IfAnythingIsNew,
+}
+
+impl Engine {
+    /// Makes all that is applied durable; the log may be cut before the answer,
+    /// an index.
+    ///
+    /// # Errors
+    /// The disk failed. The last checkpoint stays as it was.
+    pub fn checkpoint(&self, save: SaveGraph) -> Result<u64> {
+        // No vector comes into the graph while it is written.
+        let mut indexing = self.indexing.lock();
+        let (graph, in_graph) = {
+            let writer = self.writer.lock();
+            (writer.graph.clone(), writer.in_graph.clone())
+        };
+        let former = indexing.saved.manifest.graph.clone();
+        let new_graph = match graph {
+            Some(graph) if worth_saving(save, &indexing.saved, &in_graph) => {
+                let number = former.as_ref().map_or(1, |g| g.number + 1);
+                Some(self.save_graph(number, &graph, &in_graph)?)
+            }
+            _ => None,
+        };
+        let (applied, dirty) = {
+            let mut writer = self.writer.lock();
+            (writer.applied, writer.vectors.take_dirty())
+        };
+        self.rows.persist()?;
+        for segment in dirty {
+            segment.sync()?;
+        }
+        let manifest = Manifest {
+            applied,
+            graph: new_graph.clone().or_else(|| former.clone()),
+        };
+        write_manifest(&*self.disk, &self.dir, &manifest)?;
+        if new_graph.is_some() {
+            indexing.saved.slots = in_graph;
+            if let Some(former) = former {
+                self.remove_graph(former.number)?;
+            }
+        }
+        indexing.saved.manifest = manifest;
+        indexing.saved.made += 1;
+        Ok(applied)
+    }
+
+    fn save_graph(&self, number: u64, graph: &Graph, slots: &SlotSet) -> Result<SavedGraph> {
+        let (graph_path, slots_path) = graph_paths(&self.dir, number);
+        graph.save(&graph_path)?;
+        self.disk
+            .sync_file(&graph_path)
+            .map_err(Error::file("sync", &graph_path))?;
+        let bytes = slots.to_bytes();
+        write_whole(&*self.disk, &slots_path, &bytes)?;
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::file("sync", &self.dir))?;
+        let params = self.params.index.unwrap_or_default();
+        Ok(SavedGraph {
+            number,
+            m: params.m,
+            precision: params.precision,
+            quantizer: graph.quantizer(),
+            graph_hash: hash_file(&*self.disk, &graph_path)?,
+            slots_hash: xxhash_rust::xxh3::xxh3_64(&bytes),
+        })
+    }
+
+    fn remove_graph(&self, number: u64) -> Result<()> {
+        let (graph, slots) = graph_paths(&self.dir, number);
+        for path in [graph, slots] {
+            self.disk
+                .remove(&path)
+                .map_err(Error::file("remove", &path))?;
+        }
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::file("sync", &self.dir))
+    }
+}
+
+fn worth_saving(save: SaveGraph, saved: &Saved, in_graph: &SlotSet) -> bool {
+    let had = saved.slots.len();
+    let same = had == in_graph.len() && saved.slots.iter().eq(in_graph.iter());
+    match save {
+        SaveGraph::IfAnythingIsNew => !same,
+        // After a rebuild the graph is smaller and still another one.
+        SaveGraph::IfMuchIsNew => !same && in_graph.len().abs_diff(had) >= 1000.max(had / 8),
+    }
+}
+
+/// Reads the manifest; `None` where there is none yet.
+///
+/// # Errors
+/// It cannot be read or is damaged.
+pub fn read_manifest(disk: &dyn Disk, dir: &Path) -> Result<Option<Manifest>> {
+    let path = dir.join("manifest");
+    let bytes = match disk.read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::file("read", path)(e)),
+    };
+    let manifest = std::str::from_utf8(&bytes).ok().and_then(|text| {
+        let (json, hash) = text.trim_end().split_once('\n')?;
+        let whole = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(json.as_bytes())) == hash;
+        whole.then(|| serde_json::from_str(json).ok()).flatten()
+    });
+    manifest
+        .map(Some)
+        .ok_or_else(|| Error::damaged(path, "its checksum does not fit its content"))
+}
+
+fn write_manifest(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()> {
+    let path = dir.join("manifest");
+    let json = serde_json::to_string(manifest)
+        .map_err(|e| Error::file("encode", &path)(std::io::Error::other(e)))?;
+    let text = format!(
+        "{json}\n{:016x}\n",
+        xxhash_rust::xxh3::xxh3_64(json.as_bytes())
+    );
+    let new = dir.join("manifest.new");
+    write_whole(disk, &new, text.as_bytes())?;
+    disk.rename(&new, &path)
+        .map_err(Error::file("rename", &new))?;
+    disk.sync_dir(dir).map_err(Error::file("sync", dir))
+}
+
+fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = disk.open(path).map_err(Error::file("open", path))?;
+    // One of a checkpoint that was cut short may be longer.
+    file.set_len(0).map_err(Error::file("empty", path))?;
+    file.write_at(bytes, 0)
+        .map_err(Error::file("write", path))?;
+    file.sync_data().map_err(Error::file("sync", path))
+}
+
+/// Loads the graph that a manifest names, with its slots; `None` where there is
+/// none that fits the collection's parameters.
+///
+/// # Errors
+/// A file is damaged.
+pub fn load_graph(
+    disk: &dyn Disk,
+    dir: &Path,
+    params: &Params,
+    saved: &SavedGraph,
+) -> Result<Option<(Arc<Graph>, SlotSet)>> {
+    let fits = |p: HnswParams| p.m == saved.m && p.precision == saved.precision;
+    let Some(hnsw) = params.index.filter(|p| fits(*p)) else {
+        return Ok(None);
+    };
+    let (graph_path, slots_path) = graph_paths(dir, saved.number);
+    if hash_file(disk, &graph_path)? != saved.graph_hash {
+        return Err(Error::damaged(
+            graph_path,
+            "its checksum is not the manifest's",
+        ));
+    }
+    let bytes = disk
+        .read(&slots_path)
+        .map_err(Error::file("read", &slots_path))?;
+    let slots = SlotSet::from_bytes(&bytes)
+        .filter(|_| xxhash_rust::xxh3::xxh3_64(&bytes) == saved.slots_hash)
+        .ok_or_else(|| Error::damaged(slots_path, "its checksum is not the manifest's"))?;
+    let graph = Graph::load(
+        &graph_path,
+        params.metric,
+        params.dimension,
+        hnsw,
+        saved.quantizer,
+    )?;
+    Ok(Some((Arc::new(graph), slots)))
+}
+
+/// Removes graphs that a checkpoint wrote and no manifest came to name.
+///
+/// # Errors
+/// The folder cannot be read or changed.
+pub fn remove_unnamed_graphs(
+    disk: &dyn Disk,
+    dir: &Path,
+    named: Option<&SavedGraph>,
+) -> Result<()> {
+    let keep: Vec<PathBuf> = named
+        .map(|g| graph_paths(dir, g.number))
+        .map(|(a, b)| vec![a, b])
+        .unwrap_or_default();
+    for path in disk.list(dir).map_err(Error::file("list", dir))? {
+        let is_graph = path
+            .extension()
+            .is_some_and(|e| e == "graph" || e == "slots");
+        if is_graph && !keep.contains(&path) {
+            disk.remove(&path).map_err(Error::file("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn graph_paths(dir: &Path, number: u64) -> (PathBuf, PathBuf) {
+    (
+        dir.join(format!("{number:08}.graph")),
+        dir.join(format!("{number:08}.slots")),
+    )
+}
+
+fn hash_file(disk: &dyn Disk, path: &Path) -> Result<u64> {
+    let file = disk.open(path).map_err(Error::file("open", path))?;
+    let len = file.len().map_err(Error::file("measure", path))?;
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0;
+    while at < len {
+        let part = usize::try_from(len - at)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        file.read_at(&mut buffer[..part], at)
+            .map_err(Error::file("read", path))?;
+        hasher.update(&buffer[..part]);
+        at += part as u64;
+    }
+    Ok(hasher.digest())
+}

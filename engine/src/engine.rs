@@ -1,0 +1,217 @@
+//! One replica's data, opened: who may change what, and in which order after a
+//! restart. The steps themselves are in `writer`, `indexing`, `checkpoint` and
+//! `reclaim`.
+//!
+//! Two locks. `indexing` is held for a whole step of indexing, checkpoint or
+//! reclaim, so that these never meet; `writer`, taken inside it or alone, for
+//! as long as an apply takes. Readers take none: they pin the published view.
+
+use crate::checkpoint::{self, Saved};
+use crate::entry::{Entry, Outcome};
+use crate::error::{Error, Result};
+use crate::indexing::Rebuild;
+use crate::rows::{Rows, RowsTuning, VnodeState};
+use crate::slots::{Slot, SlotSet};
+use crate::vectors::Vectors;
+use crate::view::View;
+use crate::vnodes::VnodeTable;
+use crate::writer::Writer;
+use crate::{Params, Tuning};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use quoit_disk::Disk;
+use quoit_ring::Vnode;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// One replica's data.
+pub struct Engine {
+    pub(crate) params: Params,
+    pub(crate) tuning: Tuning,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) rows: Rows,
+    pub(crate) writer: Mutex<Writer>,
+    pub(crate) indexing: Mutex<Indexing>,
+    view: ArcSwap<View>,
+}
+
+/// What steps of indexing, checkpoint and reclaim know of each other.
+#[derive(Default)]
+pub(crate) struct Indexing {
+    pub(crate) rebuild: Option<Rebuild>,
+    pub(crate) saved: Saved,
+    /// Segments found empty, with the number of checkpoints made until then.
+    pub(crate) emptied: BTreeMap<u32, u64>,
+}
+
+impl Engine {
+    /// Opens a replica's folder, creating it where it is new. The caller then
+    /// replays the log from [`Engine::replay_from`].
+    ///
+    /// # Errors
+    /// Something stored is damaged, or the disk failed.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, params: Params, tuning: Tuning) -> Result<Self> {
+        disk.create_dir_all(dir)
+            .map_err(Error::file("create", dir))?;
+        let manifest = checkpoint::read_manifest(&*disk, dir)?.unwrap_or_default();
+        let rows_tuning = RowsTuning {
+            cache_bytes: tuning.cache_bytes,
+            memtable_bytes: tuning.memtable_bytes,
+        };
+        let rows = Rows::open(&dir.join("rows"), rows_tuning)?;
+        let replica = rows.replica()?;
+        if replica.applied < manifest.applied {
+            let what = format!(
+                "the rows end at entry {}, the manifest at {}",
+                replica.applied, manifest.applied
+            );
+            return Err(Error::damaged(dir, what));
+        }
+        let vnodes = VnodeTable::new(params.vnodes, rows.vnode_states()?);
+        let visible = visible_slots(&rows, &vnodes, dir)?;
+        let vectors = Vectors::open(
+            disk.clone(),
+            &dir.join("vectors"),
+            params.dimension,
+            Slot(replica.next_slot),
+        )?;
+        let loaded = match &manifest.graph {
+            Some(saved) => checkpoint::load_graph(&*disk, dir, &params, saved)?,
+            None => None,
+        };
+        checkpoint::remove_unnamed_graphs(&*disk, dir, manifest.graph.as_ref())?;
+        let (graph, in_graph) = loaded.map_or_else(Default::default, |(g, s)| (Some(g), s));
+        let writer = Writer {
+            params: params.clone(),
+            rows: rows.clone(),
+            applied: replica.applied,
+            vectors,
+            vnodes,
+            tail: visible.difference(&in_graph),
+            dead_in_graph: in_graph.difference(&visible).len(),
+            visible,
+            graph,
+            in_graph: in_graph.clone(),
+        };
+        let saved = Saved {
+            manifest,
+            slots: in_graph,
+            made: 0,
+        };
+        Ok(Self {
+            view: ArcSwap::from_pointee(writer.picture()),
+            indexing: Mutex::new(Indexing {
+                saved,
+                ..Indexing::default()
+            }),
+            writer: Mutex::new(writer),
+            params,
+            tuning,
+            disk,
+            dir: dir.to_owned(),
+            rows,
+        })
+    }
+
+    /// The collection's parameters.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The first log index that must be replayed after opening; the log may be
+    /// cut before it.
+    #[must_use]
+    pub fn replay_from(&self) -> u64 {
+        self.indexing.lock().saved.manifest.applied + 1
+    }
+
+    /// The log index up to which entries are applied.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.writer.lock().applied
+    }
+
+    /// Replays one entry of the log, in order from [`Engine::replay_from`].
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    pub fn replay(&self, index: u64, entry: Entry) -> Result<()> {
+        let mut writer = self.writer.lock();
+        if index <= writer.applied {
+            return writer.redo(index, entry);
+        }
+        writer.apply(vec![(index, entry)])?;
+        self.publish(&writer);
+        Ok(())
+    }
+
+    /// Applies entries, in order and without a gap. When this returns, a new
+    /// view shows them. For each entry, the outcomes of its vnodes in order.
+    ///
+    /// # Errors
+    /// Nothing was applied. After a full disk the same entries may be tried
+    /// again; otherwise the replica must stop.
+    pub fn apply(&self, entries: Vec<(u64, Entry)>) -> Result<Vec<Vec<Outcome>>> {
+        let mut writer = self.writer.lock();
+        let outcomes = writer.apply(entries)?;
+        self.publish(&writer);
+        Ok(outcomes)
+    }
+
+    /// The newest view.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// A vnode's state.
+    #[must_use]
+    pub fn vnode_state(&self, vnode: Vnode) -> VnodeState {
+        self.writer.lock().vnodes.get(vnode)
+    }
+
+    /// The free bytes of the disk that this replica is on.
+    ///
+    /// # Errors
+    /// The operating system does not say.
+    pub fn free_space(&self) -> Result<u64> {
+        self.disk
+            .free_space(&self.dir)
+            .map_err(Error::file("measure the disk of", &self.dir))
+    }
+
+    pub(crate) fn publish(&self, writer: &Writer) {
+        self.view.store(Arc::new(writer.picture()));
+    }
+}
+
+/// Which slots rows name. Also shows that the vnodes' counts are those of the
+/// rows: a replica that lost rows must not serve what is left.
+fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<SlotSet> {
+    let mut visible = SlotSet::default();
+    let mut counts: BTreeMap<Vnode, u64> = BTreeMap::new();
+    for row in rows.view().ids_from(None) {
+        let (_, vnode, row) = row?;
+        if !visible.insert(row.slot) {
+            return Err(Error::damaged(
+                dir,
+                format!("two rows name slot {}", row.slot.0),
+            ));
+        }
+        *counts.entry(vnode).or_default() += 1;
+    }
+    for vnode in vnodes.readable().iter() {
+        let (counted, kept) = (
+            counts.get(&vnode).copied().unwrap_or(0),
+            vnodes.get(vnode).count,
+        );
+        if counted != kept {
+            let what = format!("vnode {} has {counted} rows and a count of {kept}", vnode.0);
+            return Err(Error::damaged(dir, what));
+        }
+    }
+    Ok(visible)
+}

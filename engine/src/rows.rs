@@ -1,0 +1,424 @@
+//! What is stored in rows, and under which keys: the point table, the change
+//! feed, the vnodes' states and the replica's own state, all in one store so
+//! that one batch changes them together.
+//!
+//! | keyspace | key | value |
+//! |---|---|---|
+//! | `ids` | id bytes, vnode | slot, seq, log index of the vector |
+//! | `feed` | vnode, seq | slot, id, content hash, payload |
+//! | `vnodes` | vnode | holding, seq, count, digest |
+//! | `meta` | `replica` | applied index, next slot |
+//!
+//! `ids` is in the order in which clients page. A live point has exactly one
+//! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
+
+use crate::error::{Error, Result};
+use crate::slots::Slot;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+use quoit_ring::{Holding, PointId, Vnode};
+use std::path::{Path, PathBuf};
+
+/// A row of `ids`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRow {
+    /// Where its vector lies.
+    pub slot: Slot,
+    /// The seq of its last change: its row in the feed.
+    pub seq: u64,
+    /// The log index of the entry that brought the vector, for replay.
+    pub vector_index: u64,
+}
+
+/// A row of `feed`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedRow {
+    /// Where its vector lies.
+    pub slot: Slot,
+    /// The point.
+    pub id: PointId,
+    /// xxh3-128 of vector and payload.
+    pub content: u128,
+    /// A JSON object as text; empty for none.
+    pub payload: Vec<u8>,
+}
+
+/// One vnode's state at this replica's applied index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VnodeState {
+    /// Custody and its number.
+    pub holding: Holding,
+    /// +1 for each change of a point.
+    pub seq: u64,
+    /// Live points.
+    pub count: u64,
+    /// The sum, mod 2^128, of [`point_hash`] over the live points.
+    pub digest: u128,
+}
+
+/// The replica's own row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaRow {
+    /// The log index up to which all rows are.
+    pub applied: u64,
+    /// The slot that the next vector gets.
+    pub next_slot: u32,
+}
+
+/// A point's part in its vnode's digest.
+#[must_use]
+pub fn point_hash(id: PointId, seq: u64, content: u128) -> u128 {
+    let mut bytes = Vec::with_capacity(48);
+    bytes.extend_from_slice(&id.to_key());
+    bytes.extend_from_slice(&seq.to_le_bytes());
+    bytes.extend_from_slice(&content.to_le_bytes());
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}
+
+/// What a vector and a payload hash to.
+#[must_use]
+pub fn content_hash(vector: &[f32], payload: &[u8]) -> u128 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    hasher.update(bytemuck::cast_slice(vector));
+    hasher.update(payload);
+    hasher.digest128()
+}
+
+/// The key of a row of `ids`.
+#[must_use]
+pub fn id_key(id: PointId, vnode: Vnode) -> Vec<u8> {
+    let mut key = id.to_key().to_vec();
+    key.extend_from_slice(&vnode.0.to_be_bytes());
+    key
+}
+
+fn feed_key(vnode: Vnode, seq: u64) -> [u8; 10] {
+    let mut key = [0; 10];
+    key[..2].copy_from_slice(&vnode.0.to_be_bytes());
+    key[2..].copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+/// How much memory the row store may take.
+#[derive(Clone, Copy, Debug)]
+pub struct RowsTuning {
+    /// Bytes of cached blocks.
+    pub cache_bytes: u64,
+    /// Bytes of rows, in each keyspace, that wait in memory for their file.
+    pub memtable_bytes: u64,
+}
+
+/// The store of rows.
+#[derive(Clone)]
+pub struct Rows {
+    path: PathBuf,
+    db: Database,
+    ids: Keyspace,
+    feed: Keyspace,
+    vnodes: Keyspace,
+    meta: Keyspace,
+}
+
+/// The rows as they were at one moment.
+pub struct RowsView {
+    rows: Rows,
+    snapshot: Snapshot,
+}
+
+/// Changes that are made together or not at all.
+pub struct RowsBatch<'a> {
+    rows: &'a Rows,
+    batch: fjall::OwnedWriteBatch,
+}
+
+impl Rows {
+    /// Opens the store, creating it where it is new.
+    ///
+    /// # Errors
+    /// The store is damaged or cannot be opened.
+    pub fn open(path: &Path, tuning: RowsTuning) -> Result<Self> {
+        let failed = Error::rows;
+        let db = Database::builder(path)
+            .cache_size(tuning.cache_bytes)
+            .worker_threads(1)
+            .open()
+            .map_err(failed("open"))?;
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .manual_journal_persist(true)
+                .max_memtable_size(tuning.memtable_bytes)
+        };
+        let keyspace = |name: &str| {
+            db.keyspace(name, options)
+                .map_err(failed("open a keyspace"))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            ids: keyspace("ids")?,
+            feed: keyspace("feed")?,
+            vnodes: keyspace("vnodes")?,
+            meta: keyspace("meta")?,
+            db,
+        })
+    }
+
+    /// The rows as they are now.
+    #[must_use]
+    pub fn view(&self) -> RowsView {
+        RowsView {
+            rows: self.clone(),
+            snapshot: self.db.snapshot(),
+        }
+    }
+
+    /// A batch of changes.
+    #[must_use]
+    pub fn batch(&self) -> RowsBatch<'_> {
+        RowsBatch {
+            rows: self,
+            batch: self.db.batch(),
+        }
+    }
+
+    /// Makes all rows durable.
+    ///
+    /// # Errors
+    /// The disk could not; the store refuses writes from then on.
+    pub fn persist(&self) -> Result<()> {
+        self.db
+            .persist(PersistMode::SyncAll)
+            .map_err(Error::rows("make rows durable"))
+    }
+
+    /// A row of `ids`.
+    ///
+    /// # Errors
+    /// The row cannot be read or is damaged.
+    pub fn id_row(&self, key: &[u8]) -> Result<Option<IdRow>> {
+        let row = self.ids.get(key).map_err(Error::rows("read an id"))?;
+        row.map(|r| decode_id_row(&r).ok_or_else(|| self.damage("an id row")))
+            .transpose()
+    }
+
+    /// The content hash in a row of the feed.
+    ///
+    /// # Errors
+    /// The row cannot be read, is damaged or is not there.
+    pub fn content(&self, vnode: Vnode, seq: u64) -> Result<u128> {
+        let row = self
+            .feed
+            .get(feed_key(vnode, seq))
+            .map_err(Error::rows("read the feed"))?;
+        let row = row.as_deref().and_then(decode_feed_row);
+        row.map(|r| r.content)
+            .ok_or_else(|| self.damage("a row of the feed"))
+    }
+
+    /// The states of all vnodes that have one.
+    ///
+    /// # Errors
+    /// A row cannot be read or is damaged.
+    pub fn vnode_states(&self) -> Result<Vec<(Vnode, VnodeState)>> {
+        let mut states = Vec::new();
+        for guard in self.vnodes.iter() {
+            let (key, value) = guard.into_inner().map_err(Error::rows("read a vnode"))?;
+            let vnode: Option<[u8; 2]> = (*key).try_into().ok();
+            let state = decode_vnode(&value);
+            let (Some(vnode), Some(state)) = (vnode, state) else {
+                return Err(self.damage("a vnode's row"));
+            };
+            states.push((Vnode(u16::from_be_bytes(vnode)), state));
+        }
+        Ok(states)
+    }
+
+    /// The replica's row; all zero where nothing was applied yet.
+    ///
+    /// # Errors
+    /// The row cannot be read or is damaged.
+    pub fn replica(&self) -> Result<ReplicaRow> {
+        let row = self
+            .meta
+            .get("replica")
+            .map_err(Error::rows("read the replica's state"))?;
+        let Some(row) = row else {
+            return Ok(ReplicaRow::default());
+        };
+        let mut bytes = &*row;
+        let read = (|| {
+            Some(ReplicaRow {
+                applied: u64_of(&mut bytes)?,
+                next_slot: u32_of(&mut bytes)?,
+            })
+        })();
+        read.ok_or_else(|| self.damage("the replica's row"))
+    }
+
+    fn damage(&self, what: &str) -> Error {
+        Error::damaged(&self.path, format!("{what} does not decode"))
+    }
+}
+
+impl RowsBatch<'_> {
+    /// Sets a row of `ids`.
+    pub fn set_id(&mut self, key: &[u8], row: IdRow) {
+        let mut value = [0_u8; 20];
+        value[..4].copy_from_slice(&row.slot.0.to_le_bytes());
+        value[4..12].copy_from_slice(&row.seq.to_le_bytes());
+        value[12..].copy_from_slice(&row.vector_index.to_le_bytes());
+        self.batch.insert(&self.rows.ids, key, value.as_slice());
+    }
+
+    /// Removes a row of `ids`.
+    pub fn remove_id(&mut self, key: &[u8]) {
+        self.batch.remove(&self.rows.ids, key);
+    }
+
+    /// Sets a row of the feed.
+    pub fn set_feed(&mut self, vnode: Vnode, seq: u64, row: &FeedRow) {
+        let id = row.id.to_key();
+        let mut value = Vec::with_capacity(21 + id.len() + row.payload.len());
+        value.extend_from_slice(&row.slot.0.to_le_bytes());
+        value.extend_from_slice(&row.content.to_le_bytes());
+        value.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+        value.extend_from_slice(&id);
+        value.extend_from_slice(&row.payload);
+        self.batch
+            .insert(&self.rows.feed, feed_key(vnode, seq).as_slice(), value);
+    }
+
+    /// Removes a row of the feed.
+    pub fn remove_feed(&mut self, vnode: Vnode, seq: u64) {
+        self.batch
+            .remove(&self.rows.feed, feed_key(vnode, seq).as_slice());
+    }
+
+    /// Sets a vnode's state.
+    pub fn set_vnode(&mut self, vnode: Vnode, state: &VnodeState) {
+        let VnodeState {
+            holding,
+            seq,
+            count,
+            digest,
+        } = state;
+        let mut value = holding.to_bytes().to_vec();
+        value.extend_from_slice(&seq.to_le_bytes());
+        value.extend_from_slice(&count.to_le_bytes());
+        value.extend_from_slice(&digest.to_le_bytes());
+        self.batch
+            .insert(&self.rows.vnodes, vnode.0.to_be_bytes().as_slice(), value);
+    }
+
+    /// Makes the changes, with the replica's row.
+    ///
+    /// # Errors
+    /// The store failed; it refuses all further writes.
+    pub fn commit(mut self, replica: ReplicaRow) -> Result<()> {
+        let mut value = replica.applied.to_le_bytes().to_vec();
+        value.extend_from_slice(&replica.next_slot.to_le_bytes());
+        self.batch.insert(&self.rows.meta, "replica", value);
+        self.batch.commit().map_err(Error::rows("write a batch"))
+    }
+}
+
+impl RowsView {
+    /// A row of `ids`.
+    ///
+    /// # Errors
+    /// The row cannot be read or is damaged.
+    pub fn id_row(&self, key: &[u8]) -> Result<Option<IdRow>> {
+        let row = self
+            .snapshot
+            .get(&self.rows.ids, key)
+            .map_err(Error::rows("read an id"))?;
+        row.map(|r| decode_id_row(&r).ok_or_else(|| self.rows.damage("an id row")))
+            .transpose()
+    }
+
+    /// A row of the feed that a row of `ids` names.
+    ///
+    /// # Errors
+    /// The row cannot be read, is damaged or is not there.
+    pub fn feed_row(&self, vnode: Vnode, seq: u64) -> Result<FeedRow> {
+        let row = self.snapshot.get(&self.rows.feed, feed_key(vnode, seq));
+        let row = row.map_err(Error::rows("read the feed"))?;
+        row.as_deref()
+            .and_then(decode_feed_row)
+            .ok_or_else(|| self.rows.damage("a row of the feed"))
+    }
+
+    /// The rows of `ids` from an id on, in the order of the ids.
+    pub fn ids_from(
+        &self,
+        from: Option<PointId>,
+    ) -> impl Iterator<Item = Result<(PointId, Vnode, IdRow)>> + '_ {
+        let start = from.map(|id| id.to_key().to_vec()).unwrap_or_default();
+        self.snapshot.range(&self.rows.ids, start..).map(|guard| {
+            let (key, value) = guard.into_inner().map_err(Error::rows("read ids"))?;
+            let parts = key.split_last_chunk::<2>().and_then(|(id, vnode)| {
+                let id = PointId::from_key(id).ok()?;
+                Some((
+                    id,
+                    Vnode(u16::from_be_bytes(*vnode)),
+                    decode_id_row(&value)?,
+                ))
+            });
+            parts.ok_or_else(|| self.rows.damage("an id row"))
+        })
+    }
+}
+
+fn u32_of(bytes: &mut &[u8]) -> Option<u32> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*head))
+}
+
+fn u64_of(bytes: &mut &[u8]) -> Option<u64> {
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    *bytes = rest;
+    Some(u64::from_le_bytes(*head))
+}
+
+fn u128_of(bytes: &mut &[u8]) -> Option<u128> {
+    let (head, rest) = bytes.split_first_chunk::<16>()?;
+    *bytes = rest;
+    Some(u128::from_le_bytes(*head))
+}
+
+fn decode_id_row(mut bytes: &[u8]) -> Option<IdRow> {
+    let bytes = &mut bytes;
+    let row = IdRow {
+        slot: Slot(u32_of(bytes)?),
+        seq: u64_of(bytes)?,
+        vector_index: u64_of(bytes)?,
+    };
+    bytes.is_empty().then_some(row)
+}
+
+fn decode_feed_row(mut bytes: &[u8]) -> Option<FeedRow> {
+    let bytes = &mut bytes;
+    let slot = Slot(u32_of(bytes)?);
+    let content = u128_of(bytes)?;
+    let (len, rest) = bytes.split_first()?;
+    let (id, payload) = rest.split_at_checked(usize::from(*len))?;
+    let id = PointId::from_key(id).ok()?;
+    Some(FeedRow {
+        slot,
+        id,
+        content,
+        payload: payload.to_vec(),
+    })
+}
+
+fn decode_vnode(bytes: &[u8]) -> Option<VnodeState> {
+    let (holding, mut rest) = bytes.split_at_checked(Holding::BYTES)?;
+    let holding = Holding::from_bytes(holding.try_into().ok()?).ok()?;
+    let rest = &mut rest;
+    let state = VnodeState {
+        holding,
+        seq: u64_of(rest)?,
+        count: u64_of(rest)?,
+        digest: u128_of(rest)?,
+    };
+    rest.is_empty().then_some(state)
+}

@@ -1,0 +1,285 @@
+//! The nearest points to a query, over one view.
+//!
+//! ```text
+//! graph ──candidates──▶ mask by the view ──▶ exact distance ──┐
+//! tail (not in the graph yet) ────────────▶ exact distance ──┴▶ best k
+//! ```
+//!
+//! The graph proposes at low precision; whether a slot is visible, and in which
+//! order the results come, is decided here on the view and on full precision.
+
+use crate::error::{Error, Result};
+use crate::index::{Graph, Precision};
+use crate::slots::Slot;
+use crate::view::{Answer, Record, View, Want};
+use quoit_ring::{PointId, VnodeSet};
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashSet};
+
+/// Below so many visible points every one is compared: as quick, and exact.
+const SCAN_BELOW: u64 = 1000;
+
+/// One query.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// The vector that is sought, of the collection's dimension.
+    pub vector: Vec<f32>,
+    /// At most so many hits.
+    pub limit: usize,
+    /// The candidate list's size; the index's own if `None`.
+    pub ef: Option<usize>,
+    /// Compare with every point instead of searching the graph.
+    pub exact: bool,
+    /// The least near score that counts.
+    pub threshold: Option<f32>,
+    /// What is wanted of each hit.
+    pub want: Want,
+}
+
+/// A point that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The point.
+    pub record: Record,
+    /// As clients see it: `Metric::score`.
+    pub score: f32,
+}
+
+/// A slot at its exact distance; ordered so that the farthest is the greatest,
+/// and, at the same distance, the one with the greater id.
+#[derive(Clone, Copy, PartialEq)]
+struct Near {
+    distance: f32,
+    id: PointId,
+    slot: Slot,
+}
+
+impl Eq for Near {}
+
+impl Ord for Near {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.distance
+            .total_cmp(&other.distance)
+            .then(self.id.cmp(&other.id))
+    }
+}
+
+impl PartialOrd for Near {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The `limit` nearest of what it was shown.
+struct Best {
+    limit: usize,
+    heap: BinaryHeap<Near>,
+}
+
+impl Best {
+    fn offer(&mut self, view: &View, query: &[f32], slot: Slot) -> Result<()> {
+        let distance = view
+            .params
+            .metric
+            .distance(query, view.segments.vector(slot)?);
+        let worst = self.heap.peek().map(|n| n.distance);
+        if self.heap.len() >= self.limit && worst.is_some_and(|w| distance > w) {
+            return Ok(());
+        }
+        let id = view.segments.owner(slot)?.id;
+        self.heap.push(Near { distance, id, slot });
+        if self.heap.len() > self.limit {
+            self.heap.pop();
+        }
+        Ok(())
+    }
+}
+
+/// Which of the view's slots a search may find.
+struct Allowed<'a> {
+    view: &'a View,
+    /// `None`: the search asks for every vnode that the view answers for.
+    vnodes: Option<&'a VnodeSet>,
+    /// How many visible points there are to find.
+    points: u64,
+}
+
+impl Allowed<'_> {
+    fn contains(&self, slot: Slot) -> Result<bool> {
+        if !self.view.visible.contains(slot) {
+            return Ok(false);
+        }
+        match self.vnodes {
+            None => Ok(true),
+            Some(vnodes) => Ok(vnodes.contains(self.view.segments.owner(slot)?.vnode)),
+        }
+    }
+}
+
+impl View {
+    /// The nearest points to each query among those of some vnodes, nearest first.
+    ///
+    /// # Errors
+    /// A query is not of the collection's dimension, or stored data is damaged.
+    pub fn search(&self, vnodes: &VnodeSet, queries: &[Query]) -> Result<Answer<Vec<Vec<Hit>>>> {
+        let whole = self.readable().is_subset(vnodes);
+        let allowed = Allowed {
+            view: self,
+            vnodes: (!whole).then_some(vnodes),
+            points: if whole {
+                self.points()
+            } else {
+                self.count(vnodes).found
+            },
+        };
+        let found: Result<Vec<_>> = queries
+            .iter()
+            .map(|q| self.search_one(&allowed, q))
+            .collect();
+        Ok(self.answer(vnodes, found?))
+    }
+
+    fn search_one(&self, allowed: &Allowed<'_>, query: &Query) -> Result<Vec<Hit>> {
+        if query.vector.len() != self.params.dimension {
+            return Err(Error::BadQuery(format!(
+                "the query vector has {} dimensions, the collection {}",
+                query.vector.len(),
+                self.params.dimension
+            )));
+        }
+        let mut vector = query.vector.clone();
+        self.params.metric.prepare(&mut vector);
+        let mut best = Best {
+            limit: query.limit,
+            heap: BinaryHeap::with_capacity(query.limit.min(1024) + 1),
+        };
+        self.find(allowed, query, &vector, &mut best)?;
+        let metric = self.params.metric;
+        let near = best.heap.into_sorted_vec().into_iter();
+        let near = near.map(|n| (n.slot, metric.score(n.distance)));
+        let near = near.filter(|(_, s)| query.threshold.is_none_or(|t| metric.passes(*s, t)));
+        near.map(|(slot, score)| {
+            Ok(Hit {
+                record: self.shown(slot, query.want)?,
+                score,
+            })
+        })
+        .collect()
+    }
+
+    fn find(
+        &self,
+        allowed: &Allowed<'_>,
+        query: &Query,
+        vector: &[f32],
+        best: &mut Best,
+    ) -> Result<()> {
+        if query.limit == 0 {
+            return Ok(());
+        }
+        let graph = match (&self.graph, self.params.index) {
+            (Some(graph), Some(params)) if !query.exact => {
+                let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
+                // A list that holds a good part of all points is no shortcut.
+                let worth = allowed.points > SCAN_BELOW.max(4 * ef as u64);
+                worth.then_some((graph, ef, params.precision))
+            }
+            _ => None,
+        };
+        let Some((graph, ef, precision)) = graph else {
+            return self.scan(allowed, self.visible.iter(), vector, best);
+        };
+        let Some(candidates) = self.candidates(allowed, graph, vector, ef, query.limit)? else {
+            return self.scan(allowed, self.visible.iter(), vector, best);
+        };
+        for slot in candidates.iter().take(rerank_depth(precision, query.limit)) {
+            best.offer(self, vector, *slot)?;
+        }
+        // A vector may have come into the graph since the view was made.
+        let seen: HashSet<Slot> = if self.tail.is_empty() {
+            HashSet::new()
+        } else {
+            candidates.into_iter().collect()
+        };
+        let tail = self.tail.iter().filter(|s| !seen.contains(s));
+        self.scan(allowed, tail, vector, best)
+    }
+
+    fn scan(
+        &self,
+        allowed: &Allowed<'_>,
+        slots: impl Iterator<Item = Slot>,
+        vector: &[f32],
+        best: &mut Best,
+    ) -> Result<()> {
+        for slot in slots {
+            if allowed.vnodes.is_none() || allowed.contains(slot)? {
+                best.offer(self, vector, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Allowed slots from the graph, nearest first by its precision; `None`
+    /// where so few are allowed that a scan costs less.
+    fn candidates(
+        &self,
+        allowed: &Allowed<'_>,
+        graph: &Graph,
+        vector: &[f32],
+        ef: usize,
+        limit: usize,
+    ) -> Result<Option<Vec<Slot>>> {
+        let in_graph = graph.len() as u64;
+        let findable = allowed.points.saturating_sub(self.tail.len());
+        // What is dead or elsewhere takes places in the list, so ask for more
+        // by its share; where almost nothing is allowed, scan that.
+        if findable == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let mut want = ef;
+        if allowed.vnodes.is_some() || self.dead_in_graph > 0 {
+            let factor = in_graph.div_ceil(findable);
+            if factor > 10 {
+                return Ok(None);
+            }
+            want = usize::try_from(ef as u64 * in_graph / findable)
+                .unwrap_or(ef)
+                .max(ef);
+        }
+        loop {
+            let mut slots = graph.candidates(vector, want)?;
+            let all = slots.len();
+            if allowed.vnodes.is_none() && self.dead_in_graph == 0 {
+                // The graph may have grown since the view was made.
+                slots.retain(|s| self.visible.contains(*s));
+            } else {
+                let mut kept = Vec::with_capacity(slots.len());
+                for slot in slots {
+                    if allowed.contains(slot)? {
+                        kept.push(slot);
+                    }
+                }
+                slots = kept;
+            }
+            if slots.len() >= limit || all < want {
+                return Ok((slots.len() as u64 >= findable.min(limit as u64)).then_some(slots));
+            }
+            // The dead lie just here. A wider list finds what is behind them.
+            want *= 4;
+            if want as u64 > in_graph / 4 {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// How many candidates are compared on full precision: the fewer bits the graph
+/// keeps, the farther a true neighbour may have slipped.
+fn rerank_depth(precision: Precision, limit: usize) -> usize {
+    match precision {
+        Precision::F32 => limit,
+        Precision::Bf16 => limit + limit / 2 + 8,
+        Precision::I8 => 4 * limit + 16,
+    }
+}

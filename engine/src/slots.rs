@@ -1,0 +1,218 @@
+//! Sets of internal ids that share what they have in common. A view keeps the
+//! set of visible slots as it was; the writer changes its own copy, and only
+//! the pages that differ are copied.
+
+use std::sync::Arc;
+
+/// The internal id of one vector version: segment number × slots a segment,
+/// plus the place in the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+/// The slots of one page, and of one segment file: they coincide, so that
+/// "is anything of this segment visible" is one look.
+pub const SLOTS_PER_SEGMENT: u32 = 8192;
+
+const WORDS: usize = (SLOTS_PER_SEGMENT / 64) as usize;
+
+#[derive(Clone)]
+struct Page {
+    words: [u64; WORDS],
+    len: u32,
+}
+
+/// A set of slots with cheap clones: a clone shares all pages.
+#[derive(Clone, Default)]
+pub struct SlotSet {
+    pages: Vec<Option<Arc<Page>>>,
+    len: u64,
+}
+
+impl SlotSet {
+    /// Adds a slot; says whether it is new.
+    pub fn insert(&mut self, slot: Slot) -> bool {
+        let (page, word, bit) = place(slot);
+        if self.pages.len() <= page {
+            self.pages.resize(page + 1, None);
+        }
+        let page = self.pages[page].get_or_insert_with(|| {
+            Arc::new(Page {
+                words: [0; WORDS],
+                len: 0,
+            })
+        });
+        if page.words[word] & bit != 0 {
+            return false;
+        }
+        let page = Arc::make_mut(page);
+        page.words[word] |= bit;
+        page.len += 1;
+        self.len += 1;
+        true
+    }
+
+    /// Takes a slot out; says whether it was there.
+    pub fn remove(&mut self, slot: Slot) -> bool {
+        if !self.contains(slot) {
+            return false;
+        }
+        let (index, word, bit) = place(slot);
+        let Some(Some(page)) = self.pages.get_mut(index) else {
+            return false;
+        };
+        let page = Arc::make_mut(page);
+        page.words[word] &= !bit;
+        page.len -= 1;
+        self.len -= 1;
+        if page.len == 0 {
+            self.pages[index] = None;
+        }
+        true
+    }
+
+    /// Whether a slot is in the set.
+    #[must_use]
+    pub fn contains(&self, slot: Slot) -> bool {
+        let (page, word, bit) = place(slot);
+        matches!(self.pages.get(page), Some(Some(p)) if p.words[word] & bit != 0)
+    }
+
+    /// How many slots are in the set.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many slots of one segment are in the set.
+    #[must_use]
+    pub fn len_of_segment(&self, segment: u32) -> u32 {
+        match self.pages.get(segment as usize) {
+            Some(Some(p)) => p.len,
+            _ => 0,
+        }
+    }
+
+    /// The slots in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0_u32..).zip(&self.pages).flat_map(|(number, page)| {
+            let words: &[u64] = page.as_ref().map_or(&[], |p| &p.words);
+            (0_u32..).zip(words).flat_map(move |(i, word)| {
+                let start = number * SLOTS_PER_SEGMENT + i * 64;
+                BitIter(*word).map(move |bit| Slot(start + bit))
+            })
+        })
+    }
+
+    /// The slots of this set that are not in the other.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut out = self.clone();
+        for slot in self.iter().filter(|s| other.contains(*s)) {
+            out.remove(slot);
+        }
+        out
+    }
+
+    /// The set as bytes: its slots in order, little-endian, four bytes each.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.iter().flat_map(|s| s.0.to_le_bytes()).collect()
+    }
+
+    /// The set of such bytes; `None` if they are cut or not in strict order.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (slots, []) = bytes.as_chunks::<4>() else {
+            return None;
+        };
+        let mut set = Self::default();
+        let mut last = None;
+        for slot in slots.iter().map(|s| u32::from_le_bytes(*s)) {
+            if last.is_some_and(|l| l >= slot) {
+                return None;
+            }
+            last = Some(slot);
+            set.insert(Slot(slot));
+        }
+        Some(set)
+    }
+}
+
+impl std::fmt::Debug for SlotSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(|s| s.0)).finish()
+    }
+}
+
+struct BitIter(u64);
+
+impl Iterator for BitIter {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.0 == 0 {
+            return None;
+        }
+        let bit = self.0.trailing_zeros();
+        self.0 &= self.0 - 1;
+        Some(bit)
+    }
+}
+
+fn place(slot: Slot) -> (usize, usize, u64) {
+    let within = slot.0 % SLOTS_PER_SEGMENT;
+    (
+        (slot.0 / SLOTS_PER_SEGMENT) as usize,
+        (within / 64) as usize,
+        1 << (within % 64),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    proptest! {
+        #[test]
+        fn a_set_agrees_with_a_plain_one_and_its_clones_never_change(
+            steps in proptest::collection::vec((any::<bool>(), 0_u32..40_000), 1..400),
+            pin_at in 0_usize..400,
+        ) {
+            let mut set = SlotSet::default();
+            let mut plain = BTreeSet::new();
+            let mut pinned = None;
+            for (i, (add, slot)) in steps.iter().enumerate() {
+                if i == pin_at {
+                    pinned = Some((set.clone(), plain.clone()));
+                }
+                if *add {
+                    prop_assert_eq!(set.insert(Slot(*slot)), plain.insert(*slot));
+                } else {
+                    prop_assert_eq!(set.remove(Slot(*slot)), plain.remove(slot));
+                }
+            }
+            for (set, plain) in pinned.into_iter().chain([(set, plain)]) {
+                prop_assert_eq!(set.len(), plain.len() as u64);
+                prop_assert!(set.iter().map(|s| s.0).eq(plain.iter().copied()));
+                let in_first = plain.range(..SLOTS_PER_SEGMENT).count();
+                prop_assert_eq!(set.len_of_segment(0) as usize, in_first);
+                let back = SlotSet::from_bytes(&set.to_bytes()).unwrap();
+                prop_assert!(back.iter().eq(set.iter()));
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_out_of_order_are_no_set() {
+        assert!(SlotSet::from_bytes(&[2, 0, 0, 0, 1, 0, 0, 0]).is_none());
+        assert!(SlotSet::from_bytes(&[2, 0, 0]).is_none());
+    }
+}

@@ -1,0 +1,235 @@
+//! All vectors of one name: which segment files there are, where a slot lies,
+//! and which slot the next vector gets.
+//!
+//! The set of segments is shared with every view that may read from it. A slot
+//! is given out once and, after its whole segment was dropped, again only when
+//! no view, graph or manifest can still mean the former vector by it.
+
+mod segment;
+
+pub use segment::{Owner, Segment};
+
+use crate::error::{Error, Result};
+use crate::slots::{SLOTS_PER_SEGMENT, Slot};
+use quoit_disk::Disk;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The segments as a view sees them: cheap to clone, never changed.
+#[derive(Clone, Default)]
+pub struct Segments {
+    by_number: Arc<Vec<Option<Arc<Segment>>>>,
+}
+
+impl Segments {
+    fn of(&self, slot: Slot) -> Result<(&Segment, usize)> {
+        let number = (slot.0 / SLOTS_PER_SEGMENT) as usize;
+        match self.by_number.get(number) {
+            Some(Some(segment)) => Ok((segment, (slot.0 % SLOTS_PER_SEGMENT) as usize)),
+            _ => Err(Error::damaged(
+                format!("vector segment {number}"),
+                format!("slot {} is in use but its segment is not there", slot.0),
+            )),
+        }
+    }
+
+    /// The vector in a slot.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged or its segment is gone.
+    pub fn vector(&self, slot: Slot) -> Result<&[f32]> {
+        let (segment, within) = self.of(slot)?;
+        segment.vector(within)
+    }
+
+    /// Whose vector a slot holds.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged or its segment is gone.
+    pub fn owner(&self, slot: Slot) -> Result<Owner> {
+        let (segment, within) = self.of(slot)?;
+        segment.owner(within)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Segment>)> {
+        (0_u32..)
+            .zip(self.by_number.iter())
+            .filter_map(|(n, s)| Some((n, s.as_ref()?)))
+    }
+}
+
+/// The writer's side of the vectors.
+pub struct Vectors {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    dimension: usize,
+    segments: Segments,
+    /// Dropped segments that a view may still read; their numbers rest.
+    resting: BTreeMap<u32, Arc<Segment>>,
+    /// Segments written to since they were last synced.
+    dirty: BTreeMap<u32, Arc<Segment>>,
+    next: Slot,
+}
+
+impl Vectors {
+    /// Opens all segments of a folder, creating the folder where it is new.
+    /// `next` is the slot that the next vector gets.
+    ///
+    /// # Errors
+    /// A file cannot be opened, or is none of ours.
+    pub fn open(disk: Arc<dyn Disk>, dir: &Path, dimension: usize, next: Slot) -> Result<Self> {
+        disk.create_dir_all(dir)
+            .map_err(Error::file("create", dir))?;
+        let mut by_number = Vec::new();
+        for path in disk.list(dir).map_err(Error::file("list", dir))? {
+            let number = number_of(&path)
+                .ok_or_else(|| Error::damaged(&path, "not a segment of vectors"))?;
+            if by_number.len() <= number as usize {
+                by_number.resize(number as usize + 1, None);
+            }
+            let segment = Segment::open(&*disk, &path, dimension)?;
+            by_number[number as usize] = Some(Arc::new(segment));
+        }
+        Ok(Self {
+            disk,
+            dir: dir.to_owned(),
+            dimension,
+            segments: Segments {
+                by_number: Arc::new(by_number),
+            },
+            resting: BTreeMap::new(),
+            dirty: BTreeMap::new(),
+            next,
+        })
+    }
+
+    /// The segments, for a view.
+    #[must_use]
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    /// The slot that the next vector gets.
+    #[must_use]
+    pub fn next(&self) -> Slot {
+        self.next
+    }
+
+    /// Writes a vector into a slot of its own.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written; no slot was taken.
+    pub fn push(&mut self, vector: &[f32], owner: Owner) -> Result<Slot> {
+        let slot = self.next;
+        self.put(slot, vector, owner)?;
+        self.next = if (slot.0 + 1).is_multiple_of(SLOTS_PER_SEGMENT) {
+            self.first_slot_of_a_free_number()
+        } else {
+            Slot(slot.0 + 1)
+        };
+        Ok(slot)
+    }
+
+    /// Gives the slots from `next` on out again: nothing came to name them.
+    pub fn rewind(&mut self, next: Slot) {
+        self.next = next;
+    }
+
+    /// Writes a vector into a slot that it was given before: the replay of an
+    /// entry whose rows survived a power cut and whose vector may not have.
+    ///
+    /// # Errors
+    /// The disk is full or cannot be written.
+    pub fn put(&mut self, slot: Slot, vector: &[f32], owner: Owner) -> Result<()> {
+        let number = slot.0 / SLOTS_PER_SEGMENT;
+        let segment = self.segment_to_write(number)?;
+        segment.write((slot.0 % SLOTS_PER_SEGMENT) as usize, vector, owner)?;
+        self.dirty.insert(number, segment);
+        Ok(())
+    }
+
+    fn segment_to_write(&mut self, number: u32) -> Result<Arc<Segment>> {
+        if let Some(Some(segment)) = self.segments.by_number.get(number as usize) {
+            return Ok(segment.clone());
+        }
+        let path = self.dir.join(format!("{number:08}.seg"));
+        let segment = Segment::open(&*self.disk, &path, self.dimension)?;
+        // Before any row can name a slot in it, or a power cut would leave
+        // rows whose file was never there.
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::file("sync", &self.dir))?;
+        let segment = Arc::new(segment);
+        let mut by_number = (*self.segments.by_number).clone();
+        if by_number.len() <= number as usize {
+            by_number.resize(number as usize + 1, None);
+        }
+        by_number[number as usize] = Some(segment.clone());
+        self.segments = Segments {
+            by_number: Arc::new(by_number),
+        };
+        Ok(segment)
+    }
+
+    fn first_slot_of_a_free_number(&mut self) -> Slot {
+        // A view holds the segments it can read; alone here means unread.
+        self.resting
+            .retain(|_, segment| Arc::strong_count(segment) > 1);
+        let taken = |n: u32| {
+            self.resting.contains_key(&n)
+                || matches!(self.segments.by_number.get(n as usize), Some(Some(_)))
+        };
+        let number = (0..)
+            .find(|n| !taken(*n))
+            .unwrap_or(u32::MAX / SLOTS_PER_SEGMENT);
+        Slot(number * SLOTS_PER_SEGMENT)
+    }
+
+    /// The segments that were written since they were last synced, to be
+    /// synced without the writer's lock.
+    pub fn take_dirty(&mut self) -> Vec<Arc<Segment>> {
+        std::mem::take(&mut self.dirty).into_values().collect()
+    }
+
+    /// Every full segment's number: all but the one that the next vector goes to.
+    #[must_use]
+    pub fn full_segments(&self) -> Vec<u32> {
+        let writing = self.next.0 / SLOTS_PER_SEGMENT;
+        let numbers = self.segments.iter().map(|(n, _)| n);
+        numbers.filter(|n| *n != writing).collect()
+    }
+
+    /// Removes a segment's file. The caller has shown that no row, no graph and
+    /// no manifest names one of its slots.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn drop_segment(&mut self, number: u32) -> Result<()> {
+        let mut by_number = (*self.segments.by_number).clone();
+        let Some(Some(segment)) = by_number.get_mut(number as usize).map(Option::take) else {
+            return Ok(());
+        };
+        let path = segment.path().to_owned();
+        self.disk
+            .remove(&path)
+            .map_err(Error::file("remove", &path))?;
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::file("sync", &self.dir))?;
+        self.segments = Segments {
+            by_number: Arc::new(by_number),
+        };
+        self.dirty.remove(&number);
+        self.resting.insert(number, segment);
+        Ok(())
+    }
+}
+
+fn number_of(path: &Path) -> Option<u32> {
+    path.file_name()?
+        .to_str()?
+        .strip_suffix(".seg")?
+        .parse()
+        .ok()
+}

@@ -1,0 +1,157 @@
+//! One file of vectors at full precision: a fixed number of slots of one
+//! stride, preallocated, written by offset and mapped read-only.
+//!
+//! ```text
+//! slot = vector (f32 × dimension, little-endian)
+//!      | vnode u16 | id length u8 | id 17 bytes | zero × 4 | xxh3 u64
+//! ```
+//!
+//! The checksum covers all before it. It is verified when a slot is first read
+//! after the file was opened; from then on the page cache is trusted.
+
+use crate::error::{Error, Result};
+use crate::slots::SLOTS_PER_SEGMENT;
+use quoit_disk::map::Map;
+use quoit_disk::{Disk, File};
+use quoit_ring::{PointId, Vnode};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const TRAILER: usize = 32;
+
+/// Whose vector a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The point.
+    pub id: PointId,
+    /// The vnode it falls into.
+    pub vnode: Vnode,
+}
+
+/// An open segment file.
+pub struct Segment {
+    path: PathBuf,
+    file: Arc<dyn File>,
+    map: Map,
+    dimension: usize,
+    stride: usize,
+    /// Bit i: slot i was found whole, or was written by this process.
+    verified: Vec<AtomicU64>,
+}
+
+impl Segment {
+    /// Opens a segment, creating and preallocating it where it is new.
+    ///
+    /// # Errors
+    /// The disk is full, or the file cannot be opened or mapped.
+    pub fn open(disk: &dyn Disk, path: &Path, dimension: usize) -> Result<Self> {
+        let stride = dimension * 4 + TRAILER;
+        let len = stride * SLOTS_PER_SEGMENT as usize;
+        let file = disk.open(path).map_err(Error::file("open", path))?;
+        // A write to a reserved block cannot find the disk full, and a mapped
+        // page always has its block: no signal in the middle of a search.
+        file.allocate(len as u64)
+            .map_err(Error::file("reserve room for", path))?;
+        let map = Map::new(&*file, len as u64).map_err(Error::file("map", path))?;
+        let verified = (0..SLOTS_PER_SEGMENT.div_ceil(64)).map(|_| AtomicU64::new(0));
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            map,
+            dimension,
+            stride,
+            verified: verified.collect(),
+        })
+    }
+
+    /// Writes a vector. No reader may know of the slot yet.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, slot: usize, vector: &[f32], owner: Owner) -> Result<()> {
+        let mut bytes = Vec::with_capacity(self.stride);
+        bytes.extend_from_slice(bytemuck::cast_slice(vector));
+        let key = owner.id.to_key();
+        let mut trailer = [0_u8; TRAILER - 8];
+        trailer[..2].copy_from_slice(&owner.vnode.0.to_le_bytes());
+        trailer[2] = u8::try_from(key.len()).unwrap_or(u8::MAX);
+        trailer[3..3 + key.len()].copy_from_slice(&key);
+        bytes.extend_from_slice(&trailer);
+        let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
+        bytes.extend_from_slice(&hash.to_le_bytes());
+        self.file
+            .write_at(&bytes, (slot * self.stride) as u64)
+            .map_err(Error::file("write", &self.path))?;
+        self.mark(slot);
+        Ok(())
+    }
+
+    /// The vector in a slot.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged.
+    pub fn vector(&self, slot: usize) -> Result<&[f32]> {
+        let bytes = self.verified_bytes(slot)?;
+        // Mapped pages are aligned and the stride is a multiple of four.
+        Ok(bytemuck::cast_slice(&bytes[..self.dimension * 4]))
+    }
+
+    /// Whose vector a slot holds.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged.
+    pub fn owner(&self, slot: usize) -> Result<Owner> {
+        let trailer = &self.verified_bytes(slot)?[self.dimension * 4..];
+        let len = usize::from(trailer[2]);
+        let id = trailer
+            .get(3..3 + len)
+            .and_then(|key| PointId::from_key(key).ok());
+        let id = id.ok_or_else(|| self.damage(slot))?;
+        Ok(Owner {
+            id,
+            vnode: Vnode(u16::from_le_bytes([trailer[0], trailer[1]])),
+        })
+    }
+
+    /// Makes all that was written durable.
+    ///
+    /// # Errors
+    /// The operating system could not; what was written must be taken for lost.
+    pub fn sync(&self) -> Result<()> {
+        self.file
+            .sync_data()
+            .map_err(Error::file("sync", &self.path))
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn verified_bytes(&self, slot: usize) -> Result<&[u8]> {
+        let start = slot * self.stride;
+        let bytes = self.map.bytes(start..start + self.stride);
+        if self.verified[slot / 64].load(Ordering::Acquire) >> (slot % 64) & 1 == 1 {
+            return Ok(bytes);
+        }
+        let (content, hash) = bytes.split_at(self.stride - 8);
+        let hash: [u8; 8] = hash.try_into().map_err(|_| self.damage(slot))?;
+        if xxhash_rust::xxh3::xxh3_64(content) != u64::from_le_bytes(hash) {
+            return Err(self.damage(slot));
+        }
+        self.mark(slot);
+        Ok(bytes)
+    }
+
+    fn mark(&self, slot: usize) {
+        self.verified[slot / 64].fetch_or(1 << (slot % 64), Ordering::Release);
+    }
+
+    fn damage(&self, slot: usize) -> Error {
+        Error::damaged(
+            &self.path,
+            format!("the checksum of slot {slot} does not fit its bytes"),
+        )
+    }
+}

@@ -1,0 +1,181 @@
+//! One immutable picture of a replica's visible points, pinned by each query:
+//! what it shows, it shows whole, and nothing that comes later changes it.
+//!
+//! A read names the vnodes it wants. The view answers exactly for those that it
+//! holds and lists the others, so that the sets answered by all shards are
+//! disjoint and add up.
+
+use crate::Params;
+use crate::error::{Error, Result};
+use crate::index::Graph;
+use crate::rows::{RowsView, id_key};
+use crate::slots::{Slot, SlotSet};
+use crate::vectors::Segments;
+use crate::vnodes::VnodeTable;
+use quoit_ring::{PointId, Vnode, VnodeSet};
+use std::sync::Arc;
+
+/// An immutable picture of a replica.
+pub struct View {
+    pub(crate) params: Params,
+    pub(crate) applied: u64,
+    pub(crate) rows: RowsView,
+    pub(crate) segments: Segments,
+    pub(crate) visible: SlotSet,
+    /// Visible and not in the graph: searched by an exact scan.
+    pub(crate) tail: SlotSet,
+    pub(crate) vnodes: VnodeTable,
+    pub(crate) graph: Option<Arc<Graph>>,
+    /// The graph's slots that are not visible.
+    pub(crate) dead_in_graph: u64,
+}
+
+/// An answer for the vnodes that the replica holds, and those it does not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    /// The answer, exactly for the vnodes asked for less `not_here`.
+    pub found: T,
+    /// Asked for and not held.
+    pub not_here: Vec<Vnode>,
+}
+
+/// What a reader wants of each point besides its id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// The payload.
+    pub payload: bool,
+    /// The vector, as it is stored (normalised for `Cosine`).
+    pub vector: bool,
+}
+
+/// A point as it is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Its id.
+    pub id: PointId,
+    /// The vnode's seq at its last change.
+    pub version: u64,
+    /// A JSON object as text; empty unless asked for, or if there is none.
+    pub payload: Vec<u8>,
+    /// Empty unless asked for.
+    pub vector: Vec<f32>,
+}
+
+impl View {
+    /// The log index up to which all entries show in this view.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Visible points, in all vnodes.
+    #[must_use]
+    pub fn points(&self) -> u64 {
+        self.visible.len()
+    }
+
+    /// Visible vectors that are not in the graph yet.
+    #[must_use]
+    pub fn tail(&self) -> u64 {
+        self.tail.len()
+    }
+
+    /// The vnodes for which this view answers.
+    #[must_use]
+    pub fn readable(&self) -> &VnodeSet {
+        self.vnodes.readable()
+    }
+
+    /// How many points some vnodes have.
+    #[must_use]
+    pub fn count(&self, vnodes: &VnodeSet) -> Answer<u64> {
+        let here = vnodes.iter().filter(|v| self.readable().contains(*v));
+        let found = here.map(|v| self.vnodes.get(v).count).sum();
+        self.answer(vnodes, found)
+    }
+
+    /// Points by id; those that are not there are left out.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn retrieve(&self, ids: &[(PointId, Vnode)], want: Want) -> Result<Answer<Vec<Record>>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for (id, vnode) in ids {
+            if !self.readable().contains(*vnode) {
+                continue;
+            }
+            if let Some(row) = self.rows.id_row(&id_key(*id, *vnode))? {
+                found.push(self.record(*id, *vnode, row.slot, row.seq, want)?);
+            }
+        }
+        let wanted = ids.iter().map(|(_, v)| *v).collect();
+        Ok(self.answer(&wanted, found))
+    }
+
+    /// Points in the order of their ids, from an id on. A page is longer than
+    /// `limit` only to not end between equal ids.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn scroll(
+        &self,
+        vnodes: &VnodeSet,
+        from: Option<PointId>,
+        limit: usize,
+        want: Want,
+    ) -> Result<Answer<Vec<Record>>> {
+        let mut page: Vec<Record> = Vec::new();
+        for row in self.rows.ids_from(from) {
+            let (id, vnode, row) = row?;
+            if page.len() >= limit && page.last().is_none_or(|last| last.id != id) {
+                break;
+            }
+            if vnodes.contains(vnode) && self.readable().contains(vnode) {
+                page.push(self.record(id, vnode, row.slot, row.seq, want)?);
+            }
+        }
+        Ok(self.answer(vnodes, page))
+    }
+
+    /// The row of a point that the view is known to show.
+    pub(crate) fn shown(&self, slot: Slot, want: Want) -> Result<Record> {
+        let owner = self.segments.owner(slot)?;
+        let row = self.rows.id_row(&id_key(owner.id, owner.vnode))?;
+        let row = row.filter(|r| r.slot == slot).ok_or_else(|| {
+            let what = format!("slot {} is visible and no row names it", slot.0);
+            Error::damaged("the rows", what)
+        })?;
+        self.record(owner.id, owner.vnode, slot, row.seq, want)
+    }
+
+    fn record(
+        &self,
+        id: PointId,
+        vnode: Vnode,
+        slot: Slot,
+        seq: u64,
+        want: Want,
+    ) -> Result<Record> {
+        let payload = if want.payload {
+            self.rows.feed_row(vnode, seq)?.payload
+        } else {
+            Vec::new()
+        };
+        let vector = if want.vector {
+            self.segments.vector(slot)?.to_vec()
+        } else {
+            Vec::new()
+        };
+        Ok(Record {
+            id,
+            version: seq,
+            payload,
+            vector,
+        })
+    }
+
+    pub(crate) fn answer<T>(&self, wanted: &VnodeSet, found: T) -> Answer<T> {
+        let not_here = wanted.difference(self.readable()).iter().collect();
+        Answer { found, not_here }
+    }
+}
