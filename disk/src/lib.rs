@@ -2,16 +2,26 @@
 //! [`Disk`], so that a test can cut the power (what was not synced is gone),
 //! fill the disk or tear a write, and the code under test is the one that runs.
 //!
-//! Two forms: [`RealDisk`], and `SimDisk`, which works on real files below a
-//! folder and remembers how to undo each write that was not synced.
+//! Two forms: [`RealDisk`], and [`SimDisk`], which works on real files below a
+//! folder and remembers how to undo each write that was not synced. A file of
+//! either can be mapped read-only ([`Map`]).
+
+pub mod map;
+mod real;
+pub mod sim;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use map::Map;
+pub use real::RealDisk;
+pub use sim::SimDisk;
+
 /// A file system. Paths are absolute or relative to the process, as for `std::fs`.
 pub trait Disk: Send + Sync + 'static {
-    /// Opens a file to read and write, creating it if it is not there.
+    /// Opens a file to read and write, creating it if it is not there; what is
+    /// in it stays. A new file's name is durable only after `sync_dir`.
     ///
     /// # Errors
     /// As the operating system says.
@@ -21,12 +31,14 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// The names in a folder, sorted.
+    /// What is in a folder, files and folders alike: full paths, sorted.
     ///
     /// # Errors
     /// As the operating system says.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
-    /// Creates a folder and those above it.
+    /// Creates a folder and those above it. They are durable when this
+    /// returns: no file in a folder can outlive the folder's own name, so a
+    /// forgotten sync of the folder above would cost all that is in it.
     ///
     /// # Errors
     /// As the operating system says.
@@ -46,7 +58,8 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Makes the content of a file that another library wrote durable.
+    /// Makes the content of a file that another library wrote durable. Its
+    /// name needs `sync_dir`.
     ///
     /// # Errors
     /// As the operating system says.
@@ -59,6 +72,10 @@ pub trait Disk: Send + Sync + 'static {
 }
 
 /// An open file. All offsets are explicit: a file has no position.
+#[allow(
+    clippy::len_without_is_empty,
+    reason = "whether a file is empty is no question anybody asks"
+)]
 pub trait File: Send + Sync {
     /// Writes all bytes at an offset.
     ///
@@ -82,10 +99,11 @@ pub trait File: Send + Sync {
     /// As the operating system says.
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Reserves blocks up to `len`, so that a later write in there does not
-    /// find the disk full.
+    /// find the disk full. A shorter file grows (with zeros) to `len`, a
+    /// longer one keeps its length.
     ///
     /// # Errors
-    /// `StorageFull` when there is no room.
+    /// `StorageFull` when there is no room; the file may have grown in part.
     fn allocate(&self, len: u64) -> io::Result<()>;
     /// The length in bytes.
     ///

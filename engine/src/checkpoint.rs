@@ -33,7 +33,7 @@ pub struct Manifest {
 /// A graph's files.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedGraph {
-    number: u64,
+    pub(crate) number: u64,
     m: usize,
     precision: Precision,
     quantizer: Option<Quantizer>,
@@ -49,6 +49,10 @@ pub struct Saved {
     pub(crate) slots: SlotSet,
     /// How many checkpoints this process has made.
     pub(crate) made: u64,
+    /// The number of the next graph to be saved. Never one that was tried
+    /// before: a checkpoint that failed late may have left a manifest that
+    /// names it.
+    pub(crate) next_graph: u64,
 }
 
 /// When a checkpoint saves the graph too.
@@ -66,10 +70,13 @@ impl Engine {
     /// an index.
     ///
     /// # Errors
-    /// The disk failed. The last checkpoint stays as it was.
+    /// The disk failed. The last checkpoint stays as it was. After a sync that
+    /// failed no later one is believed: the replica must be opened anew, and
+    /// the log replayed.
     pub fn checkpoint(&self, save: SaveGraph) -> Result<u64> {
         // No vector comes into the graph while it is written.
         let mut indexing = self.indexing.lock();
+        indexing.check_syncs(&self.dir)?;
         let (graph, in_graph) = {
             let writer = self.writer.lock();
             (writer.graph.clone(), writer.in_graph.clone())
@@ -77,7 +84,8 @@ impl Engine {
         let former = indexing.saved.manifest.graph.clone();
         let new_graph = match graph {
             Some(graph) if worth_saving(save, &indexing.saved, &in_graph) => {
-                let number = former.as_ref().map_or(1, |g| g.number + 1);
+                let number = indexing.saved.next_graph;
+                indexing.saved.next_graph += 1;
                 Some(self.save_graph(number, &graph, &in_graph)?)
             }
             _ => None,
@@ -86,23 +94,24 @@ impl Engine {
             let mut writer = self.writer.lock();
             (writer.applied, writer.vectors.take_dirty())
         };
+        indexing.sync_all(&dirty)?;
         self.rows.persist()?;
-        for segment in dirty {
-            segment.sync()?;
-        }
+        let is_new = new_graph.is_some();
         let manifest = Manifest {
             applied,
-            graph: new_graph.clone().or_else(|| former.clone()),
+            graph: new_graph.or(former),
         };
         write_manifest(&*self.disk, &self.dir, &manifest)?;
-        if new_graph.is_some() {
+        if is_new {
             indexing.saved.slots = in_graph;
-            if let Some(former) = former {
-                self.remove_graph(former.number)?;
-            }
         }
         indexing.saved.manifest = manifest;
         indexing.saved.made += 1;
+        let named = indexing.saved.manifest.graph.as_ref();
+        if let Err(error) = remove_unnamed_graphs(&*self.disk, &self.dir, named) {
+            // The checkpoint is made; what stays is removed by the next one.
+            tracing::warn!(%error, "a saved graph that nothing needs could not be removed");
+        }
         Ok(applied)
     }
 
@@ -127,28 +136,18 @@ impl Engine {
             slots_hash: xxhash_rust::xxh3::xxh3_64(&bytes),
         })
     }
-
-    fn remove_graph(&self, number: u64) -> Result<()> {
-        let (graph, slots) = graph_paths(&self.dir, number);
-        for path in [graph, slots] {
-            self.disk
-                .remove(&path)
-                .map_err(Error::file("remove", &path))?;
-        }
-        self.disk
-            .sync_dir(&self.dir)
-            .map_err(Error::file("sync", &self.dir))
-    }
 }
 
 fn worth_saving(save: SaveGraph, saved: &Saved, in_graph: &SlotSet) -> bool {
-    let had = saved.slots.len();
-    let same = had == in_graph.len() && saved.slots.iter().eq(in_graph.iter());
-    match save {
-        SaveGraph::IfAnythingIsNew => !same,
-        // After a rebuild the graph is smaller and still another one.
-        SaveGraph::IfMuchIsNew => !same && in_graph.len().abs_diff(had) >= 1000.max(had / 8),
-    }
+    // After a rebuild the graph may be as large as before and still another
+    // one; slots that only the saved one names keep their segments alive.
+    let came = in_graph.difference(&saved.slots).len();
+    let gone = saved.slots.difference(in_graph).len();
+    let enough = match save {
+        SaveGraph::IfAnythingIsNew => 1,
+        SaveGraph::IfMuchIsNew => 1000.max(saved.slots.len() / 8),
+    };
+    came + gone >= enough
 }
 
 /// Reads the manifest; `None` where there is none yet.
@@ -212,6 +211,15 @@ pub fn load_graph(
         return Ok(None);
     };
     let (graph_path, slots_path) = graph_paths(dir, saved.number);
+    let there = disk.list(dir).map_err(Error::file("list", dir))?;
+    for path in [&graph_path, &slots_path] {
+        if !there.contains(path) {
+            return Err(Error::damaged(
+                path,
+                "the manifest names it and it is missing",
+            ));
+        }
+    }
     if hash_file(disk, &graph_path)? != saved.graph_hash {
         return Err(Error::damaged(
             graph_path,
@@ -231,6 +239,14 @@ pub fn load_graph(
         hnsw,
         saved.quantizer,
     )?;
+    if graph.len() as u64 != slots.len() {
+        let what = format!(
+            "{} vectors, and {} slots beside it",
+            graph.len(),
+            slots.len()
+        );
+        return Err(Error::damaged(graph_path, what));
+    }
     Ok(Some((Arc::new(graph), slots)))
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::indexing::Rebuild;
 use crate::rows::{Rows, RowsTuning, VnodeState};
 use crate::slots::{Slot, SlotSet};
-use crate::vectors::Vectors;
+use crate::vectors::{Segment, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
 use crate::writer::Writer;
@@ -44,6 +44,27 @@ pub(crate) struct Indexing {
     pub(crate) saved: Saved,
     /// Segments found empty, with the number of checkpoints made until then.
     pub(crate) emptied: BTreeMap<u32, u64>,
+    /// A sync of vectors failed. What it was to make durable may be lost, and
+    /// the next sync would not know of it.
+    sync_failed: bool,
+}
+
+impl Indexing {
+    /// Whether what was synced so far can be relied on.
+    pub(crate) fn check_syncs(&self, dir: &Path) -> Result<()> {
+        if self.sync_failed {
+            let what = "an earlier sync failed, and what was written before it may be lost: open this replica anew and replay the log";
+            return Err(Error::file("rely on", dir)(std::io::Error::other(what)));
+        }
+        Ok(())
+    }
+
+    /// Syncs segments that were taken from the dirty ones.
+    pub(crate) fn sync_all(&mut self, dirty: &[Arc<Segment>]) -> Result<()> {
+        let synced = dirty.iter().try_for_each(|s| s.sync());
+        self.sync_failed |= synced.is_err();
+        synced
+    }
 }
 
 impl Engine {
@@ -55,7 +76,7 @@ impl Engine {
     pub fn open(disk: Arc<dyn Disk>, dir: &Path, params: Params, tuning: Tuning) -> Result<Self> {
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
-        let manifest = checkpoint::read_manifest(&*disk, dir)?.unwrap_or_default();
+        let mut manifest = checkpoint::read_manifest(&*disk, dir)?.unwrap_or_default();
         let rows_tuning = RowsTuning {
             cache_bytes: tuning.cache_bytes,
             memtable_bytes: tuning.memtable_bytes,
@@ -76,12 +97,19 @@ impl Engine {
             &dir.join("vectors"),
             params.dimension,
             Slot(replica.next_slot),
+            &visible,
         )?;
         let loaded = match &manifest.graph {
             Some(saved) => checkpoint::load_graph(&*disk, dir, &params, saved)?,
             None => None,
         };
         checkpoint::remove_unnamed_graphs(&*disk, dir, manifest.graph.as_ref())?;
+        let next_graph = manifest.graph.as_ref().map_or(0, |g| g.number) + 1;
+        if loaded.is_none() {
+            // One of other parameters. Its slots are not watched over, so the
+            // next manifest must not name it.
+            manifest.graph = None;
+        }
         let (graph, in_graph) = loaded.map_or_else(Default::default, |(g, s)| (Some(g), s));
         let writer = Writer {
             params: params.clone(),
@@ -99,6 +127,7 @@ impl Engine {
             manifest,
             slots: in_graph,
             made: 0,
+            next_graph,
         };
         Ok(Self {
             view: ArcSwap::from_pointee(writer.picture()),

@@ -30,7 +30,8 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// How many slots of a segment the new graph has or is to have.
+    /// How many slots of a segment the new graph has. Of those it is to have
+    /// the dead ones are left out when their turn comes.
     pub(crate) fn len_of_segment(&self, number: u32) -> u32 {
         self.has.len_of_segment(number)
     }
@@ -64,12 +65,12 @@ impl Engine {
                 IndexStep::Added(added)
             });
         };
-        let rebuilt = self.extend_rebuild(rebuild)?;
+        let extended = self.extend_rebuild(rebuild)?;
         if rebuild.todo.is_empty() && self.swap_if_complete(rebuild) {
             indexing.rebuild = None;
             return Ok(IndexStep::Swapped);
         }
-        Ok(IndexStep::Added(added + rebuilt))
+        Ok(IndexStep::Added(added + extended))
     }
 
     fn index_tail(&self) -> Result<usize> {

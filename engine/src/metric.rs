@@ -28,9 +28,13 @@ impl Metric {
             Self::Manhattan => return manhattan(a, b),
         };
         // The kernels answer nothing for slices of unequal length alone, and
-        // an unequal length must never win.
+        // an unequal length must never win; nor must infinity less infinity,
+        // which some order as the least of all numbers.
         #[allow(clippy::cast_possible_truncation)]
-        distance.map_or(f32::INFINITY, |d| d as f32)
+        distance
+            .map(|d| d as f32)
+            .filter(|d| !d.is_nan())
+            .unwrap_or(f32::INFINITY)
     }
 
     /// The score that clients see: for `Cosine` and `Dot` higher is nearer,

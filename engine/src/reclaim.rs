@@ -5,7 +5,7 @@
 //! more: no graph, no saved graph, and no power cut that takes the rows back to
 //! a time when it was in use.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};
 use crate::rows::{IdRow, ReplicaRow, id_key};
 use crate::slots::{SLOTS_PER_SEGMENT, Slot};
@@ -34,6 +34,7 @@ impl Engine {
     /// The disk failed, or stored data is damaged.
     pub fn reclaim_step(&self) -> Result<ReclaimStep> {
         let mut indexing = self.indexing.lock();
+        indexing.check_syncs(&self.dir)?;
         let mut writer = self.writer.lock();
         let mut removed = 0;
         for number in writer.vectors.full_segments() {
@@ -54,7 +55,12 @@ impl Engine {
                     removed += 1;
                 }
             } else if live < SLOTS_PER_SEGMENT / 2 {
-                let moved = writer.empty_segment(number)?;
+                let next = writer.vectors.next();
+                let moved = writer.empty_segment(number, &mut indexing);
+                if moved.is_err() {
+                    writer.vectors.rewind(next);
+                }
+                let moved = moved?;
                 self.publish(&writer);
                 return Ok(ReclaimStep::Moved(moved));
             }
@@ -68,7 +74,7 @@ impl Engine {
 }
 
 impl Writer {
-    fn empty_segment(&mut self, number: u32) -> Result<usize> {
+    fn empty_segment(&mut self, number: u32, indexing: &mut Indexing) -> Result<usize> {
         let start = number * SLOTS_PER_SEGMENT;
         let live = (start..start + SLOTS_PER_SEGMENT).map(Slot);
         let live: Vec<Slot> = live
@@ -96,9 +102,7 @@ impl Writer {
         }
         // The log has no entry for this: a power cut must find the vectors
         // wherever it finds the rows.
-        for segment in self.vectors.take_dirty() {
-            segment.sync()?;
-        }
+        indexing.sync_all(&self.vectors.take_dirty())?;
         batch.commit(ReplicaRow {
             applied: self.applied,
             next_slot: self.vectors.next().0,

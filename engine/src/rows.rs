@@ -412,7 +412,7 @@ fn decode_feed_row(mut bytes: &[u8]) -> Option<FeedRow> {
 
 fn decode_vnode(bytes: &[u8]) -> Option<VnodeState> {
     let (holding, mut rest) = bytes.split_at_checked(Holding::BYTES)?;
-    let holding = Holding::from_bytes(holding.try_into().ok()?).ok()?;
+    let holding = Holding::from_bytes(holding).ok()?;
     let rest = &mut rest;
     let state = VnodeState {
         holding,

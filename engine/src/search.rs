@@ -11,8 +11,9 @@
 use crate::error::{Error, Result};
 use crate::index::{Graph, Precision};
 use crate::slots::Slot;
+use crate::vectors::Owner;
 use crate::view::{Answer, Record, View, Want};
-use quoit_ring::{PointId, VnodeSet};
+use quoit_ring::VnodeSet;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
 
@@ -50,7 +51,7 @@ pub struct Hit {
 #[derive(Clone, Copy, PartialEq)]
 struct Near {
     distance: f32,
-    id: PointId,
+    owner: Owner,
     slot: Slot,
 }
 
@@ -60,7 +61,8 @@ impl Ord for Near {
     fn cmp(&self, other: &Self) -> Ordering {
         self.distance
             .total_cmp(&other.distance)
-            .then(self.id.cmp(&other.id))
+            .then(self.owner.id.cmp(&other.owner.id))
+            .then(self.owner.vnode.cmp(&other.owner.vnode))
     }
 }
 
@@ -86,8 +88,12 @@ impl Best {
         if self.heap.len() >= self.limit && worst.is_some_and(|w| distance > w) {
             return Ok(());
         }
-        let id = view.segments.owner(slot)?.id;
-        self.heap.push(Near { distance, id, slot });
+        let owner = view.segments.owner(slot)?;
+        self.heap.push(Near {
+            distance,
+            owner,
+            slot,
+        });
         if self.heap.len() > self.limit {
             self.heap.pop();
         }
@@ -139,6 +145,20 @@ impl View {
         Ok(self.answer(vnodes, found?))
     }
 
+    /// About how many vectors a query would be compared with, for one who
+    /// decides where to run it.
+    #[must_use]
+    pub fn comparisons(&self, query: &Query) -> u64 {
+        match (&self.graph, self.params.index) {
+            (Some(_), Some(params)) if !query.exact => {
+                // A graph search looks at some neighbours of each candidate.
+                let ef = query.ef.unwrap_or(params.ef_search).max(query.limit) as u64;
+                (ef * params.m as u64).min(self.points()) + self.tail.len()
+            }
+            _ => self.points(),
+        }
+    }
+
     fn search_one(&self, allowed: &Allowed<'_>, query: &Query) -> Result<Vec<Hit>> {
         if query.vector.len() != self.params.dimension {
             return Err(Error::BadQuery(format!(
@@ -146,6 +166,10 @@ impl View {
                 query.vector.len(),
                 self.params.dimension
             )));
+        }
+        if query.vector.iter().any(|x| !x.is_finite()) {
+            let what = "the query vector has a number that is not finite";
+            return Err(Error::BadQuery(what.into()));
         }
         let mut vector = query.vector.clone();
         self.params.metric.prepare(&mut vector);
@@ -192,16 +216,19 @@ impl View {
         let Some(candidates) = self.candidates(allowed, graph, vector, ef, query.limit)? else {
             return self.scan(allowed, self.visible.iter(), vector, best);
         };
-        for slot in candidates.iter().take(rerank_depth(precision, query.limit)) {
-            best.offer(self, vector, *slot)?;
+        let mut offered = HashSet::new();
+        for slot in candidates
+            .into_iter()
+            .take(rerank_depth(precision, query.limit))
+        {
+            // One of the tail may have come into the graph since the view was
+            // made; it must not be found twice.
+            if self.tail.contains(slot) {
+                offered.insert(slot);
+            }
+            best.offer(self, vector, slot)?;
         }
-        // A vector may have come into the graph since the view was made.
-        let seen: HashSet<Slot> = if self.tail.is_empty() {
-            HashSet::new()
-        } else {
-            candidates.into_iter().collect()
-        };
-        let tail = self.tail.iter().filter(|s| !seen.contains(s));
+        let tail = self.tail.iter().filter(|s| !offered.contains(s));
         self.scan(allowed, tail, vector, best)
     }
 
@@ -231,7 +258,13 @@ impl View {
         limit: usize,
     ) -> Result<Option<Vec<Slot>>> {
         let in_graph = graph.len() as u64;
-        let findable = allowed.points.saturating_sub(self.tail.len());
+        let mut in_tail = self.tail.len();
+        if allowed.vnodes.is_some() {
+            for slot in self.tail.iter() {
+                in_tail -= u64::from(!allowed.contains(slot)?);
+            }
+        }
+        let findable = allowed.points.saturating_sub(in_tail);
         // What is dead or elsewhere takes places in the list, so ask for more
         // by its share; where almost nothing is allowed, scan that.
         if findable == 0 {

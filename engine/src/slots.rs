@@ -21,6 +21,21 @@ struct Page {
     len: u32,
 }
 
+impl Page {
+    /// What is in this page and not in the other; `None` for nothing.
+    fn without(self: &Arc<Self>, other: &Arc<Self>) -> Option<Self> {
+        if Arc::ptr_eq(self, other) {
+            return None;
+        }
+        let mut words = self.words;
+        for (word, less) in words.iter_mut().zip(&other.words) {
+            *word &= !less;
+        }
+        let len = words.iter().map(|w| w.count_ones()).sum();
+        (len > 0).then_some(Self { words, len })
+    }
+}
+
 /// A set of slots with cheap clones: a clone shares all pages.
 #[derive(Clone, Default)]
 pub struct SlotSet {
@@ -83,10 +98,10 @@ impl SlotSet {
         self.len
     }
 
-    /// Whether the set is empty.
+    /// The number of the last segment that may have a slot in the set, plus one.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    pub fn segments(&self) -> u32 {
+        u32::try_from(self.pages.len()).unwrap_or(u32::MAX)
     }
 
     /// How many slots of one segment are in the set.
@@ -112,9 +127,15 @@ impl SlotSet {
     /// The slots of this set that are not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        let mut out = self.clone();
-        for slot in self.iter().filter(|s| other.contains(*s)) {
-            out.remove(slot);
+        let mut out = Self::default();
+        for (index, page) in self.pages.iter().enumerate() {
+            let page = match (page, other.pages.get(index)) {
+                (None, _) => None,
+                (Some(page), None | Some(None)) => Some(page.clone()),
+                (Some(page), Some(Some(less))) => page.without(less).map(Arc::new),
+            };
+            out.len += page.as_ref().map_or(0, |p| u64::from(p.len));
+            out.pages.push(page);
         }
         out
     }
@@ -207,6 +228,35 @@ mod tests {
                 let back = SlotSet::from_bytes(&set.to_bytes()).unwrap();
                 prop_assert!(back.iter().eq(set.iter()));
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_difference_is_that_of_plain_sets(
+            a in proptest::collection::btree_set(0_u32..30_000, 0..300),
+            b in proptest::collection::btree_set(0_u32..30_000, 0..300),
+            shared in proptest::collection::btree_set(0_u32..30_000, 0..100),
+        ) {
+            let mut base = SlotSet::default();
+            for slot in &shared {
+                base.insert(Slot(*slot));
+            }
+            let (mut left, mut right) = (base.clone(), base);
+            for slot in &a {
+                left.insert(Slot(*slot));
+            }
+            for slot in &b {
+                right.insert(Slot(*slot));
+            }
+            let plain: Vec<u32> = a
+                .iter()
+                .copied()
+                .filter(|s| !b.contains(s) && !shared.contains(s))
+                .collect();
+            let difference = left.difference(&right);
+            prop_assert_eq!(difference.len(), plain.len() as u64);
+            prop_assert!(difference.iter().map(|s| s.0).eq(plain));
         }
     }
 

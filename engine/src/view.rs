@@ -80,6 +80,12 @@ impl View {
         self.tail.len()
     }
 
+    /// Files of vectors.
+    #[must_use]
+    pub fn segment_count(&self) -> u64 {
+        self.segments.count()
+    }
+
     /// The vnodes for which this view answers.
     #[must_use]
     pub fn readable(&self) -> &VnodeSet {

@@ -12,6 +12,8 @@ const PAGE: usize = 256;
 pub struct VnodeTable {
     pages: Vec<Arc<Vec<VnodeState>>>,
     readable: Arc<VnodeSet>,
+    /// Whether any state was ever set: the shard has been founded.
+    founded: bool,
 }
 
 impl VnodeTable {
@@ -22,6 +24,7 @@ impl VnodeTable {
         let mut table = Self {
             pages: vec![empty; pages],
             readable: Arc::default(),
+            founded: false,
         };
         for (vnode, state) in states {
             table.set(vnode, state);
@@ -44,6 +47,7 @@ impl VnodeTable {
         let Some(page) = self.pages.get_mut(page) else {
             return;
         };
+        self.founded = true;
         let answers = state.holding.custody.answers_reads();
         if answers != self.readable.contains(vnode) {
             let readable = Arc::make_mut(&mut self.readable);
@@ -54,6 +58,11 @@ impl VnodeTable {
             }
         }
         Arc::make_mut(page)[within] = state;
+    }
+
+    /// Whether the shard has been founded.
+    pub fn is_founded(&self) -> bool {
+        self.founded
     }
 
     /// The vnodes for which this replica answers.

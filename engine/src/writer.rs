@@ -1,5 +1,5 @@
 //! Applies log entries, in order. Every check of ownership is made here, on
-//! replicated state, so that all replicas come to the same answer.
+//! replicated held, so that all replicas come to the same answer.
 //!
 //! ```text
 //! entries ─▶ check custody ─▶ vectors into their slots ─▶ one batch of rows ─▶ sets of slots ─▶ view
@@ -111,7 +111,10 @@ impl Writer {
         index: u64,
         vnodes: &VnodeSet,
     ) -> Result<Vec<Outcome>> {
-        let holdings = quoit_ring::found(index - 1, self.params.vnodes, vnodes).map_err(|e| {
+        // Entries that leave the state alone may come before: those of the log's
+        // own, and writes, all refused.
+        let history = u64::from(self.vnodes.is_founded() || !stage.vnodes.is_empty());
+        let holdings = quoit_ring::found(history, self.params.vnodes, vnodes).map_err(|e| {
             Error::MisfitEntry {
                 index,
                 what: e.to_string(),
@@ -137,8 +140,8 @@ impl Writer {
     ) -> Result<Outcome> {
         let VnodeWrite { vnode, operations } = write;
         let known = stage.vnodes.get(&vnode).cloned();
-        let mut state = known.unwrap_or_else(|| self.vnodes.get(vnode));
-        if !state.holding.custody.accepts_writes() {
+        let mut held = known.unwrap_or_else(|| self.vnodes.get(vnode));
+        if !held.holding.custody.accepts_writes() {
             return Ok(Outcome::NotHere);
         }
         for operation in operations {
@@ -148,13 +151,10 @@ impl Writer {
                     vector,
                     payload,
                 } => {
-                    if vector.len() != self.params.dimension {
-                        let what = format!("point {id} has {} dimensions", vector.len());
-                        return Err(Error::MisfitEntry { index, what });
-                    }
+                    self.check_vector(index, id, &vector)?;
                     self.stage_upsert(
                         stage,
-                        &mut state,
+                        &mut held,
                         index,
                         Owner { id, vnode },
                         vector,
@@ -162,19 +162,32 @@ impl Writer {
                     )?;
                 }
                 Operation::Delete { id } => {
-                    self.stage_delete(stage, &mut state, Owner { id, vnode })?
+                    self.stage_delete(stage, &mut held, Owner { id, vnode })?;
                 }
             }
         }
-        let seq = state.seq;
-        stage.vnodes.insert(vnode, state);
+        let seq = held.seq;
+        stage.vnodes.insert(vnode, held);
         Ok(Outcome::Done { seq })
+    }
+
+    /// The last line of defence: an infinite number would come out of every
+    /// distance as the nearest or as none, and the graph library takes it.
+    fn check_vector(&self, index: u64, id: PointId, vector: &[f32]) -> Result<()> {
+        let what = if vector.len() != self.params.dimension {
+            format!("the vector of point {id} has {} dimensions", vector.len())
+        } else if vector.iter().any(|x| !x.is_finite()) {
+            format!("the vector of point {id} has a number that is not finite")
+        } else {
+            return Ok(());
+        };
+        Err(Error::MisfitEntry { index, what })
     }
 
     fn stage_upsert(
         &mut self,
         stage: &mut Stage<'_>,
-        state: &mut VnodeState,
+        held: &mut VnodeState,
         index: u64,
         owner: Owner,
         mut vector: Vec<f32>,
@@ -182,23 +195,23 @@ impl Writer {
     ) -> Result<()> {
         self.params.metric.prepare(&mut vector);
         let key = id_key(owner.id, owner.vnode);
-        self.stage_removal(stage, state, &key, owner)?;
+        self.stage_removal(stage, held, &key, owner)?;
         let slot = self.vectors.push(&vector, owner)?;
         let content = content_hash(&vector, &payload);
-        state.seq += 1;
-        state.count += 1;
-        state.digest = state
+        held.seq += 1;
+        held.count += 1;
+        held.digest = held
             .digest
-            .wrapping_add(point_hash(owner.id, state.seq, content));
+            .wrapping_add(point_hash(owner.id, held.seq, content));
         let row = IdRow {
             slot,
-            seq: state.seq,
+            seq: held.seq,
             vector_index: index,
         };
         stage.batch.set_id(&key, row);
         stage.batch.set_feed(
             owner.vnode,
-            state.seq,
+            held.seq,
             &FeedRow {
                 slot,
                 id: owner.id,
@@ -214,12 +227,12 @@ impl Writer {
     fn stage_delete(
         &self,
         stage: &mut Stage<'_>,
-        state: &mut VnodeState,
+        held: &mut VnodeState,
         owner: Owner,
     ) -> Result<()> {
         let key = id_key(owner.id, owner.vnode);
-        if self.stage_removal(stage, state, &key, owner)? {
-            state.seq += 1;
+        if self.stage_removal(stage, held, &key, owner)? {
+            held.seq += 1;
             stage.batch.remove_id(&key);
             stage.points.insert(key, None);
         }
@@ -231,7 +244,7 @@ impl Writer {
     fn stage_removal(
         &self,
         stage: &mut Stage<'_>,
-        state: &mut VnodeState,
+        held: &mut VnodeState,
         key: &[u8],
         owner: Owner,
     ) -> Result<bool> {
@@ -249,8 +262,8 @@ impl Writer {
             return Ok(false);
         };
         stage.batch.remove_feed(owner.vnode, row.seq);
-        state.count -= 1;
-        state.digest = state
+        held.count -= 1;
+        held.digest = held
             .digest
             .wrapping_sub(point_hash(owner.id, row.seq, content));
         stage.hidden.push(row.slot);
@@ -265,16 +278,16 @@ impl Writer {
             shown,
             hidden,
         } = stage;
-        for (vnode, state) in &vnodes {
-            batch.set_vnode(*vnode, state);
+        for (vnode, held) in &vnodes {
+            batch.set_vnode(*vnode, held);
         }
         batch.commit(ReplicaRow {
             applied,
             next_slot: self.vectors.next().0,
         })?;
         self.applied = applied;
-        for (vnode, state) in vnodes {
-            self.vnodes.set(vnode, state);
+        for (vnode, held) in vnodes {
+            self.vnodes.set(vnode, held);
         }
         // Shown first: a slot of this batch may be hidden by this batch.
         for slot in shown {

@@ -80,7 +80,10 @@ impl FromStr for PointId {
     /// Reads a decimal number or a UUID in any of its usual forms (with
     /// hyphens, bare hex, braces, `urn:uuid:`).
     fn from_str(s: &str) -> Result<Self, NotAPointId> {
-        if let Ok(n) = s.parse::<u64>() {
+        // Digits only: the parser of numbers would take a plus sign as well.
+        if s.bytes().all(|b| b.is_ascii_digit())
+            && let Ok(n) = s.parse()
+        {
             return Ok(Self::Num(n));
         }
         uuid::Uuid::try_parse(s)
@@ -157,13 +160,142 @@ impl VnodeCount {
 }
 
 /// A shard's number within its collection; never used again after it retired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct ShardId(pub u32);
 
 impl fmt::Display for ShardId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_id() -> impl Strategy<Value = PointId> {
+        prop_oneof![
+            any::<u64>().prop_map(PointId::Num),
+            any::<u128>().prop_map(|u| PointId::Uuid(uuid::Uuid::from_u128(u))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_survives_its_key_and_its_text(id in any_id()) {
+            prop_assert_eq!(PointId::from_key(&id.to_key()), Ok(id));
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
+        #[test]
+        fn keys_are_in_the_order_of_the_ids(a in any_id(), b in any_id()) {
+            prop_assert_eq!(a.to_key().cmp(&b.to_key()), a.cmp(&b));
+        }
+
+        #[test]
+        fn any_bytes_are_the_key_of_one_id_or_an_error(
+            key in prop::collection::vec(prop_oneof![0_u8..3, any::<u8>()], 0..20),
+        ) {
+            if let Ok(id) = PointId::from_key(&key) {
+                prop_assert_eq!(id.to_key().to_vec(), key);
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_id_that_reads_back_or_an_error(text in "[0-9a-f+-]{0,40}|\\PC*") {
+            if let Ok(id) = text.parse::<PointId>() {
+                prop_assert_eq!(id.to_string().parse(), Ok(id));
+            }
+        }
+
+        #[test]
+        fn every_key_falls_into_a_vnode_of_the_ring(
+            key in prop::collection::vec(any::<u8>(), 0..40),
+            log2 in 0_u32..=16,
+        ) {
+            let count = VnodeCount::new(1 << log2).unwrap();
+            let vnode = count.vnode_of(&key);
+            prop_assert!(u32::from(vnode.0) < count.get());
+            // A ring of half as many vnodes has each two of them as one.
+            if log2 > 0 {
+                let half = VnodeCount::new(1 << (log2 - 1)).unwrap();
+                prop_assert_eq!(half.vnode_of(&key).0, vnode.0 / 2);
+            }
+        }
+    }
+
+    #[test]
+    fn texts_that_look_like_ids_are_taken_or_refused_as_clients_expect() {
+        let uuid = "550e8400-e29b-41d4-a716-446655440000";
+        let id = PointId::Uuid(uuid::Uuid::try_parse(uuid).unwrap());
+        let taken = [
+            ("0", PointId::Num(0)),
+            ("18446744073709551615", PointId::Num(u64::MAX)),
+            (uuid, id),
+            ("550e8400e29b41d4a716446655440000", id),
+            ("{550e8400-e29b-41d4-a716-446655440000}", id),
+            ("urn:uuid:550e8400-e29b-41d4-a716-446655440000", id),
+            ("550E8400-E29B-41D4-A716-446655440000", id),
+        ];
+        for (text, id) in taken {
+            assert_eq!(text.parse(), Ok(id), "{text}");
+        }
+        let refused = ["", " 1", "+1", "-1", "1.0", "18446744073709551616", "x"];
+        for text in refused {
+            assert_eq!(text.parse::<PointId>(), Err(NotAPointId), "{text:?}");
+        }
+    }
+
+    /// Where a point lives is on the disks of every shard: these values never
+    /// change. They were computed with Python's xxhash.
+    #[test]
+    fn ids_fall_into_the_vnodes_they_always_fell_into() {
+        let uuid = "550e8400-e29b-41d4-a716-446655440000".parse().unwrap();
+        let golden: [(PointId, u16, u16); 5] = [
+            (PointId::Num(0), 836, 13385),
+            (PointId::Num(1), 165, 2651),
+            (PointId::Num(42), 3636, 58180),
+            (PointId::Num(u64::MAX), 1226, 19623),
+            (uuid, 580, 9280),
+        ];
+        let (usual, largest) = (
+            VnodeCount::new(4096).unwrap(),
+            VnodeCount::new(65_536).unwrap(),
+        );
+        for (id, of_4096, of_65536) in golden {
+            assert_eq!(usual.vnode_of(&id.to_key()), Vnode(of_4096), "{id}");
+            assert_eq!(largest.vnode_of(&id.to_key()), Vnode(of_65536), "{id}");
+        }
+        let one = VnodeCount::new(1).unwrap();
+        assert_eq!(one.vnode_of(b""), Vnode(0));
+    }
+
+    #[test]
+    fn canonical_bytes_are_a_tag_and_the_value_big_endian() {
+        assert_eq!(*PointId::Num(258).to_key(), [0, 0, 0, 0, 0, 0, 0, 1, 2]);
+        let uuid = PointId::Uuid(uuid::Uuid::from_u128(3));
+        let mut bytes = [0; 17];
+        (bytes[0], bytes[16]) = (1, 3);
+        assert_eq!(*uuid.to_key(), bytes);
+    }
+
+    #[test]
+    fn only_powers_of_two_up_to_65536_count_vnodes() {
+        for log2 in 0..=16 {
+            assert_eq!(
+                VnodeCount::new(1 << log2).map(VnodeCount::get),
+                Ok(1 << log2)
+            );
+        }
+        for bad in [0, 3, 100, 65_535, 1 << 17, u32::MAX] {
+            assert_eq!(VnodeCount::new(bad), Err(BadVnodeCount(bad)));
+        }
+        let all: Vec<Vnode> = VnodeCount::new(65_536).unwrap().iter().collect();
+        assert_eq!(all.len(), 65_536);
+        assert_eq!(all.last(), Some(&Vnode(65_535)));
     }
 }

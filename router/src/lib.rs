@@ -1,1 +1,30 @@
-//! The stateless front end: REST in, fan-out to shards, merge
+//! The stateless front end: REST in, fan-out to shards, merge.
+//!
+//! ```text
+//! HTTP ─→ request (id, span, log, counts)
+//!      ─→ rest::call (admission, deadline, envelope)
+//!      ─→ rest::{collections, upsert, points, query} (decode, validate)
+//!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
+//!      ─→ ShardClient, one a shard
+//! ```
+//!
+//! The dialect is that of Qdrant's clients. What a collection is and where its
+//! vnodes are comes from a [`Catalog`]; the router keeps nothing of its own
+//! between two requests.
+
+mod catalog;
+mod fanout;
+mod limits;
+mod merge;
+mod metrics;
+mod request;
+mod rest;
+mod server;
+
+pub use catalog::{
+    BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
+    CreateCollection, Hnsw, Metric,
+};
+pub use limits::ServerLimits;
+pub use metrics::prometheus;
+pub use server::{App, DIALECT_VERSION, router};

@@ -1,1 +1,20 @@
-//! One shard: its log, its commands and how they are applied
+//! One shard: its log, its commands and how they are applied.
+//!
+//! ```text
+//! ShardClient ─▶ shard ─▶ replication (the seam) ─▶ log ─▶ engine ─▶ view ─▶ reads
+//!                              upkeep: index, checkpoint, cut the log, reclaim
+//! ```
+
+mod convert;
+mod health;
+pub mod log;
+mod replication;
+mod shard;
+mod solo;
+mod stamp;
+mod upkeep;
+
+pub use health::Watermark;
+pub use shard::{OpenError, Shard, ShardOptions};
+pub use stamp::{FORMAT, Stamp, StampError};
+pub use upkeep::UpkeepOptions;

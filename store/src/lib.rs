@@ -1,1 +1,5 @@
-//! The RingStore in a file
+//! Where a collection's ring is kept: [`FileRingStore`], one ring in one file.
+
+mod file;
+
+pub use file::{FileError, FileRingStore};

@@ -162,16 +162,16 @@ impl Graph {
     pub fn reserve(&self, more: usize) -> Result<()> {
         let needed = {
             let index = self.index.read();
-            index.size() + more
+            let needed = index.size() + more;
+            if needed <= index.capacity() {
+                return Ok(());
+            }
+            needed
         };
-        let index = self.index.write();
-        if needed > index.capacity() {
-            let capacity = needed.next_power_of_two();
-            index
-                .reserve_capacity_and_threads(capacity, THREADS)
-                .map_err(Error::graph("grow"))?;
-        }
-        Ok(())
+        self.index
+            .write()
+            .reserve_capacity_and_threads(needed.next_power_of_two(), THREADS)
+            .map_err(Error::graph("grow"))
     }
 
     /// Adds a vector. Room must have been reserved.

@@ -10,7 +10,7 @@ mod segment;
 pub use segment::{Owner, Segment};
 
 use crate::error::{Error, Result};
-use crate::slots::{SLOTS_PER_SEGMENT, Slot};
+use crate::slots::{SLOTS_PER_SEGMENT, Slot, SlotSet};
 use quoit_disk::Disk;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -52,6 +52,12 @@ impl Segments {
         segment.owner(within)
     }
 
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.iter().count() as u64
+    }
+
     fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Segment>)> {
         (0_u32..)
             .zip(self.by_number.iter())
@@ -74,22 +80,42 @@ pub struct Vectors {
 
 impl Vectors {
     /// Opens all segments of a folder, creating the folder where it is new.
-    /// `next` is the slot that the next vector gets.
+    /// `next` is the slot that the next vector gets, `visible` are those that
+    /// rows name.
     ///
     /// # Errors
-    /// A file cannot be opened, or is none of ours.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path, dimension: usize, next: Slot) -> Result<Self> {
+    /// A file cannot be opened, is none of ours, or is missing.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        dimension: usize,
+        next: Slot,
+        visible: &SlotSet,
+    ) -> Result<Self> {
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
         let mut by_number = Vec::new();
         for path in disk.list(dir).map_err(Error::file("list", dir))? {
             let number = number_of(&path)
                 .ok_or_else(|| Error::damaged(&path, "not a segment of vectors"))?;
+            // One whose creation was cut short by a full disk must not need
+            // room now, or nothing could be read until there is some.
+            if visible.len_of_segment(number) == 0 && Segment::is_short(&*disk, &path, dimension)? {
+                disk.remove(&path).map_err(Error::file("remove", &path))?;
+                continue;
+            }
             if by_number.len() <= number as usize {
                 by_number.resize(number as usize + 1, None);
             }
             let segment = Segment::open(&*disk, &path, dimension)?;
             by_number[number as usize] = Some(Arc::new(segment));
+        }
+        for number in 0..visible.segments() {
+            let used = visible.len_of_segment(number);
+            if used > 0 && !matches!(by_number.get(number as usize), Some(Some(_))) {
+                let what = format!("it is missing, and {used} rows name vectors in it");
+                return Err(Error::damaged(segment_path(dir, number), what));
+            }
         }
         Ok(Self {
             disk,
@@ -153,7 +179,7 @@ impl Vectors {
         if let Some(Some(segment)) = self.segments.by_number.get(number as usize) {
             return Ok(segment.clone());
         }
-        let path = self.dir.join(format!("{number:08}.seg"));
+        let path = segment_path(&self.dir, number);
         let segment = Segment::open(&*self.disk, &path, self.dimension)?;
         // Before any row can name a slot in it, or a power cut would leave
         // rows whose file was never there.
@@ -180,9 +206,8 @@ impl Vectors {
             self.resting.contains_key(&n)
                 || matches!(self.segments.by_number.get(n as usize), Some(Some(_)))
         };
-        let number = (0..)
-            .find(|n| !taken(*n))
-            .unwrap_or(u32::MAX / SLOTS_PER_SEGMENT);
+        let last = u32::MAX / SLOTS_PER_SEGMENT;
+        let number = (0..last).find(|n| !taken(*n)).unwrap_or(last);
         Slot(number * SLOTS_PER_SEGMENT)
     }
 
@@ -211,9 +236,11 @@ impl Vectors {
             return Ok(());
         };
         let path = segment.path().to_owned();
-        self.disk
-            .remove(&path)
-            .map_err(Error::file("remove", &path))?;
+        match self.disk.remove(&path) {
+            // An earlier call came this far and no farther.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.map_err(Error::file("remove", &path))?,
+        }
         self.disk
             .sync_dir(&self.dir)
             .map_err(Error::file("sync", &self.dir))?;
@@ -224,6 +251,10 @@ impl Vectors {
         self.resting.insert(number, segment);
         Ok(())
     }
+}
+
+fn segment_path(dir: &Path, number: u32) -> PathBuf {
+    dir.join(format!("{number:08}.seg"))
 }
 
 fn number_of(path: &Path) -> Option<u32> {

@@ -44,11 +44,17 @@ impl Segment {
     /// Opens a segment, creating and preallocating it where it is new.
     ///
     /// # Errors
-    /// The disk is full, or the file cannot be opened or mapped.
+    /// The disk is full, the file cannot be opened or mapped, or it is one of
+    /// another dimension.
     pub fn open(disk: &dyn Disk, path: &Path, dimension: usize) -> Result<Self> {
         let stride = dimension * 4 + TRAILER;
         let len = stride * SLOTS_PER_SEGMENT as usize;
         let file = disk.open(path).map_err(Error::file("open", path))?;
+        let found = file.len().map_err(Error::file("measure", path))?;
+        if found > len as u64 {
+            let what = format!("it has {found} bytes and should have {len}");
+            return Err(Error::damaged(path, what));
+        }
         // A write to a reserved block cannot find the disk full, and a mapped
         // page always has its block: no signal in the middle of a search.
         file.allocate(len as u64)
@@ -63,6 +69,16 @@ impl Segment {
             stride,
             verified: verified.collect(),
         })
+    }
+
+    /// Whether a file is shorter than a segment is: its creation was cut short.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn is_short(disk: &dyn Disk, path: &Path, dimension: usize) -> Result<bool> {
+        let file = disk.open(path).map_err(Error::file("open", path))?;
+        let len = file.len().map_err(Error::file("measure", path))?;
+        Ok(len < ((dimension * 4 + TRAILER) * SLOTS_PER_SEGMENT as usize) as u64)
     }
 
     /// Writes a vector. No reader may know of the slot yet.

@@ -1,0 +1,38 @@
+# What people run. Each target installs or names what it needs by itself.
+
+CARGO ?= cargo
+QUOIT_PYTHON ?= $(CURDIR)/.venv/bin/python
+export QUOIT_PYTHON
+
+.PHONY: help setup demo test check fmt bench chaos deny crd
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+
+setup: ## Install or name what this machine lacks (called by the others)
+	@scripts/setup
+
+demo: setup ## Load 20,000 real embeddings, search them, and stay up to be tried
+	$(CARGO) run --release --bin quoit -- demo
+
+test: setup check ## Everything that must pass: format, lints, all tests (no root needed)
+	$(CARGO) test --workspace
+
+check: setup ## Format and lints only; changes nothing
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --no-deps -- -D warnings
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+bench: setup ## Measure, and write docs/benchmarks.md anew
+	$(CARGO) run --release --package quoit-bench
+
+chaos: setup ## kill -9 at 200 random moments, and prove that nothing acknowledged is lost
+	QUOIT_CHAOS_KILLS=200 $(CARGO) test --release --package quoit --test kill -- --nocapture
+
+deny: ## Licences, sources and duplicates of dependencies (needs cargo-deny)
+	$(CARGO) deny check bans licenses sources
+
+crd: ## Write the CRD anew from the types
+	$(CARGO) run --quiet --package quoit-crds --bin quoit-crdgen > crds/quoit.dev_vectorcollections.yaml

@@ -1,0 +1,3 @@
+//! Measures Quoit against the bare library.
+
+fn main() {}

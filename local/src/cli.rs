@@ -1,0 +1,92 @@
+//! The command line: what `quoit` can be asked, and who answers.
+
+use crate::serve::{self, ServeArgs};
+use crate::simulate::{self, SimulateArgs};
+use crate::telemetry::{self, LogFormat};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::error::Error;
+use std::io;
+
+/// Quoit, an elastic vector database: the whole system in one process, for a laptop and for tests.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quoit",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+struct Cli {
+    /// What to log: a level, or pairs such as quoit_shard=debug.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info,fjall=warn,lsm_tree=warn",
+        env = "QUOIT_LOG"
+    )]
+    log: String,
+    /// The form of log lines, on standard error.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        env = "QUOIT_LOG_FORMAT"
+    )]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve collections from a data directory, to REST clients in the dialect of Qdrant's.
+    #[command(
+        after_help = "Examples:\n  quoit serve\n  quoit serve -f collection.yaml --data-dir /var/lib/quoit\n\nThen, for example:\n  curl -X PUT localhost:6333/collections/docs -H 'content-type: application/json' \\\n       -d '{\"vectors\": {\"size\": 3, \"distance\": \"Cosine\"}}'"
+    )]
+    Serve(ServeArgs),
+    /// Look at the ring: where vnodes are and what a change would move.
+    #[command(subcommand)]
+    Ring(RingCommand),
+    /// Print a script that completes quoit's commands in your shell.
+    #[command(after_help = "Example, for bash:\n  source <(quoit completion bash)")]
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RingCommand {
+    /// Compute a ring without a cluster: who gets what, and what a change moves.
+    Simulate(SimulateArgs),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, with the flag and the remedy.
+pub fn run() -> Result<(), Box<dyn Error>> {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Serve(args) => {
+            telemetry::init(cli.log_format, &cli.log)?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(serve::run(&args))?;
+        }
+        Command::Ring(RingCommand::Simulate(args)) => {
+            simulate::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock())?
+        }
+        Command::Completion { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "quoit",
+                &mut io::stdout().lock(),
+            );
+        }
+    }
+    Ok(())
+}

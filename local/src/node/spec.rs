@@ -1,0 +1,145 @@
+//! From a collection's spec to what the engine and the router take, and what of
+//! it local mode does not do.
+
+use quoit_crds::{IndexParams, Metric, PartitioningType, Precision, VectorCollectionSpec};
+use quoit_engine::{HnswParams, Params, Tuning};
+use quoit_ring::{BadVnodeCount, VnodeCount};
+use quoit_router::{CollectionLimits, CollectionParams, Hnsw};
+
+/// Writes wait while more vectors of a shard than this are not in its graph.
+pub const MAX_TAIL: u64 = 8192;
+
+/// The candidate list that a search may ask for at most.
+const MAX_HNSW_EF: u32 = 10_000;
+
+/// What local mode does not do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Named vectors, or several.
+    #[error(
+        "spec.vectors: named vectors are not supported yet; give one vector with the name \"\", or dimension and metric"
+    )]
+    NamedVectors,
+    /// A partitioning by a field.
+    #[error("spec.partitioning.type: Field is not supported yet; leave partitioning out")]
+    FieldPartitioning,
+    /// Payload indexes.
+    #[error("spec.payloadIndexes: payload indexes are not supported yet; leave them out")]
+    PayloadIndexes,
+    /// It breaks the rules of a collection.
+    #[error(transparent)]
+    Invalid(#[from] quoit_crds::Invalid),
+    /// A ring that cannot be.
+    #[error("spec.ring.vnodes: {0}")]
+    Vnodes(#[from] BadVnodeCount),
+}
+
+/// A spec as the parts of the system take it.
+pub struct Resolved {
+    /// For the engine of each shard.
+    pub engine: Params,
+    /// For the router.
+    pub router: CollectionParams,
+}
+
+/// The ring's size.
+pub fn vnodes(spec: &VectorCollectionSpec) -> Result<VnodeCount, Error> {
+    Ok(VnodeCount::new(spec.ring.vnodes)?)
+}
+
+/// What a spec comes to.
+pub fn resolve(spec: &VectorCollectionSpec) -> Result<Resolved, Error> {
+    if spec.partitioning.kind == PartitioningType::Field {
+        return Err(Error::FieldPartitioning);
+    }
+    if !spec.payload_indexes.is_empty() {
+        return Err(Error::PayloadIndexes);
+    }
+    let vectors = spec.resolved()?;
+    let [vector] = vectors.as_slice() else {
+        return Err(Error::NamedVectors);
+    };
+    if !vector.name.is_empty() {
+        return Err(Error::NamedVectors);
+    }
+    let dimension = vector.dimension as usize;
+    let index = match vector.index {
+        IndexParams::Hnsw(params) => Some(HnswParams {
+            m: params.m as usize,
+            ef_construction: params.ef_construction as usize,
+            ef_search: params.ef_search as usize,
+            precision: match params.precision {
+                Precision::Bf16 => quoit_engine::Precision::Bf16,
+                Precision::I8 => quoit_engine::Precision::I8,
+                Precision::F32 => quoit_engine::Precision::F32,
+            },
+        }),
+        IndexParams::Flat => None,
+    };
+    let engine = Params {
+        dimension,
+        metric: engine_metric(vector.metric),
+        index,
+        vnodes: vnodes(spec)?,
+    };
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let hnsw = index.map(|i| Hnsw {
+        m: number(i.m),
+        ef_construct: number(i.ef_construction),
+    });
+    let limits = &spec.limits;
+    let router = CollectionParams {
+        dimension,
+        metric: router_metric(vector.metric),
+        hnsw,
+        replicas: spec.replicas,
+        limits: CollectionLimits {
+            max_payload_bytes: limits.max_payload_bytes as usize,
+            max_batch_points: limits.max_batch_points as usize,
+            max_request_bytes: limits.max_request_bytes as usize,
+            max_search_limit: limits.max_search_limit as usize,
+            max_batch_searches: limits.max_batch_searches as usize,
+            max_hnsw_ef: MAX_HNSW_EF,
+        },
+    };
+    Ok(Resolved { engine, router })
+}
+
+/// How a shard's engine is sized where several share one machine.
+pub fn tuning(shards: u32) -> Tuning {
+    let share = u64::from(shards.clamp(1, 8));
+    let all = Tuning::default();
+    Tuning {
+        cache_bytes: (16 << 20) / share,
+        memtable_bytes: ((8 << 20) / share).max(1 << 20),
+        ..all
+    }
+}
+
+/// The spec's name for a metric that a client named.
+pub fn spec_metric(metric: quoit_router::Metric) -> Metric {
+    match metric {
+        quoit_router::Metric::Cosine => Metric::Cosine,
+        quoit_router::Metric::Dot => Metric::Dot,
+        quoit_router::Metric::Euclid => Metric::Euclid,
+        quoit_router::Metric::Manhattan => Metric::Manhattan,
+    }
+}
+
+fn router_metric(metric: Metric) -> quoit_router::Metric {
+    match metric {
+        Metric::Cosine => quoit_router::Metric::Cosine,
+        Metric::Dot => quoit_router::Metric::Dot,
+        Metric::Euclid => quoit_router::Metric::Euclid,
+        Metric::Manhattan => quoit_router::Metric::Manhattan,
+    }
+}
+
+fn engine_metric(metric: Metric) -> quoit_engine::Metric {
+    match metric {
+        Metric::Cosine => quoit_engine::Metric::Cosine,
+        Metric::Dot => quoit_engine::Metric::Dot,
+        Metric::Euclid => quoit_engine::Metric::Euclid,
+        Metric::Manhattan => quoit_engine::Metric::Manhattan,
+    }
+}

@@ -1,0 +1,275 @@
+//! `quoit serve`: opens the data directory, binds the ports, serves until it is
+//! told to stop, and stops in an order that loses nothing: no new connections,
+//! requests in flight to their end, then a checkpoint of each shard.
+
+use crate::grpc;
+use crate::node::{self, Node};
+use metrics_exporter_prometheus::PrometheusHandle;
+use quoit_crds::VectorCollection;
+use quoit_router::{App, Catalog, ServerLimits};
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What `quoit serve` is told.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeArgs {
+    /// A file with one or more VectorCollections to serve; may be given again. Collections are
+    /// made where they are new, and clients may make more.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Where the data is; made where it is new. One process at a time can use it.
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "./data",
+        env = "QUOIT_DATA_DIR"
+    )]
+    pub data_dir: PathBuf,
+    /// The address for REST clients.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:6333",
+        env = "QUOIT_LISTEN"
+    )]
+    pub listen: SocketAddr,
+    /// The address for gRPC: health and reflection.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:6334",
+        env = "QUOIT_GRPC"
+    )]
+    pub grpc: SocketAddr,
+}
+
+/// Why serving failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("-f {}: cannot be read", path.display())]
+    ReadFile {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{0}")]
+    File(String),
+    /// A port cannot be bound.
+    #[error(
+        "{flag} {address}: cannot listen there; is another server running? Give another address"
+    )]
+    Bind {
+        /// The flag that names it.
+        flag: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    Node(#[from] node::Error),
+    /// The HTTP server failed.
+    #[error("the HTTP server failed")]
+    Http(#[source] io::Error),
+    /// The gRPC server failed.
+    #[error(transparent)]
+    Grpc(#[from] grpc::Error),
+    /// Signals cannot be had.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+    /// The metrics recorder.
+    #[error("cannot record metrics: {0}")]
+    Metrics(String),
+}
+
+/// A server that listens.
+pub struct Server {
+    node: Arc<Node>,
+    address: SocketAddr,
+    http: TcpListener,
+    grpc: TcpListener,
+    recorder: Option<PrometheusHandle>,
+}
+
+/// How often times that were recorded since the last scrape are folded.
+const FOLD_METRICS: Duration = Duration::from_secs(5);
+
+/// How long requests in flight may take to end after the signal to stop.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
+
+impl Server {
+    /// Reads the files, binds the ports and opens the data directory, in this
+    /// order: what is wrong with the words of the command is said before
+    /// anything is touched.
+    ///
+    /// # Errors
+    /// A file is not valid, a port is taken, or the data cannot be opened.
+    pub async fn open(args: &ServeArgs) -> Result<Self, Error> {
+        let wished = read_files(&args.files)?;
+        let http = bind("--listen", args.listen)?;
+        let grpc = bind("--grpc", args.grpc)?;
+        let address = http.local_addr().map_err(|source| Error::Bind {
+            flag: "--listen",
+            address: args.listen,
+            source,
+        })?;
+        let recorder = quoit_router::prometheus()
+            .install_recorder()
+            .map_err(|e| Error::Metrics(e.to_string()))?;
+        let node = Arc::new(Node::open(&args.data_dir).await?);
+        for collection in &wished {
+            node.apply(collection).await?;
+        }
+        Ok(Self {
+            node,
+            address,
+            http,
+            grpc,
+            recorder: Some(recorder),
+        })
+    }
+
+    /// Where REST clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves, then stops in order.
+    ///
+    /// # Errors
+    /// A server failed. The shards are stopped in order all the same.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+        let Self {
+            node,
+            address,
+            http,
+            grpc,
+            recorder,
+        } = self;
+        let (stopping, stopped) = watch::channel(false);
+        let told = tokio::spawn(async move {
+            stop.await;
+            stopping.send_replace(true);
+        });
+        let waiting = |mut stopped: watch::Receiver<bool>| async move {
+            // An error means that the sender is gone: stop too.
+            drop(stopped.wait_for(|s| *s).await);
+        };
+        let fold = recorder.clone().map(|recorder| {
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(FOLD_METRICS).await;
+                    recorder.run_upkeep();
+                }
+            })
+        });
+        let app = Arc::new(App::new(
+            node.clone() as Arc<dyn Catalog>,
+            ServerLimits::default(),
+            recorder,
+        ));
+        tracing::info!(%address, "serving");
+        let patience = async {
+            waiting(stopped.clone()).await;
+            tokio::time::sleep(DRAIN_PATIENCE).await;
+            tracing::warn!(
+                "requests were still open after the time to finish them: they are cut off"
+            );
+        };
+        let serving = async {
+            tokio::try_join!(serve_http(http, app, waiting(stopped.clone())), async {
+                Ok(grpc::serve(grpc, waiting(stopped.clone())).await?)
+            },)
+        };
+        let served = tokio::select! {
+            served = serving => served.map(drop),
+            () = patience => Ok(()),
+        };
+        told.abort();
+        if let Some(fold) = fold {
+            fold.abort();
+        }
+        tracing::info!("stopping: each shard makes a checkpoint");
+        let stopped = tokio::task::spawn_blocking(move || node.stop()).await;
+        if stopped.is_err() {
+            tracing::error!("a shard panicked while it stopped; the next start replays its log");
+        }
+        served
+    }
+}
+
+async fn serve_http(
+    listener: TcpListener,
+    app: Arc<App>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
+    listener.set_nonblocking(true).map_err(Error::Http)?;
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Http)?;
+    let served = axum::serve(listener, quoit_router::router(app)).with_graceful_shutdown(stop);
+    served.await.map_err(Error::Http)
+}
+
+/// `quoit serve`.
+///
+/// # Errors
+/// It could not start, or a server failed.
+pub async fn run(args: &ServeArgs) -> Result<(), Error> {
+    let server = Server::open(args).await?;
+    let stop = stop_signal().map_err(Error::Signals)?;
+    eprintln!(
+        "quoit serves REST at http://{} and gRPC at {}; data in {}",
+        server.address(),
+        args.grpc,
+        args.data_dir.display()
+    );
+    server.run(stop).await
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// The operating system gives no signals.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).map_err(|source| Error::Bind {
+        flag,
+        address,
+        source,
+    })
+}
+
+fn read_files(files: &[PathBuf]) -> Result<Vec<VectorCollection>, Error> {
+    let mut all = Vec::new();
+    for path in files {
+        all.extend(read_file(path)?);
+    }
+    Ok(all)
+}
+
+fn read_file(path: &Path) -> Result<Vec<VectorCollection>, Error> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::ReadFile {
+        path: path.to_owned(),
+        source,
+    })?;
+    quoit_crds::load(&text, &path.display().to_string()).map_err(|e| Error::File(node::chain(&e)))
+}

@@ -1,0 +1,141 @@
+//! Reads that are no search: by id, in the order of ids, and counts.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::future::{join_all, try_join_all};
+use quoit_proto::v1::{CountRequest, RetrieveRequest, ScrollRequest, StatusResponse};
+use quoit_ring::PointId;
+
+use super::{Coverage, Error, Row, asked, row};
+use crate::catalog::Collection;
+use crate::merge::merge;
+
+/// What of each point is wanted beside its id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct With {
+    pub(crate) payload: bool,
+    pub(crate) vector: bool,
+}
+
+/// One page in the order of ids.
+pub(crate) struct Page {
+    pub(crate) rows: Vec<Row>,
+    /// The first id of the next page.
+    pub(crate) next: Option<PointId>,
+}
+
+/// The points of some ids, in their order and each once; those that are not
+/// there are left out.
+pub(crate) async fn retrieve(
+    collection: &Collection,
+    ids: &[PointId],
+    with: With,
+) -> Result<Vec<Row>, Error> {
+    let mut requests: BTreeMap<usize, RetrieveRequest> = BTreeMap::new();
+    for id in ids {
+        let vnode = collection.vnode_of(*id);
+        let request = requests.entry(collection.owner_of(vnode)).or_default();
+        request.ids.push((*id).into());
+        request.vnodes.push(u32::from(vnode.0));
+        request.with_payload = with.payload;
+        request.with_vector = with.vector;
+    }
+    let asked_of = requests.values().map(|r| r.vnodes.len()).sum();
+    let answers = try_join_all(requests.into_iter().map(|(index, request)| {
+        let target = &collection.targets()[index];
+        async move {
+            let answer = target.client.retrieve(request).await;
+            Ok((target, answer.map_err(|e| asked(target, e))?))
+        }
+    }))
+    .await?;
+
+    let mut found = HashMap::with_capacity(ids.len());
+    for (target, answer) in answers {
+        if let Some(first) = answer.not_here.first() {
+            return Err(Error::FindVnodes {
+                missing: answer.not_here.len(),
+                asked: asked_of,
+                first: first.vnode,
+            });
+        }
+        for point in answer.points {
+            let row = row(target.shard, point)?;
+            found.insert(row.id, row);
+        }
+    }
+    // Taking each out of the map answers an id that was asked twice once.
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+/// Up to `limit` points whose ids are `from` or after it.
+pub(crate) async fn scroll(
+    collection: &Collection,
+    from: Option<PointId>,
+    limit: usize,
+    with: With,
+) -> Result<Page, Error> {
+    // One more than the page: the next page starts with it.
+    let more = limit.saturating_add(1);
+    let answers = try_join_all(collection.targets().iter().map(|target| {
+        let request = ScrollRequest {
+            vnodes: target.bits.clone(),
+            from: from.map(Into::into),
+            limit: u32::try_from(more).unwrap_or(u32::MAX),
+            with_payload: with.payload,
+            with_vector: with.vector,
+        };
+        async move {
+            let answer = target.client.scroll(request).await;
+            Ok((target, answer.map_err(|e| asked(target, e))?))
+        }
+    }))
+    .await?;
+
+    let mut coverage = Coverage::default();
+    let mut lists = Vec::with_capacity(answers.len());
+    for (target, answer) in answers {
+        coverage.add(target, &answer.not_here);
+        let rows = answer.points.into_iter().map(|p| row(target.shard, p));
+        lists.push(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    coverage.check(collection)?;
+    let mut rows = merge(lists, |row| row.id, 0, more);
+    let next = (rows.len() > limit).then(|| rows.pop()).flatten();
+    Ok(Page {
+        rows,
+        next: next.map(|row| row.id),
+    })
+}
+
+/// How many points the collection has.
+pub(crate) async fn count(collection: &Collection) -> Result<u64, Error> {
+    let answers = try_join_all(collection.targets().iter().map(|target| {
+        let request = CountRequest {
+            vnodes: target.bits.clone(),
+        };
+        async move {
+            let answer = target.client.count(request).await;
+            Ok((target, answer.map_err(|e| asked(target, e))?))
+        }
+    }))
+    .await?;
+    let mut coverage = Coverage::default();
+    let mut sum = 0;
+    for (target, answer) in answers {
+        coverage.add(target, &answer.not_here);
+        sum += answer.count;
+    }
+    coverage.check(collection)?;
+    Ok(sum)
+}
+
+/// What each shard says of itself, or why it says nothing.
+pub(crate) async fn status(collection: &Collection) -> Vec<Result<StatusResponse, Error>> {
+    join_all(
+        collection.targets().iter().map(|target| async move {
+            target.client.status().await.map_err(|e| asked(target, e))
+        }),
+    )
+    .await
+}

@@ -1,0 +1,107 @@
+//! Sends searches to every shard and merges what comes back.
+
+use futures::future::try_join_all;
+use quoit_proto::v1::{Query, SearchRequest};
+use quoit_ring::PointId;
+
+use super::{Coverage, Error, Row, asked, row};
+use crate::catalog::Collection;
+use crate::merge::merge;
+
+/// One search, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct Nearest {
+    pub(crate) vector: Vec<f32>,
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
+    pub(crate) with_payload: bool,
+    pub(crate) with_vector: bool,
+    pub(crate) score_threshold: Option<f32>,
+    pub(crate) hnsw_ef: Option<u32>,
+    pub(crate) exact: bool,
+    /// A point that is left out: the one whose vector this is.
+    pub(crate) exclude: Option<PointId>,
+}
+
+/// A point and its score.
+#[derive(Debug, Clone)]
+pub(crate) struct Scored {
+    pub(crate) row: Row,
+    pub(crate) score: f32,
+}
+
+/// Runs some searches on the whole collection; one list for each, best first.
+pub(crate) async fn search(
+    collection: &Collection,
+    searches: &[Nearest],
+) -> Result<Vec<Vec<Scored>>, Error> {
+    if searches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let queries: Vec<Query> = searches.iter().map(to_query).collect();
+    let answers = try_join_all(collection.targets().iter().map(|target| {
+        let request = SearchRequest {
+            vnodes: target.bits.clone(),
+            queries: queries.clone(),
+        };
+        async move {
+            let answer = target.client.search(request).await;
+            Ok((target, answer.map_err(|e| asked(target, e))?))
+        }
+    }))
+    .await?;
+
+    let mut coverage = Coverage::default();
+    let mut lists: Vec<Vec<Vec<Scored>>> = searches.iter().map(|_| Vec::new()).collect();
+    for (target, answer) in answers {
+        coverage.add(target, &answer.not_here);
+        if answer.results.len() != searches.len() {
+            return Err(Error::ReadAnswer {
+                shard: target.shard,
+                what: "not one list for each search",
+            });
+        }
+        for (lists, hits) in lists.iter_mut().zip(answer.results) {
+            let list = hits.hits.into_iter().map(|hit| {
+                let point = hit.point.ok_or(Error::ReadAnswer {
+                    shard: target.shard,
+                    what: "a hit without a point",
+                })?;
+                let row = row(target.shard, point)?;
+                let score = hit.score;
+                Ok(Scored { row, score })
+            });
+            lists.push(list.collect::<Result<_, Error>>()?);
+        }
+    }
+    coverage.check(collection)?;
+
+    let order = collection.params().metric.order();
+    let merged = searches.iter().zip(lists).map(|(search, mut lists)| {
+        if let Some(exclude) = search.exclude {
+            for list in &mut lists {
+                list.retain(|hit| hit.row.id != exclude);
+            }
+        }
+        let key = |hit: &Scored| (order.rank(hit.score), hit.row.id);
+        merge(lists, key, search.offset, search.limit)
+    });
+    Ok(merged.collect())
+}
+
+/// The search as one shard sees it. Any shard may hold all of the best, so
+/// each is asked for the skipped ones too, and for one more where a point is
+/// to be left out.
+fn to_query(search: &Nearest) -> Query {
+    let limit = search.offset.saturating_add(search.limit);
+    let limit = limit.saturating_add(usize::from(search.exclude.is_some()));
+    Query {
+        vector: search.vector.clone(),
+        limit: u32::try_from(limit).unwrap_or(u32::MAX),
+        with_payload: search.with_payload,
+        with_vector: search.with_vector,
+        score_threshold: search.score_threshold,
+        hnsw_ef: search.hnsw_ef,
+        exact: search.exact,
+    }
+}

@@ -1,0 +1,150 @@
+//! One call of the API from its door to its envelope: a place among the
+//! requests in flight, a deadline, and the parts that handlers read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::RequestPartsExt;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use bytes::Bytes;
+
+use super::body;
+use super::envelope::Reply;
+use super::error::Error;
+use super::params::Params;
+use crate::catalog::Collection;
+use crate::limits::Room;
+use crate::metrics::REFUSED;
+use crate::server::App;
+
+/// Whether a call can change anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It cannot.
+    Reads,
+    /// It can.
+    Writes,
+}
+
+/// What a handler is given.
+pub(crate) struct Call {
+    pub(crate) app: Arc<App>,
+    pub(crate) params: Params,
+    path: HashMap<String, String>,
+    declared: Option<usize>,
+    body: Body,
+    /// The room that the body takes up, held until the call ends.
+    room: Option<Room>,
+}
+
+impl Call {
+    /// A variable of the path; empty if the route has none of that name.
+    pub(crate) fn path(&self, name: &str) -> &str {
+        self.path.get(name).map_or("", String::as_str)
+    }
+
+    /// The collection that the path names.
+    pub(crate) async fn collection(&mut self) -> Result<Arc<Collection>, Error> {
+        let name = self.path("c");
+        if let Some(collection) = self.app.catalog.get(name) {
+            return Ok(collection);
+        }
+        let name = name.to_owned();
+        body::discard(std::mem::take(&mut self.body)).await;
+        Err(Error::FindCollection(name))
+    }
+
+    /// The body, up to a bound.
+    pub(crate) async fn body(&mut self, limit: usize) -> Result<Bytes, Error> {
+        let room = self.declared.unwrap_or(limit).min(limit);
+        let room = self.app.admission.room_for(room).await;
+        self.room = Some(room.map_err(|_| Error::Enter)?);
+        body::read(std::mem::take(&mut self.body), self.declared, limit).await
+    }
+}
+
+/// A route of one method. Routes of several methods are added one by one.
+pub(crate) fn route<H, F>(
+    method: MethodFilter,
+    effect: Effect,
+    handler: H,
+) -> MethodRouter<Arc<App>>
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, Error>> + Send + 'static,
+{
+    on(
+        method,
+        move |State(app): State<Arc<App>>, request: Request| {
+            let handler = handler.clone();
+            async move { run(app, request, effect, handler).await }
+        },
+    )
+}
+
+async fn run<H, F>(app: Arc<App>, request: Request, effect: Effect, handler: H) -> Response
+where
+    H: Fn(Call) -> F,
+    F: Future<Output = Result<Reply, Error>>,
+{
+    let begun = request.extensions().get::<Instant>().copied();
+    let begun = begun.unwrap_or_else(Instant::now);
+    let (parts, body) = request.into_parts();
+    let result = match Params::read(&parts.uri) {
+        Ok(params) => {
+            let limit = params.timeout.unwrap_or(app.limits.timeout);
+            let call = admitted(app, parts, body, params, handler);
+            let finished = tokio::time::timeout(limit, call).await;
+            finished.unwrap_or(Err(Error::Finish {
+                seconds: limit.as_secs(),
+                writes: effect == Effect::Writes,
+            }))
+        }
+        Err(error) => {
+            body::discard(body).await;
+            Err(error)
+        }
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    match result {
+        Ok(reply) => reply.close(seconds),
+        Err(error) => error.answer(seconds),
+    }
+}
+
+async fn admitted<H, F>(
+    app: Arc<App>,
+    mut parts: Parts,
+    body: Body,
+    params: Params,
+    handler: H,
+) -> Result<Reply, Error>
+where
+    H: Fn(Call) -> F,
+    F: Future<Output = Result<Reply, Error>>,
+{
+    let shared = Arc::clone(&app);
+    let _place = shared.admission.enter().await.map_err(|_| {
+        metrics::counter!(REFUSED).increment(1);
+        Error::Enter
+    })?;
+    let path = parts.extract::<Path<HashMap<String, String>>>().await;
+    let Path(path) = path.map_err(|e| Error::ReadUrl {
+        place: "path parameters",
+        message: e.body_text(),
+    })?;
+    handler(Call {
+        app,
+        params,
+        path,
+        declared: body::declared(&parts.headers),
+        body,
+        room: None,
+    })
+    .await
+}

@@ -1,0 +1,133 @@
+//! The envelope around every answer, and the points inside it. Points are
+//! written byte by byte: their payloads are JSON already, and a tree of values
+//! would be built only to be taken apart.
+
+use std::io::Write;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use quoit_ring::PointId;
+use serde::Serialize;
+
+use super::error::Error;
+use super::payload::Selector;
+use crate::fanout::Row;
+use crate::fanout::search::Scored;
+
+const OPEN: &[u8] = b"{\"result\":";
+
+/// The result of a call as JSON text, in an envelope that is still open.
+pub(crate) struct Reply(Vec<u8>);
+
+/// What of each point is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Show {
+    pub(crate) payload: Selector,
+    pub(crate) vector: bool,
+}
+
+impl Reply {
+    /// A result that serde writes.
+    pub(crate) fn of(result: &impl Serialize) -> Result<Self, Error> {
+        let mut buffer = OPEN.to_vec();
+        serde_json::to_writer(&mut buffer, result)?;
+        Ok(Self(buffer))
+    }
+
+    /// A result that a function writes.
+    pub(crate) fn written(
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        let mut buffer = OPEN.to_vec();
+        write(&mut buffer)?;
+        Ok(Self(buffer))
+    }
+
+    /// The whole envelope.
+    pub(crate) fn close(mut self, seconds: f64) -> Response {
+        self.0.extend_from_slice(b",\"status\":\"ok\",\"time\":");
+        time(&mut self.0, seconds);
+        self.0.push(b'}');
+        json(StatusCode::OK, self.0)
+    }
+}
+
+/// The envelope of an error.
+pub(crate) fn failed(text: &str, seconds: f64) -> Vec<u8> {
+    let text = serde_json::Value::from(text);
+    let mut buffer = format!("{{\"status\":{{\"error\":{text}}},\"time\":").into_bytes();
+    time(&mut buffer, seconds);
+    buffer.push(b'}');
+    buffer
+}
+
+fn time(buffer: &mut Vec<u8>, seconds: f64) {
+    // Writing into a vector does not fail.
+    let _ = write!(buffer, "{seconds:.9}");
+}
+
+/// A response of JSON text.
+pub(crate) fn json(status: StatusCode, text: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Writes a list, item by item.
+pub(crate) fn list<T>(
+    buffer: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut item: impl FnMut(&mut Vec<u8>, T) -> Result<(), Error>,
+) -> Result<(), Error> {
+    buffer.push(b'[');
+    for (i, one) in items.into_iter().enumerate() {
+        if i > 0 {
+            buffer.push(b',');
+        }
+        item(buffer, one)?;
+    }
+    buffer.push(b']');
+    Ok(())
+}
+
+/// Writes a point without a score.
+pub(crate) fn record(buffer: &mut Vec<u8>, row: &Row, show: &Show) -> Result<(), Error> {
+    buffer.extend_from_slice(b"{\"id\":");
+    id(buffer, row.id);
+    rest(buffer, row, show)
+}
+
+/// Writes a point with its score.
+pub(crate) fn scored(buffer: &mut Vec<u8>, hit: &Scored, show: &Show) -> Result<(), Error> {
+    buffer.extend_from_slice(b"{\"id\":");
+    id(buffer, hit.row.id);
+    let _ = write!(buffer, ",\"version\":{},\"score\":", hit.row.point.version);
+    serde_json::to_writer(&mut *buffer, &hit.score)?;
+    rest(buffer, &hit.row, show)
+}
+
+/// Writes an id: a number as such, a UUID with hyphens.
+pub(crate) fn id(buffer: &mut Vec<u8>, id: PointId) {
+    let _ = match id {
+        PointId::Num(n) => write!(buffer, "{n}"),
+        PointId::Uuid(u) => write!(buffer, "\"{}\"", u.hyphenated()),
+    };
+}
+
+fn rest(buffer: &mut Vec<u8>, row: &Row, show: &Show) -> Result<(), Error> {
+    if show.payload.wants_any() {
+        buffer.extend_from_slice(b",\"payload\":");
+        show.payload.write(buffer, &row.point.payload)?;
+    }
+    if show.vector {
+        buffer.extend_from_slice(b",\"vector\":");
+        list(buffer, &row.point.vector, |buffer, x| {
+            Ok(serde_json::to_writer(buffer, x)?)
+        })?;
+    }
+    buffer.push(b'}');
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Everything that a request can fail with, and the status, headers and text
+//! that a client gets for it. The codes are Qdrant's: 400 for what cannot be
+//! read or done, 422 for a value out of its range, 408 when time runs out.
+
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use quoit_proto::ErrorKind;
+use quoit_ring::PointId;
+
+use super::envelope;
+use crate::catalog::CatalogError;
+use crate::fanout;
+use crate::request::Said;
+
+/// Why a request failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The body is no JSON, or not of the form that the call takes.
+    #[error("Format error in JSON body: {0}")]
+    ReadJson(String),
+    /// The body broke off.
+    #[error("The body of the request could not be read to its end: {0}")]
+    ReadBody(String),
+    /// The path or the query string cannot be read.
+    #[error("Deserialize error in {place}: {message}")]
+    ReadUrl {
+        place: &'static str,
+        message: String,
+    },
+    /// A value is outside its range.
+    #[error("Validation error in {place}: [{field}: {message}]")]
+    Validate {
+        place: &'static str,
+        field: String,
+        message: String,
+    },
+    /// A value does not fit the collection.
+    #[error("Wrong input: {field}: {message}")]
+    Fit { field: String, message: String },
+    /// Qdrant can do it, Quoit not yet.
+    #[error("{0} is not supported yet")]
+    NotYet(String),
+    /// No such collection.
+    #[error("Not found: Collection `{0}` doesn't exist!")]
+    FindCollection(String),
+    /// No such point.
+    #[error("Not found: No point with id {0} found")]
+    FindPoint(PointId),
+    /// No such path.
+    #[error("Not found: no route {0}")]
+    FindRoute(String),
+    /// The path has other methods.
+    #[error("{0} is not a method of {1}")]
+    MatchMethod(Method, String),
+    /// The body is too large.
+    #[error(
+        "The body of the request is larger than {limit} bytes: \
+         send fewer points in a request, or raise the limit of the collection"
+    )]
+    FitBody { limit: usize },
+    /// Too much is going on.
+    #[error("Too many requests are waiting: try again in a second, or send fewer at once")]
+    Enter,
+    /// Time ran out.
+    #[error(
+        "The request took longer than {seconds} s{}", 
+        if *writes { "; whether it took effect is unknown, repeating it is safe" } else { "" }
+    )]
+    Finish { seconds: u64, writes: bool },
+    /// The collection was not created or deleted.
+    #[error("{}", change_text(.name, .source))]
+    ChangeCollection { name: String, source: CatalogError },
+    /// The shards did not do it.
+    #[error("{}", shards_text(.0))]
+    AskShards(#[from] fanout::Error),
+    /// The answer could not be written.
+    #[error("Service internal error: the answer could not be written: {0}")]
+    WriteAnswer(#[from] serde_json::Error),
+}
+
+fn change_text(name: &str, source: &CatalogError) -> String {
+    match source {
+        CatalogError::AlreadyExists { differs } => {
+            let differs = differs.as_ref().map(|d| format!(" It differs: {d}"));
+            let differs = differs.unwrap_or_default();
+            format!("Wrong input: Collection `{name}` already exists!{differs}")
+        }
+        CatalogError::Invalid { field, message } => {
+            format!("Validation error in JSON body: [{field}: {message}]")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn shards_text(error: &fanout::Error) -> String {
+    let prefix = match error.kind() {
+        ErrorKind::Invalid => "Wrong input",
+        ErrorKind::Busy => "Too busy, nothing was done",
+        ErrorKind::DiskFull => "No space left, writes are refused until there is room",
+        ErrorKind::Unavailable => "Unavailable",
+        ErrorKind::Unknown => "Service internal error, the outcome is unknown",
+    };
+    format!("{prefix}: {error}")
+}
+
+impl Error {
+    /// A field of the body that is out of its range.
+    pub(crate) fn validate(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Validate {
+            place: "JSON body",
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    /// A field of the body that does not fit the collection.
+    pub(crate) fn fit(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Fit {
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::ReadJson(_)
+            | Self::ReadBody(_)
+            | Self::ReadUrl { .. }
+            | Self::Fit { .. }
+            | Self::NotYet(_) => StatusCode::BAD_REQUEST,
+            Self::Validate { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::FindCollection(_) | Self::FindPoint(_) | Self::FindRoute(_) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::MatchMethod(..) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::FitBody { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Enter => StatusCode::TOO_MANY_REQUESTS,
+            Self::Finish { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::WriteAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::ChangeCollection { source, .. } => match source {
+                CatalogError::AlreadyExists { .. } => StatusCode::CONFLICT,
+                CatalogError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+                CatalogError::Unsupported(_) => StatusCode::BAD_REQUEST,
+                CatalogError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+                CatalogError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::AskShards(error) => match error.kind() {
+                ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+                ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
+                ErrorKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+                ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                ErrorKind::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+
+    /// The answer, with the time that the request took.
+    pub(crate) fn answer(&self, seconds: f64) -> Response {
+        let status = self.status();
+        let text = self.to_string();
+        let mut response = envelope::json(status, envelope::failed(&text, seconds));
+        let soon = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
+        if soon.contains(&status) {
+            let second = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, second);
+        }
+        response.extensions_mut().insert(Said(text));
+        response
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.answer(0.0)
+    }
+}

@@ -1,0 +1,87 @@
+//! The parameters in the query string that calls of the dialect share.
+
+use std::time::Duration;
+
+use axum::extract::Query;
+use axum::http::Uri;
+use serde::Deserialize;
+
+use super::error::Error;
+
+/// The parameters, read and checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Params {
+    /// Whether a write is answered when it is visible. Quoit answers no
+    /// sooner either way; the answer's `status` says what was asked for.
+    pub(crate) wait: bool,
+    /// How long the request may take.
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    wait: Option<String>,
+    timeout: Option<String>,
+    consistency: Option<String>,
+    ordering: Option<String>,
+}
+
+impl Params {
+    /// Reads them from a URL; parameters of other names are ignored.
+    pub(crate) fn read(uri: &Uri) -> Result<Self, Error> {
+        let raw = Query::<Raw>::try_from_uri(uri).map_err(|e| Error::ReadUrl {
+            place: "query parameters",
+            message: e.body_text(),
+        })?;
+        let wait = match raw.wait.as_deref() {
+            None | Some("false" | "") => false,
+            Some("true") => true,
+            Some(other) => return Err(unreadable("wait", other, "true or false")),
+        };
+        let timeout = match raw.timeout.as_deref() {
+            None | Some("") => None,
+            Some(text) => {
+                let seconds: u64 = text
+                    .parse()
+                    .map_err(|_| unreadable("timeout", text, "a whole number of seconds"))?;
+                if seconds == 0 {
+                    return Err(out_of_range("timeout"));
+                }
+                Some(Duration::from_secs(seconds))
+            }
+        };
+        // Every read is one of all vnodes, and every write is acknowledged by
+        // a quorum in order: what these two may ask for is there already.
+        match raw.consistency.as_deref() {
+            None | Some("" | "majority" | "quorum" | "all") => {}
+            Some(text) => match text.parse::<u64>() {
+                Ok(0) => return Err(out_of_range("consistency")),
+                Ok(_) => {}
+                Err(_) => {
+                    let right = "a number of replicas, or one of majority, quorum, all";
+                    return Err(unreadable("consistency", text, right));
+                }
+            },
+        }
+        match raw.ordering.as_deref() {
+            None | Some("" | "weak" | "medium" | "strong") => {}
+            Some(text) => return Err(unreadable("ordering", text, "one of weak, medium, strong")),
+        }
+        Ok(Self { wait, timeout })
+    }
+}
+
+fn unreadable(field: &str, value: &str, right: &str) -> Error {
+    Error::ReadUrl {
+        place: "query parameters",
+        message: format!("{field}: {value:?} is not {right}"),
+    }
+}
+
+fn out_of_range(field: &str) -> Error {
+    Error::Validate {
+        place: "query parameters",
+        field: field.to_owned(),
+        message: "value 0 invalid, must be 1 or larger".to_owned(),
+    }
+}

@@ -1,0 +1,204 @@
+//! Points by id, in the order of ids, counted, and deleted.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+
+use super::body::decode;
+use super::call::Call;
+use super::envelope::{self, Reply, Show};
+use super::error::Error;
+use super::ids::{self, JsonId};
+use super::not_yet::{NoFilter, NotYet};
+use super::payload::{Selector, WithVector};
+use super::upsert::{check_count, written};
+use crate::catalog::Collection;
+use crate::fanout::read::{self, With};
+use crate::fanout::write::Change;
+
+/// How many points a page or a search has that names no limit.
+const DEFAULT_LIMIT: u64 = 10;
+
+impl Show {
+    /// What the shards are to send for it.
+    pub(crate) fn with(&self) -> With {
+        With {
+            payload: self.payload.wants_any(),
+            vector: self.vector,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RetrieveBody {
+    ids: Vec<JsonId>,
+    with_payload: Option<Selector>,
+    #[serde(default)]
+    with_vector: WithVector,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+/// `POST /collections/{c}/points`: the points of some ids.
+pub(crate) async fn retrieve(mut call: Call) -> Result<Reply, Error> {
+    let collection = call.collection().await?;
+    let body = call
+        .body(collection.params().limits.max_request_bytes)
+        .await?;
+    let body: RetrieveBody = decode(&body)?;
+    if !body.ids.is_empty() {
+        check_count(&collection, "ids", body.ids.len())?;
+    }
+    let show = Show {
+        payload: body.with_payload.unwrap_or(Selector::Everything),
+        vector: body.with_vector.0,
+    };
+    let ids: Vec<_> = body.ids.iter().map(|id| id.0).collect();
+    let rows = read::retrieve(&collection, &ids, show.with()).await?;
+    Reply::written(|buffer| {
+        envelope::list(buffer, &rows, |buffer, row| {
+            envelope::record(buffer, row, &show)
+        })
+    })
+}
+
+/// `GET /collections/{c}/points/{id}`: one point with all it has.
+pub(crate) async fn get(mut call: Call) -> Result<Reply, Error> {
+    let text = call.path("id").to_owned();
+    let id = ids::from_path(&text).ok_or_else(|| Error::ReadUrl {
+        place: "path parameters",
+        message: format!("id: {text:?} is not {}", ids::EXPECTED),
+    })?;
+    let collection = call.collection().await?;
+    let show = Show {
+        payload: Selector::Everything,
+        vector: true,
+    };
+    let rows = read::retrieve(&collection, &[id], show.with()).await?;
+    let row = rows.first().ok_or(Error::FindPoint(id))?;
+    Reply::written(|buffer| envelope::record(buffer, row, &show))
+}
+
+#[derive(Deserialize)]
+struct ScrollBody {
+    offset: Option<JsonId>,
+    limit: Option<u64>,
+    with_payload: Option<Selector>,
+    #[serde(default)]
+    with_vector: WithVector,
+    #[serde(default, rename = "filter")]
+    _filter: NoFilter,
+    #[serde(default, rename = "order_by")]
+    _order_by: NotYet,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+/// `POST /collections/{c}/points/scroll`: a page in the order of ids.
+pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
+    let collection = call.collection().await?;
+    let body = call
+        .body(collection.params().limits.max_request_bytes)
+        .await?;
+    let body: ScrollBody = decode(&body)?;
+    let (_, limit) = window(&collection, None, body.limit, "")?;
+    let show = Show {
+        payload: body.with_payload.unwrap_or(Selector::Everything),
+        vector: body.with_vector.0,
+    };
+    let from = body.offset.map(|id| id.0);
+    let page = read::scroll(&collection, from, limit, show.with()).await?;
+    Reply::written(|buffer| {
+        buffer.extend_from_slice(b"{\"points\":");
+        envelope::list(buffer, &page.rows, |buffer, row| {
+            envelope::record(buffer, row, &show)
+        })?;
+        buffer.extend_from_slice(b",\"next_page_offset\":");
+        match page.next {
+            Some(id) => envelope::id(buffer, id),
+            None => buffer.extend_from_slice(b"null"),
+        }
+        buffer.push(b'}');
+        Ok(())
+    })
+}
+
+#[derive(Deserialize)]
+struct CountBody {
+    #[serde(default, rename = "filter")]
+    _filter: NoFilter,
+    // A count is exact either way.
+    #[serde(default, rename = "exact")]
+    _exact: Option<bool>,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+/// `POST /collections/{c}/points/count`.
+pub(crate) async fn count(mut call: Call) -> Result<Reply, Error> {
+    let collection = call.collection().await?;
+    let body = call
+        .body(collection.params().limits.max_request_bytes)
+        .await?;
+    let _: CountBody = decode(&body)?;
+    let count = read::count(&collection).await?;
+    Reply::of(&json!({"count": count}))
+}
+
+#[derive(Deserialize)]
+struct DeleteBody {
+    points: Option<Vec<JsonId>>,
+    // Not `NoFilter`: deleting by a filter without conditions would delete everything.
+    filter: Option<IgnoredAny>,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+/// `POST /collections/{c}/points/delete`: takes points away.
+pub(crate) async fn delete(mut call: Call) -> Result<Reply, Error> {
+    let collection = call.collection().await?;
+    let body = call
+        .body(collection.params().limits.max_request_bytes)
+        .await?;
+    let body: DeleteBody = decode(&body)?;
+    if body.filter.is_some() {
+        return Err(Error::NotYet("filter: deleting by filter".to_owned()));
+    }
+    let ids = body.points.ok_or_else(|| {
+        Error::ReadJson("missing field `points`: name the ids to delete".to_owned())
+    })?;
+    check_count(&collection, "points", ids.len())?;
+    let changes = ids.into_iter().map(|id| Change::Delete(id.0)).collect();
+    written(call.params, &collection, changes).await
+}
+
+/// Checks which part of an answer is wanted: the skipped points and the
+/// limit. All of them are fetched and sorted, so that the bound is on both.
+pub(crate) fn window(
+    collection: &Collection,
+    offset: Option<u64>,
+    limit: Option<u64>,
+    place: &str,
+) -> Result<(usize, usize), Error> {
+    let max = collection.params().limits.max_search_limit as u64;
+    let (offset, limit) = (offset.unwrap_or(0), limit.unwrap_or(DEFAULT_LIMIT));
+    if limit == 0 {
+        let message = "value 0 invalid, must be 1 or larger";
+        return Err(Error::validate(format!("{place}limit"), message));
+    }
+    let last = offset.saturating_add(limit);
+    match usize::try_from(last) {
+        Ok(_) if last <= max => Ok((
+            usize::try_from(offset).unwrap_or(usize::MAX),
+            usize::try_from(limit).unwrap_or(usize::MAX),
+        )),
+        _ => {
+            let field = if limit > max { "limit" } else { "offset" };
+            let message = format!(
+                "offset and limit together are {last} and may be {max} at most: \
+                 page through many points with scroll"
+            );
+            Err(Error::validate(format!("{place}{field}"), message))
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Vectors as clients write them: a list of numbers, bare or under the empty
+//! name. They go straight from the text into the `Vec<f32>` that the engine
+//! gets. Lists of vectors, sparse vectors, texts to embed and named vectors
+//! are known and refused.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::ids::JsonId;
+use super::not_yet::named;
+
+/// A number that is finite as an `f32`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Finite(pub(crate) f32);
+
+impl<'de> Deserialize<'de> for Finite {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_f32(FiniteVisitor)
+    }
+}
+
+struct FiniteVisitor;
+
+impl Visitor<'_> for FiniteVisitor {
+    type Value = Finite;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a number (lists of vectors are not supported yet)")
+    }
+
+    // An f32 is what vectors are made of: rounding to it is the point.
+    #[allow(clippy::cast_possible_truncation)]
+    fn visit_f64<E: de::Error>(self, x: f64) -> Result<Finite, E> {
+        let narrow = x as f32;
+        if narrow.is_finite() {
+            Ok(Finite(narrow))
+        } else {
+            Err(E::custom(format_args!(
+                "{x} is not finite as a 32-bit number"
+            )))
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn visit_u64<E: de::Error>(self, x: u64) -> Result<Finite, E> {
+        Ok(Finite(x as f32))
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn visit_i64<E: de::Error>(self, x: i64) -> Result<Finite, E> {
+        Ok(Finite(x as f32))
+    }
+}
+
+/// A list of finite numbers, without a name.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Bare(pub(crate) Vec<f32>);
+
+impl<'de> Deserialize<'de> for Bare {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BareVisitor;
+
+        impl<'de> Visitor<'de> for BareVisitor {
+            type Value = Bare;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Bare, A::Error> {
+                // JSON tells no length; most vectors are of some hundred numbers.
+                let mut vector = Vec::with_capacity(seq.size_hint().unwrap_or(256));
+                while let Some(Finite(x)) = seq.next_element()? {
+                    vector.push(x);
+                }
+                Ok(Bare(vector))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bare, A::Error> {
+                Err(refuse_object(map))
+            }
+        }
+
+        deserializer.deserialize_any(BareVisitor)
+    }
+}
+
+/// Says of an object in the place of a vector what it is, by its first key.
+fn refuse_object<'de, A: MapAccess<'de>>(mut map: A) -> A::Error {
+    match map.next_key::<Cow<'de, str>>() {
+        Ok(Some(key)) => de::Error::custom(match key.as_ref() {
+            "indices" | "values" => "a sparse vector is not supported yet".to_owned(),
+            "text" | "image" | "object" | "model" => {
+                "an input to embed is not supported yet, send its vector".to_owned()
+            }
+            name => named(name),
+        }),
+        Ok(None) => de::Error::custom("a point without a vector is not supported yet"),
+        Err(error) => error,
+    }
+}
+
+/// Something that may be given bare or under the empty name.
+pub(crate) struct MaybeNamed<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for MaybeNamed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(MaybeNamedVisitor(PhantomData))
+    }
+}
+
+struct MaybeNamedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeNamedVisitor<T> {
+    type Value = MaybeNamed<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a list of numbers")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<MaybeNamed<T>, A::Error> {
+        T::deserialize(SeqAccessDeserializer::new(seq)).map(MaybeNamed)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MaybeNamed<T>, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if !key.is_empty() {
+                return Err(refuse_object(Rest {
+                    key: Some(key),
+                    map,
+                }));
+            }
+            if found.is_some() {
+                return Err(de::Error::duplicate_field(""));
+            }
+            found = Some(map.next_value()?);
+        }
+        match found {
+            Some(value) => Ok(MaybeNamed(value)),
+            None => Err(refuse_object(map)),
+        }
+    }
+}
+
+/// A map whose first key has been read already.
+struct Rest<'de, A> {
+    key: Option<Cow<'de, str>>,
+    map: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.key.take() {
+            Some(key) => {
+                let key = de::value::CowStrDeserializer::new(key);
+                seed.deserialize(key).map(Some)
+            }
+            None => self.map.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: de::DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
+
+/// What a query looks for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Sought {
+    /// What is nearest to a vector.
+    Vector(Vec<f32>),
+    /// What is nearest to a point.
+    Point(JsonId),
+}
+
+impl<'de> Deserialize<'de> for Sought {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SoughtVisitor { nested: false })
+    }
+}
+
+/// `nested` inside of `{"nearest": …}`, where no further one may be.
+struct SoughtVisitor {
+    nested: bool,
+}
+
+struct Nested(Sought);
+
+impl<'de> Deserialize<'de> for Nested {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_any(SoughtVisitor { nested: true })
+            .map(Nested)
+    }
+}
+
+impl<'de> Visitor<'de> for SoughtVisitor {
+    type Value = Sought;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a vector, a point id or {\"nearest\": …}")
+    }
+
+    fn visit_u64<E: de::Error>(self, id: u64) -> Result<Sought, E> {
+        JsonId::deserialize(de::value::U64Deserializer::new(id)).map(Sought::Point)
+    }
+
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<Sought, E> {
+        JsonId::deserialize(de::value::StrDeserializer::new(id)).map(Sought::Point)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Sought, A::Error> {
+        let Bare(vector) = Bare::deserialize(SeqAccessDeserializer::new(seq))?;
+        Ok(Sought::Vector(vector))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sought, A::Error> {
+        if self.nested {
+            let Bare(vector) = Bare::deserialize(MapAccessDeserializer::new(map))?;
+            return Ok(Sought::Vector(vector));
+        }
+        let mut nearest = None;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match key.as_ref() {
+                "nearest" if nearest.is_some() => {
+                    return Err(de::Error::duplicate_field("nearest"));
+                }
+                "nearest" => nearest = Some(map.next_value::<Nested>()?.0),
+                "mmr" => {
+                    map.next_value::<super::not_yet::NotYet>()?;
+                }
+                "recommend" | "discover" | "context" | "order_by" | "fusion" | "rrf"
+                | "formula" | "sample" | "relevance_feedback" => {
+                    let text = format_args!("a {key} query is not supported yet");
+                    return Err(de::Error::custom(text));
+                }
+                "indices" | "values" | "text" | "image" | "object" | "model"
+                    if nearest.is_none() =>
+                {
+                    return Err(refuse_object(Rest {
+                        key: Some(key),
+                        map,
+                    }));
+                }
+                // What Qdrant does not know it does not mind beside the rest.
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        nearest.ok_or_else(|| de::Error::missing_field("nearest"))
+    }
+}

@@ -1,0 +1,97 @@
+//! Puts the routes together. The process that runs the router makes the
+//! [`App`], calls [`router`], and serves what it gets.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+
+use crate::catalog::Catalog;
+use crate::limits::{Admission, ServerLimits};
+use crate::{metrics, request, rest};
+
+/// The version of the dialect: clients warn unless it is near their own.
+pub const DIALECT_VERSION: &str = "1.20.0";
+
+/// What all requests share.
+pub struct App {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) limits: ServerLimits,
+    pub(crate) admission: Admission,
+    recorder: Option<PrometheusHandle>,
+}
+
+impl App {
+    /// A router over these collections. The handle is that of the recorder
+    /// that [`prometheus`](crate::prometheus) makes and the process installs;
+    /// without it, `/metrics` shows the collections alone.
+    #[must_use]
+    pub fn new(
+        catalog: Arc<dyn Catalog>,
+        limits: ServerLimits,
+        recorder: Option<PrometheusHandle>,
+    ) -> Self {
+        Self {
+            catalog,
+            limits,
+            admission: Admission::new(&limits),
+            recorder,
+        }
+    }
+}
+
+/// All routes, ready to be served.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(root))
+        .route("/healthz", get(alive))
+        .route("/livez", get(alive))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(scrape))
+        .merge(rest::routes())
+        .fallback(rest::no_route)
+        .method_not_allowed_fallback(rest::no_method)
+        .layer(axum::middleware::from_fn(request::observe))
+        .with_state(app)
+}
+
+/// What clients read to find out whom they talk to.
+async fn root() -> Response {
+    axum::Json(json!({
+        "title": "quoit - vector database",
+        "version": DIALECT_VERSION,
+        "quoit_version": env!("CARGO_PKG_VERSION"),
+    }))
+    .into_response()
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+    if app.catalog.ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not every shard is ready yet\n",
+        )
+    }
+}
+
+async fn scrape(State(app): State<Arc<App>>) -> Response {
+    let mut text = app
+        .recorder
+        .as_ref()
+        .map(PrometheusHandle::render)
+        .unwrap_or_default();
+    text.push_str(&metrics::collections(app.catalog.as_ref()).await);
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,304 @@
+"""Drives an unmodified qdrant-client, and langchain-qdrant where it is
+installed, through every call that Quoit serves.
+
+    python qdrant_dialect.py http://127.0.0.1:6333
+
+Makes and deletes collections whose names start with `dialect_`. Ends with
+code 0 if every answer was right, and with a traceback otherwise.
+"""
+
+import math
+import random
+import sys
+import uuid
+import warnings
+
+import numpy as np
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+BASIC = "dialect_basic"
+BULK = "dialect_bulk"
+METRICS = "dialect_metrics"
+CHAIN = "dialect_chain"
+
+
+def refused(call, status, *parts):
+    """The call must fail with this status and a text with these parts."""
+    try:
+        result = call()
+    except UnexpectedResponse as error:
+        text = error.content.decode()
+        assert error.status_code == status, (error.status_code, text)
+        for part in parts:
+            assert part in text, (part, text)
+    else:
+        raise AssertionError(f"not refused: {result!r}")
+
+
+def fresh(client, name, size, distance, **more):
+    client.delete_collection(name)
+    params = models.VectorParams(size=size, distance=distance)
+    assert client.create_collection(name, vectors_config=params, **more) is True
+
+
+def collections(client):
+    fresh(client, BASIC, 4, models.Distance.COSINE)
+    assert client.collection_exists(BASIC)
+    assert not client.collection_exists("dialect_none")
+    assert BASIC in [c.name for c in client.get_collections().collections]
+
+    info = client.get_collection(BASIC)
+    assert info.status == models.CollectionStatus.GREEN, info.status
+    assert info.points_count == 0
+    assert info.config.params.vectors.size == 4
+    assert info.config.params.vectors.distance == models.Distance.COSINE
+
+    same = models.VectorParams(size=4, distance=models.Distance.COSINE)
+    other = models.VectorParams(size=5, distance=models.Distance.COSINE)
+    refused(lambda: client.create_collection(BASIC, vectors_config=same), 409, "already exists")
+    refused(lambda: client.create_collection(BASIC, vectors_config=other), 409, "already exists")
+    refused(lambda: client.get_collection("dialect_none"), 404, "doesn't exist")
+    assert client.delete_collection("dialect_none") is False
+    named = {"title": models.VectorParams(size=4, distance=models.Distance.DOT)}
+    refused(
+        lambda: client.create_collection("dialect_named", vectors_config=named),
+        400,
+        "named vectors are not supported yet",
+    )
+
+
+def points(client):
+    identity = str(uuid.UUID(int=7))
+    done = client.upsert(
+        BASIC,
+        points=[
+            models.PointStruct(id=1, vector=[1, 0, 0, 0], payload={"city": "Bern", "n": {"a": 1}}),
+            models.PointStruct(id=2, vector=[1, 1, 0, 0], payload={"city": "Zürich"}),
+            models.PointStruct(id=3, vector={"": [0, 1, 0, 0]}),
+            models.PointStruct(id=identity, vector=np.array([0, 0, 1, 0.5]), payload={}),
+        ],
+        wait=True,
+    )
+    assert done.status == models.UpdateStatus.COMPLETED
+    done = client.upsert(
+        BASIC,
+        points=models.Batch(
+            ids=[10, uuid.UUID(int=8).hex],
+            vectors=[[0, 0, 0, 1], [0, 0, 1, 1]],
+            payloads=[{"k": [1, 2, {"deep": None}]}, {}],
+        ),
+        wait=False,
+    )
+    assert done.status == models.UpdateStatus.ACKNOWLEDGED
+    assert client.count(BASIC).count == 6
+    assert client.count(BASIC, exact=False).count == 6
+    assert client.get_collection(BASIC).points_count == 6
+
+    got = client.retrieve(BASIC, ids=[2, 99, identity], with_vectors=True)
+    assert [r.id for r in got] == [2, identity], got
+    assert got[0].payload == {"city": "Zürich"}
+    assert np.allclose(got[0].vector, [math.sqrt(0.5), math.sqrt(0.5), 0, 0], atol=1e-5)
+    bare = client.retrieve(BASIC, ids=[1], with_payload=False)[0]
+    assert bare.payload is None and bare.vector is None
+    only = client.retrieve(BASIC, ids=[1], with_payload=["city"])[0]
+    assert only.payload == {"city": "Bern"}
+    rest = models.PayloadSelectorExclude(exclude=["city"])
+    assert client.retrieve(BASIC, ids=[1], with_payload=rest)[0].payload == {"n": {"a": 1}}
+
+    found, offset, pages = [], None, 0
+    while True:
+        page, offset = client.scroll(BASIC, limit=4, offset=offset)
+        found += [r.id for r in page]
+        pages += 1
+        if offset is None:
+            break
+    assert pages == 2
+    assert found == [1, 2, 3, 10, identity, str(uuid.UUID(int=8))], found
+
+    one = client.http.points_api.get_point(BASIC, id=1).result
+    assert one.payload["city"] == "Bern" and one.vector is not None
+    refused(lambda: client.http.points_api.get_point(BASIC, id=99), 404, "99")
+
+
+def searches(client):
+    hits = client.query_points(BASIC, query=[1, 0.1, 0, 0], limit=2, with_payload=True).points
+    assert [h.id for h in hits] == [1, 2]
+    assert hits[0].score > hits[1].score > 0.7
+    assert hits[0].payload["city"] == "Bern" and hits[0].vector is None
+    assert isinstance(hits[0].version, int)
+
+    by_id = client.query_points(BASIC, query=1, limit=1).points
+    assert [h.id for h in by_id] == [2], "the point itself is left out"
+    by_uuid = client.query_points(BASIC, query=str(uuid.UUID(int=7)), limit=1).points
+    assert [h.id for h in by_uuid] == [str(uuid.UUID(int=8))]
+    nearest = models.NearestQuery(nearest=[1, 0.1, 0, 0])
+    skipped = client.query_points(BASIC, query=nearest, limit=1, offset=1, using="").points
+    assert [h.id for h in skipped] == [2]
+    cut = client.query_points(BASIC, query=[1, 0, 0, 0], score_threshold=0.9).points
+    assert [h.id for h in cut] == [1]
+    params = models.SearchParams(hnsw_ef=128, exact=True)
+    exact = client.query_points(BASIC, query=[0, 1, 0, 0], limit=1, search_params=params).points
+    assert [h.id for h in exact] == [3]
+    vectors = client.query_points(BASIC, query=[0, 0, 0, 2], limit=1, with_vectors=True).points
+    assert np.allclose(vectors[0].vector, [0, 0, 0, 1], atol=1e-5)
+    assert [h.id for h in client.query_points(BASIC, limit=2).points] == [1, 2]
+    numbers = client.query_points(BASIC, query=np.array([1.0, 0, 0, 0]), limit=1, timeout=5).points
+    assert numbers[0].id == 1
+
+    answers = client.query_batch_points(
+        BASIC,
+        requests=[
+            models.QueryRequest(query=[1, 0, 0, 0], limit=1),
+            models.QueryRequest(query=2, limit=1, with_payload=True),
+        ],
+    )
+    assert [a.points[0].id for a in answers] == [1, 1]
+    assert answers[1].points[0].payload["city"] == "Bern"
+
+
+def refusals(client):
+    query = lambda **more: lambda: client.query_points(BASIC, query=[1, 0, 0, 0], **more)
+    refused(lambda: client.query_points(BASIC, query=[1, 0]), 400, "expected dim: 4, got 2")
+    refused(lambda: client.query_points(BASIC, query=12345), 404, "12345")
+    refused(query(limit=0), 422, "limit")
+    refused(query(using="title"), 400, "using", "not supported yet")
+    refused(query(prefetch=models.Prefetch(query=[1, 0, 0, 0])), 400, "prefetch", "not supported yet")
+    refused(
+        lambda: client.query_points(BASIC, query=models.RecommendQuery(recommend=models.RecommendInput(positive=[1]))),
+        400,
+        "recommend",
+        "not supported yet",
+    )
+    refused(
+        lambda: client.upsert(BASIC, points=[models.PointStruct(id=1, vector=[1, 2])]),
+        400,
+        "points[0].vector",
+        "expected dim: 4, got 2",
+    )
+    refused(lambda: client.upsert(BASIC, points=[]), 400, "points")
+    refused(
+        lambda: client.upsert("dialect_none", points=[models.PointStruct(id=1, vector=[1])]),
+        404,
+        "dialect_none",
+    )
+    assert client.count(BASIC).count == 6, "nothing of that changed anything"
+
+
+def deletes(client):
+    done = client.delete(BASIC, points_selector=[1, 99, str(uuid.UUID(int=7))])
+    assert done.status == models.UpdateStatus.COMPLETED
+    assert client.count(BASIC).count == 4
+    assert client.retrieve(BASIC, ids=[1]) == []
+    client.delete(BASIC, points_selector=models.PointIdsList(points=[2]))
+    assert [h.id for h in client.query_points(BASIC, query=[1, 1, 0, 0], limit=1).points] == [3]
+    assert client.delete_collection(BASIC) is True
+    assert not client.collection_exists(BASIC)
+
+
+def bulk(client):
+    """Uploads as its users do, and compares with numpy."""
+    fresh(client, BULK, 16, models.Distance.DOT)
+    generator = np.random.default_rng(1)
+    vectors = generator.normal(size=(500, 16)).astype(np.float32)
+    client.upload_collection(
+        BULK,
+        vectors=vectors,
+        payload=({"i": i} for i in range(500)),
+        ids=range(500),
+        batch_size=50,
+        wait=True,
+    )
+    assert client.count(BULK).count == 500
+    client.upload_points(
+        BULK,
+        points=(models.PointStruct(id=i, vector=vectors[i].tolist(), payload={"i": i}) for i in range(0, 500, 50)),
+        batch_size=5,
+        wait=True,
+    )
+    assert client.count(BULK).count == 500, "the same points again"
+    params = models.SearchParams(exact=True)
+    for _ in range(10):
+        query = generator.normal(size=16).astype(np.float32)
+        hits = client.query_points(BULK, query=query, limit=10, search_params=params, with_payload=True).points
+        scores = vectors @ query
+        want = np.argsort(-scores)[:10]
+        assert [h.id for h in hits] == want.tolist()
+        assert np.allclose([h.score for h in hits], scores[want], atol=1e-3)
+        assert all(h.payload == {"i": h.id} for h in hits)
+    client.delete_collection(BULK)
+
+
+def metrics(client):
+    """Scores and their order, by metric."""
+    cases = {
+        models.Distance.COSINE: (1.0, [1, 2, 3]),
+        models.Distance.DOT: (9.0, [3, 2, 1]),
+        models.Distance.EUCLID: (0.0, [3, 2, 1]),
+        models.Distance.MANHATTAN: (0.0, [3, 2, 1]),
+    }
+    for distance, (best, order) in cases.items():
+        fresh(client, METRICS, 2, distance)
+        client.upsert(METRICS, points=models.Batch(ids=[1, 2, 3], vectors=[[1, 0], [2, 0], [3, 0]]))
+        hits = client.query_points(METRICS, query=[3, 0], limit=3).points
+        assert math.isclose(hits[0].score, best, abs_tol=1e-4), (distance, hits)
+        if distance != models.Distance.COSINE:
+            assert [h.id for h in hits] == order, (distance, hits)
+    client.delete_collection(METRICS)
+
+
+def chain(url):
+    """The basics of LangChain's vector store."""
+    try:
+        from langchain_core.embeddings import Embeddings
+        from langchain_qdrant import QdrantVectorStore
+    except ImportError:
+        print("skipped: langchain-qdrant is not installed")
+        return
+
+    class Letters(Embeddings):
+        """Counts letters: texts of the same letters are near."""
+
+        def embed_documents(self, texts):
+            return [self.embed_query(text) for text in texts]
+
+        def embed_query(self, text):
+            return [float(text.lower().count(letter)) + 0.01 for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+    client = QdrantClient(url=url)
+    client.delete_collection(CHAIN)
+    texts = ["a banana", "an apple", "the moon"]
+    store = QdrantVectorStore.from_texts(
+        texts,
+        Letters(),
+        metadatas=[{"n": n} for n in range(3)],
+        url=url,
+        collection_name=CHAIN,
+    )
+    found = store.similarity_search("bananas", k=1)
+    assert found[0].page_content == "a banana" and found[0].metadata["n"] == 0, found
+    ids = store.add_texts(["zzz"], ids=[uuid.uuid4().hex])
+    scored = store.similarity_search_with_score("zz", k=1)
+    assert scored[0][0].page_content == "zzz" and scored[0][1] > 0.9, scored
+    assert [d.page_content for d in store.get_by_ids(ids)] == ["zzz"]
+    assert store.delete(ids)
+    assert store.similarity_search("zz", k=4) and store.get_by_ids(ids) == []
+    client.delete_collection(CHAIN)
+
+
+def main():
+    url = sys.argv[1]
+    random.seed(1)
+    with warnings.catch_warnings():
+        # A server of a version that the client does not know is a warning.
+        warnings.simplefilter("error", UserWarning)
+        client = QdrantClient(url=url, timeout=30)
+    for part in (collections, points, searches, refusals, deletes, bulk, metrics):
+        part(client)
+        print(f"{part.__name__}: ok")
+    chain(url)
+    print("chain: ok")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,316 @@
+//! The table of bad inputs: each is refused with a status and a text that
+//! names the field and the remedy, and nothing has changed afterwards.
+
+use serde_json::json;
+
+use crate::support::{LIMITS, Server};
+
+/// Method, path, body, status, and what the text contains.
+type Case = (
+    &'static str,
+    &'static str,
+    String,
+    u16,
+    &'static [&'static str],
+);
+
+const POINTS: &str = "/collections/docs/points";
+const QUERY: &str = "/collections/docs/points/query";
+const QUERIES: &str = "/collections/docs/points/query/batch";
+const SEARCH: &str = "/collections/docs/points/search";
+const SCROLL: &str = "/collections/docs/points/scroll";
+const COUNT: &str = "/collections/docs/points/count";
+const DELETE: &str = "/collections/docs/points/delete";
+const NEW: &str = "/collections/new";
+
+async fn check(cases: Vec<Case>) {
+    let server = Server::docs(3, "Cosine").await;
+    server
+        .put(json!([{"id": 1, "vector": [1, 2, 3], "payload": {"a": 1}}]))
+        .await;
+    let before = server.catalog.dump();
+    let mut wrong = Vec::new();
+    for (method, path, body, status, parts) in cases {
+        let shown: String = body.chars().take(200).collect();
+        let answer = server.call(method, path, body).await;
+        let error = answer.error();
+        if answer.status.as_u16() != status {
+            wrong.push(format!(
+                "{method} {path} {shown}\n  is {}: {error}",
+                answer.status
+            ));
+        }
+        for part in parts.iter().filter(|part| !error.contains(**part)) {
+            wrong.push(format!(
+                "{method} {path} {shown}\n  says {error:?}\n  not {part:?}"
+            ));
+        }
+        assert!(answer.json()["time"].is_number());
+        assert_eq!(
+            before,
+            server.catalog.dump(),
+            "{method} {path} {shown} changed something"
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A case whose body is one point.
+fn point(point: &str, status: u16, parts: &'static [&'static str]) -> Case {
+    let good = r#"{"id": 5, "vector": [1, 1, 1]}"#;
+    (
+        "PUT",
+        POINTS,
+        format!(r#"{{"points": [{good}, {point}]}}"#),
+        status,
+        parts,
+    )
+}
+
+fn case(
+    method: &'static str,
+    path: &'static str,
+    body: &str,
+    status: u16,
+    parts: &'static [&'static str],
+) -> Case {
+    (method, path, body.to_owned(), status, parts)
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn points_that_cannot_be_are_refused() {
+    let deep = format!(
+        r#"{{"id": 1, "vector": [1, 1, 1], "payload": {{"a": {}1{}}}}}"#,
+        "[".repeat(64),
+        "]".repeat(64)
+    );
+    let bottomless = format!(
+        r#"{{"id": 1, "vector": [1, 1, 1], "payload": {{"a": {}1{}}}}}"#,
+        "[".repeat(3000),
+        "]".repeat(3000)
+    );
+    let long = format!(
+        r#"{{"id": 1, "vector": [1, 1, 1], "payload": {{"a": "{}"}}}}"#,
+        "x".repeat(LIMITS.max_payload_bytes)
+    );
+    check(vec![
+        point(r#"{"id": 1, "vector": [1, 2]}"#, 400, &["points[1].vector", "expected dim: 3, got 2"]),
+        point(r#"{"id": 1, "vector": []}"#, 400, &["points[1].vector", "expected dim: 3, got 0"]),
+        point(r#"{"id": 1, "vector": [1, 1e999, 1]}"#, 400, &["points[1].vector[1]", "number out of range"]),
+        point(r#"{"id": 1, "vector": [1, 1, -1e39]}"#, 400, &["points[1].vector[2]", "number out of range", "send finite numbers"]),
+        point(r#"{"id": 1, "vector": [1, NaN, 1]}"#, 400, &["points[1].vector[1]", "line 1"]),
+        point(r#"{"id": 1, "vector": [1, null, 1]}"#, 400, &["points[1].vector[1]", "a number"]),
+        point(r#"{"id": 1, "vector": ["1", 1, 1]}"#, 400, &["points[1].vector[0]", "string", "a number"]),
+        point(r#"{"id": 1, "vector": [[1, 1, 1]]}"#, 400, &["points[1].vector[0]", "lists of vectors are not supported yet"]),
+        point(r#"{"id": 1, "vector": {"text": [1, 1, 1]}}"#, 400, &["points[1].vector", "not supported yet"]),
+        point(r#"{"id": 1, "vector": {"title": [1, 1, 1]}}"#, 400, &["points[1].vector", "\"title\"", "named vectors are not supported yet"]),
+        point(r#"{"id": 1, "vector": {"": [1, 1, 1], "b": [1]}}"#, 400, &["points[1].vector", "named vectors are not supported yet"]),
+        point(r#"{"id": 1, "vector": {"indices": [1], "values": [1]}}"#, 400, &["points[1].vector", "sparse", "not supported yet"]),
+        point(r#"{"id": 1, "vector": {}}"#, 400, &["points[1].vector", "without a vector is not supported yet"]),
+        point(r#"{"id": 1, "vector": null}"#, 400, &["points[1].vector"]),
+        point(r#"{"id": 1}"#, 400, &["points[1]", "missing field `vector`"]),
+        point(r#"{"vector": [1, 1, 1]}"#, 400, &["points[1]", "missing field `id`"]),
+        point(r#"{"id": -1, "vector": [1, 1, 1]}"#, 400, &["points[1].id", "-1", "unsigned 64-bit integer or a UUID"]),
+        point(r#"{"id": 1.5, "vector": [1, 1, 1]}"#, 400, &["points[1].id", "1.5"]),
+        point(r#"{"id": 18446744073709551616, "vector": [1, 1, 1]}"#, 400, &["points[1].id"]),
+        point(r#"{"id": "5", "vector": [1, 1, 1]}"#, 400, &["points[1].id", "\"5\"", "UUID"]),
+        point(r#"{"id": "not-a-uuid", "vector": [1, 1, 1]}"#, 400, &["points[1].id", "not-a-uuid"]),
+        point(r#"{"id": null, "vector": [1, 1, 1]}"#, 400, &["points[1].id"]),
+        point(r#"{"id": 1, "id": 2, "vector": [1, 1, 1]}"#, 400, &["duplicate field `id`"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": [1]}"#, 400, &["points[1].payload", "a JSON object or null"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": "x"}"#, 400, &["points[1].payload", "a JSON object or null"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": {"a": "\ud800"}}"#, 400, &["points[1].payload"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": {"\ud800": 1}}"#, 400, &["points[1].payload"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": {"a": 1e999}}"#, 400, &["points[1].payload", "out of range"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": {"a": }}"#, 400, &["points[1].payload", "column"]),
+        point(r#"{"id": 1, "vector": [1, 1, 1], "payload": {"a": {"$serde_json::private::RawValue": "1"}}}"#, 400, &["points[1].payload", "RawValue", "reserved"]),
+        point(&long, 422, &["points[1].payload", "409 bytes", "400"]),
+        point(&deep, 400, &["points[1].payload", "deeper than 64", "flatter"]),
+        point(&bottomless, 400, &["points[1].payload", "deeper than 64"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn upserts_that_cannot_be_are_refused() {
+    let many: Vec<_> = (0..=LIMITS.max_batch_points)
+        .map(|i| json!({"id": i, "vector": [1, 1, 1]}))
+        .collect();
+    let many = json!({"points": many}).to_string();
+    let large = format!(
+        r#"{{"points": [], "x": "{}"}}"#,
+        "x".repeat(LIMITS.max_request_bytes)
+    );
+    check(vec![
+        case("PUT", POINTS, "", 400, &["JSON body", "EOF"]),
+        case("PUT", POINTS, "{", 400, &["JSON body", "line 1 column 1"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}]} x"#, 400, &["trailing"]),
+        case("PUT", POINTS, "[]", 400, &["JSON body"]),
+        case("PUT", POINTS, "\u{0}", 400, &["JSON body"]),
+        case("PUT", POINTS, "{}", 400, &["missing field `points`", "batch"]),
+        case("PUT", POINTS, r#"{"points": {}}"#, 400, &["points", "a sequence"]),
+        case("PUT", POINTS, r#"{"points": []}"#, 400, &["points", "Empty update request", "at least one"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [], "vectors": []}}"#, 400, &["batch.ids", "Empty update request"]),
+        case("PUT", POINTS, r#"{"points": [], "batch": {"ids": [], "vectors": []}}"#, 400, &["`points` and `batch`"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [1, 2], "vectors": [[1, 1, 1]]}}"#, 422, &["batch.vectors", "2 != 1"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1, 1]], "payloads": []}}"#, 422, &["batch.payloads", "1 != 0"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1]]}}"#, 400, &["batch.vectors[0]", "expected dim: 3, got 2"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": {"t": [[1, 1, 1]]}}}"#, 400, &["batch.vectors", "named vectors are not supported yet"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1, 1]], "payloads": [7]}}"#, 400, &["batch.payloads[0]", "a JSON object or null"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "shard_key": "a"}"#, 400, &["shard_key", "not supported yet"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_filter": {"must": [1]}}"#, 400, &["update_filter", "not supported yet"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "insert_only"}"#, 400, &["update_mode", "not supported yet"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "mad"}"#, 400, &["update_mode", "insert_only"]),
+        case("PUT", POINTS, &many, 422, &["points", "51 points", "50", "several"]),
+        case("PUT", POINTS, &large, 413, &["larger than 16384 bytes", "fewer points"]),
+        case("PUT", "/collections/none/points", "{}", 404, &["Collection `none` doesn't exist"]),
+        case("PUT", "/collections/docs/points?wait=perhaps", "{}", 400, &["wait", "\"perhaps\"", "true or false"]),
+        case("PUT", "/collections/docs/points?ordering=none", "{}", 400, &["ordering", "weak, medium, strong"]),
+        case("PUT", "/collections/docs/points?timeout=0", "{}", 422, &["timeout: value 0 invalid, must be 1 or larger"]),
+        case("PUT", "/collections/docs/points?timeout=-1", "{}", 400, &["timeout", "whole number of seconds"]),
+        case("PUT", "/collections/%ff/points", "{}", 400, &["path parameters"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn searches_that_cannot_be_are_refused() {
+    check(vec![
+        case("POST", QUERY, r#"{"query": [1, 2]}"#, 400, &["query", "expected dim: 3, got 2"]),
+        case("POST", QUERY, r#"{"query": [1, 2, 1e40]}"#, 400, &["query[2]", "number out of range", "send finite numbers"]),
+        case("POST", QUERY, r#"{"query": [[1, 2, 3]]}"#, 400, &["query[0]", "lists of vectors are not supported yet"]),
+        case("POST", QUERY, r#"{"query": 99}"#, 404, &["No point with id 99 found"]),
+        case("POST", QUERY, r#"{"query": "x"}"#, 400, &["query", "UUID"]),
+        case("POST", QUERY, r#"{"query": -3}"#, 400, &["query", "-3"]),
+        case("POST", QUERY, r#"{"query": true}"#, 400, &["query", "nearest"]),
+        case("POST", QUERY, r#"{"query": {}}"#, 400, &["query", "missing field `nearest`"]),
+        case("POST", QUERY, r#"{"query": {"nearest": {"text": "a", "model": "b"}}}"#, 400, &["query.nearest", "embed", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": {"nearest": [1, 1, 1], "mmr": {"diversity": 0.5}}}"#, 400, &["query.mmr", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": {"indices": [1], "values": [0.5]}}"#, 400, &["query", "sparse", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": {"recommend": {"positive": [1]}}}"#, 400, &["recommend query is not supported yet"]),
+        case("POST", QUERY, r#"{"query": {"fusion": "rrf"}}"#, 400, &["fusion query is not supported yet"]),
+        case("POST", QUERY, r#"{"query": {"order_by": "a"}}"#, 400, &["order_by query is not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "prefetch": {"query": [1, 1, 1]}}"#, 400, &["prefetch", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "using": "title"}"#, 400, &["using", "\"title\"", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"must": [{"key": "a", "match": {"value": 1}}]}}"#, 400, &["filter.must", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"musst": []}}"#, 400, &["filter", "unknown field `musst`"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}"#, 400, &["lookup_from", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "shard_key": ["a"]}"#, 400, &["shard_key", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "limit": 0}"#, 422, &["limit: value 0 invalid, must be 1 or larger"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "limit": 101}"#, 422, &["limit", "101", "100 at most", "scroll"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "limit": -1}"#, 400, &["limit", "-1"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "limit": 1.5}"#, 400, &["limit", "1.5"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "limit": "5"}"#, 400, &["limit"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "offset": 91}"#, 422, &["offset", "101", "100 at most", "scroll"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "offset": 18446744073709551615}"#, 422, &["offset", "100 at most"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "offset": 1e30}"#, 400, &["offset"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "score_threshold": 1e300}"#, 400, &["score_threshold", "number out of range", "send finite numbers"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": "a"}"#, 400, &["with_payload", "include"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": ["a.b"]}"#, 400, &["with_payload[0]", "not supported yet", "outermost key"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"only": []}}"#, 400, &["with_payload", "unknown field `only`"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector[0]", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}"#, 422, &["params.hnsw_ef", "1000", "exact"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": -1}}"#, 400, &["params.hnsw_ef"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"indexed_only": true}}"#, 400, &["params.indexed_only", "not supported yet"]),
+        case("POST", QUERY, "nonsense", 400, &["JSON body", "line 1"]),
+        case("POST", "/collections/none/points/query", r#"{"query": [1, 1, 1]}"#, 404, &["`none`"]),
+        case("POST", "/collections/docs/points/query?consistency=0", "{}", 422, &["consistency: value 0 invalid"]),
+        case("POST", "/collections/docs/points/query?consistency=some", "{}", 400, &["consistency", "majority, quorum, all"]),
+        case("POST", QUERIES, "{}", 400, &["missing field `searches`"]),
+        case("POST", QUERIES, r#"{"searches": [{"query": [1, 1, 1]}, {"query": [1]}]}"#, 400, &["searches[1].query", "got 1"]),
+        case("POST", QUERIES, r#"{"searches": [{"query": [1, 1, 1]}, {"limit": 0}]}"#, 422, &["searches[1].limit"]),
+        case("POST", QUERIES, r#"{"searches": [{}, {}, {}, {}]}"#, 422, &["searches", "4", "3"]),
+        case("POST", SEARCH, r#"{"vector": [1, 1, 1]}"#, 400, &["missing field `limit`"]),
+        case("POST", SEARCH, r#"{"vector": [1, 1], "limit": 1}"#, 400, &["vector", "got 2"]),
+        case("POST", SEARCH, r#"{"vector": {"name": "t", "vector": [1, 1, 1]}, "limit": 1}"#, 400, &["vector.name", "not supported yet"]),
+        case("POST", SEARCH, r#"{"vector": [1, 1, 1], "limit": 0}"#, 422, &["limit"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn reads_and_deletes_that_cannot_be_are_refused() {
+    let many: Vec<_> = (0..=LIMITS.max_batch_points).collect();
+    let many = json!({"ids": many}).to_string();
+    check(vec![
+        case("POST", POINTS, "{}", 400, &["missing field `ids`"]),
+        case("POST", POINTS, r#"{"ids": ["x"]}"#, 400, &["ids[0]", "UUID"]),
+        case("POST", POINTS, &many, 422, &["ids", "51", "50"]),
+        case("GET", "/collections/docs/points/99", "", 404, &["No point with id 99"]),
+        case("GET", "/collections/docs/points/x", "", 400, &["id", "\"x\"", "unsigned 64-bit integer or a UUID"]),
+        case("GET", "/collections/none/points/1", "", 404, &["`none`"]),
+        case("POST", SCROLL, r#"{"limit": 0}"#, 422, &["limit", "1 or larger"]),
+        case("POST", SCROLL, r#"{"limit": 101}"#, 422, &["limit", "100 at most"]),
+        case("POST", SCROLL, r#"{"offset": "x"}"#, 400, &["offset", "UUID"]),
+        case("POST", SCROLL, r#"{"order_by": "a"}"#, 400, &["order_by", "not supported yet"]),
+        case("POST", SCROLL, r#"{"filter": {"should": {"key": "a"}}}"#, 400, &["filter.should", "not supported yet"]),
+        case("POST", COUNT, r#"{"filter": {"min_should": {"conditions": [], "min_count": 1}}}"#, 400, &["filter.min_should", "not supported yet"]),
+        case("POST", COUNT, r#"{"exact": 3}"#, 400, &["exact"]),
+        case("POST", DELETE, "{}", 400, &["missing field `points`"]),
+        case("POST", DELETE, r#"{"points": []}"#, 400, &["points", "Empty update request"]),
+        case("POST", DELETE, r#"{"points": [1, -1]}"#, 400, &["points[1]", "-1"]),
+        case("POST", DELETE, r#"{"filter": {}}"#, 400, &["filter", "not supported yet"]),
+        case("POST", DELETE, r#"{"filter": {"must": []}}"#, 400, &["filter", "not supported yet"]),
+        case("POST", DELETE, r#"{"points": [1], "filter": {}}"#, 400, &["filter", "not supported yet"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn collections_that_cannot_be_are_refused() {
+    check(vec![
+        case("PUT", NEW, "{}", 400, &["vectors", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {}}"#, 400, &["vectors", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3}}"#, 400, &["vectors", "missing field `distance`"]),
+        case("PUT", NEW, r#"{"vectors": {"distance": "Dot"}}"#, 400, &["vectors", "missing field `size`"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 0, "distance": "Dot"}}"#, 422, &["vectors.size", "from 1 to 65536"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 65537, "distance": "Dot"}}"#, 422, &["vectors.size", "65537"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Hamming"}}"#, 400, &["vectors.distance", "Hamming", "Cosine"]),
+        case("PUT", NEW, r#"{"vectors": {"title": {"size": 3, "distance": "Dot"}}}"#, 400, &["vectors", "named vectors are not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot", "datatype": "uint8"}}"#, 400, &["datatype", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}"#, 400, &["multivector_config", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "sparse_vectors": {"a": {}}}"#, 400, &["sparse_vectors", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "quantization_config": {"scalar": {}}}"#, 400, &["quantization_config", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "shard_number": 0}"#, 422, &["shard_number", "1 or larger"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "replication_factor": 0}"#, 422, &["replication_factor", "1 or larger"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "sharding_method": "custom"}"#, 400, &["sharding_method", "not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "hnsw_config": {"ef_construct": 0}}"#, 422, &["hnsw_config.ef_construct", "4 or larger"]),
+        case("PUT", "/collections/docs", r#"{"vectors": {"size": 3, "distance": "Cosine"}}"#, 409, &["Collection `docs` already exists!"]),
+        case("PUT", "/collections/docs", r#"{"vectors": {"size": 4, "distance": "Cosine"}}"#, 409, &["already exists", "dimension is 3 and not 4"]),
+        case("PUT", "/collections/a%2Fb", r#"{"vectors": {"size": 3, "distance": "Dot"}}"#, 422, &["collection_name", "slash"]),
+        case("GET", "/collections/none", "", 404, &["`none`"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn routes_that_are_not_here_say_so() {
+    check(vec![
+        case("PATCH", "/collections/docs", "{}", 400, &["PATCH /collections/docs is not supported yet"]),
+        case("PUT", "/collections/docs/index", "{}", 400, &["/index is not supported yet"]),
+        case("DELETE", "/collections/docs/index/a", "", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/payload", "{}", 400, &["not supported yet"]),
+        case("PUT", "/collections/docs/points/payload", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/payload/clear", "{}", 400, &["not supported yet"]),
+        case("PUT", "/collections/docs/points/vectors", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/batch", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/recommend", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/facet", "{}", 400, &["not supported yet"]),
+        case("GET", "/collections/docs/snapshots", "", 400, &["not supported yet"]),
+        case("POST", "/collections/aliases", "{}", 400, &["not supported yet"]),
+        case("GET", "/aliases", "", 400, &["not supported yet"]),
+        case("GET", "/cluster", "", 400, &["not supported yet"]),
+        case("GET", "/nowhere", "", 404, &["no route /nowhere"]),
+        case("GET", "/collections/docs/nowhere/at/all", "", 404, &["no route"]),
+        case("DELETE", "/collections", "", 405, &["DELETE is not a method of /collections"]),
+        case("PATCH", "/collections/docs/points", "", 405, &["PATCH"]),
+    ])
+    .await;
+}

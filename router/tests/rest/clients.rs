@@ -1,0 +1,31 @@
+//! An unmodified client against a real socket. Needs `QUOIT_PYTHON`, a Python
+//! with `qdrant-client` (and `langchain-qdrant`, for that part).
+
+use std::process::Command;
+
+use quoit_router::{CollectionLimits, ServerLimits};
+
+use crate::support::Server;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unmodified_client_works() {
+    let Ok(python) = std::env::var("QUOIT_PYTHON") else {
+        println!("skipped: QUOIT_PYTHON names no Python with qdrant-client");
+        return;
+    };
+    let server = Server::with(3, ServerLimits::default(), CollectionLimits::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(axum::serve(listener, server.router.clone()).into_future());
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/clients/qdrant_dialect.py"
+    );
+    let done =
+        tokio::task::spawn_blocking(move || Command::new(python).args([script, &url]).status());
+    assert!(
+        done.await.unwrap().unwrap().success(),
+        "the script says why"
+    );
+    serving.abort();
+}

@@ -1,0 +1,14 @@
+//! The REST API over shards in memory: what it answers, what it refuses, and
+//! what it does when shards fail.
+
+// Clippy excuses functions that are tests, and not what they share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod bad_input;
+mod clients;
+mod failures;
+mod fuzz;

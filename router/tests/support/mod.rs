@@ -1,0 +1,492 @@
+//! Shards in memory that search by comparing with everything, a catalog of
+//! them, and a way to call the router without a socket. Each shard can be told
+//! to fail, to have lost vnodes, or to take its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use quoit_proto::v1::{
+    CountRequest, CountResponse, Hit, Hits, NotHere, Point, RetrieveRequest, RetrieveResponse,
+    ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, StatusResponse, VnodeOutcome,
+    WriteRequest, WriteResponse, operation, vnode_outcome,
+};
+use quoit_proto::{ErrorKind, ShardClient, ShardError};
+use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
+use quoit_router::{
+    App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
+    Hnsw, Metric, ServerLimits,
+};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// The bounds of the tests' collections: small, so that tests can pass them.
+pub const LIMITS: CollectionLimits = CollectionLimits {
+    max_payload_bytes: 400,
+    max_batch_points: 50,
+    max_request_bytes: 16_384,
+    max_search_limit: 100,
+    max_batch_searches: 3,
+    max_hnsw_ef: 1_000,
+};
+
+const VNODES: u32 = 64;
+
+#[derive(Debug, Clone)]
+struct Stored {
+    vnode: u16,
+    version: u64,
+    vector: Vec<f32>,
+    payload: Bytes,
+}
+
+#[derive(Default)]
+struct State {
+    points: BTreeMap<PointId, Stored>,
+    seq: u64,
+    lost: BTreeSet<u16>,
+    fail: Option<ErrorKind>,
+    delay: Duration,
+    stopped: String,
+}
+
+/// One shard.
+pub struct FakeShard {
+    owned: VnodeSet,
+    metric: Metric,
+    state: Mutex<State>,
+}
+
+impl FakeShard {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// From now on every call fails so.
+    pub fn fail(&self, kind: ErrorKind) {
+        self.state().fail = Some(kind);
+    }
+
+    /// From now on a vnode is not here.
+    pub fn lose(&self, vnode: u16) {
+        self.state().lost.insert(vnode);
+    }
+
+    /// From now on every call takes so long.
+    pub fn delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    /// From now on the shard says that it refuses writes.
+    pub fn stop_writes(&self, why: &str) {
+        why.clone_into(&mut self.state().stopped);
+    }
+
+    /// The first vnode that the shard owns.
+    pub fn first_vnode(&self) -> u16 {
+        self.owned.iter().next().unwrap().0
+    }
+
+    async fn enter(&self) -> Result<(), ShardError> {
+        let (delay, fail) = {
+            let state = self.state();
+            (state.delay, state.fail)
+        };
+        tokio::time::sleep(delay).await;
+        fail.map_or(Ok(()), |kind| {
+            Err(ShardError::new(kind, "as the test says"))
+        })
+    }
+
+    fn split(&self, bits: &[u8]) -> (BTreeSet<u16>, Vec<NotHere>) {
+        let lost = &self.state().lost;
+        let (here, gone): (Vec<Vnode>, Vec<Vnode>) = VnodeSet::from_bytes(bits)
+            .iter()
+            .partition(|v| self.owned.contains(*v) && !lost.contains(&v.0));
+        let not_here = gone.iter().map(|v| NotHere {
+            vnode: u32::from(v.0),
+        });
+        (here.iter().map(|v| v.0).collect(), not_here.collect())
+    }
+
+    fn score(&self, a: &[f32], b: &[f32]) -> f32 {
+        let pairs = || a.iter().zip(b);
+        match self.metric {
+            Metric::Cosine | Metric::Dot => pairs().map(|(x, y)| x * y).sum(),
+            Metric::Euclid => pairs().map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt(),
+            Metric::Manhattan => pairs().map(|(x, y)| (x - y).abs()).sum(),
+        }
+    }
+
+    fn prepared(&self, mut vector: Vec<f32>) -> Vec<f32> {
+        if self.metric == Metric::Cosine {
+            let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+            if norm > 0.0 {
+                for x in &mut vector {
+                    *x /= norm;
+                }
+            }
+        }
+        vector
+    }
+}
+
+fn shown(id: PointId, stored: &Stored, with_payload: bool, with_vector: bool) -> Point {
+    Point {
+        id: Some(id.into()),
+        version: stored.version,
+        payload: if with_payload {
+            stored.payload.clone()
+        } else {
+            Bytes::new()
+        },
+        vector: if with_vector {
+            stored.vector.clone()
+        } else {
+            Vec::new()
+        },
+    }
+}
+
+#[async_trait::async_trait]
+impl ShardClient for FakeShard {
+    async fn write(&self, request: WriteRequest) -> Result<WriteResponse, ShardError> {
+        self.enter().await?;
+        let mut state = self.state();
+        let mut outcomes = Vec::new();
+        for write in request.writes {
+            let vnode = u16::try_from(write.vnode).unwrap();
+            assert!(!write.operations.is_empty(), "a vnode without operations");
+            let here = self.owned.contains(Vnode(vnode)) && !state.lost.contains(&vnode);
+            let kind = if here {
+                state.seq += 1;
+                for operation in write.operations {
+                    match operation.kind.unwrap() {
+                        operation::Kind::Upsert(upsert) => {
+                            let id = PointId::try_from(&upsert.id.unwrap()).unwrap();
+                            let stored = Stored {
+                                vnode,
+                                version: state.seq,
+                                vector: self.prepared(upsert.vector),
+                                payload: upsert.payload,
+                            };
+                            state.points.insert(id, stored);
+                        }
+                        operation::Kind::Delete(id) => {
+                            state.points.remove(&PointId::try_from(&id).unwrap());
+                        }
+                    }
+                }
+                vnode_outcome::Kind::Done(state.seq)
+            } else {
+                vnode_outcome::Kind::NotHere(NotHere { vnode: write.vnode })
+            };
+            outcomes.push(VnodeOutcome {
+                vnode: write.vnode,
+                kind: Some(kind),
+            });
+        }
+        Ok(WriteResponse { outcomes })
+    }
+
+    async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {
+        self.enter().await?;
+        let (here, not_here) = self.split(&request.vnodes);
+        let state = self.state();
+        let lower = matches!(self.metric, Metric::Euclid | Metric::Manhattan);
+        let results = request.queries.into_iter().map(|query| {
+            let vector = self.prepared(query.vector);
+            let near = |score: f32| match query.score_threshold {
+                None => true,
+                Some(t) if lower => score <= t,
+                Some(t) => score >= t,
+            };
+            let mut hits: Vec<Hit> = state
+                .points
+                .iter()
+                .filter(|(_, stored)| here.contains(&stored.vnode))
+                .map(|(id, stored)| Hit {
+                    point: Some(shown(*id, stored, query.with_payload, query.with_vector)),
+                    score: self.score(&vector, &stored.vector),
+                })
+                .filter(|hit| near(hit.score))
+                .collect();
+            hits.sort_by(|a, b| {
+                if lower {
+                    a.score.total_cmp(&b.score)
+                } else {
+                    b.score.total_cmp(&a.score)
+                }
+            });
+            hits.truncate(query.limit as usize);
+            Hits { hits }
+        });
+        Ok(SearchResponse {
+            results: results.collect(),
+            not_here,
+        })
+    }
+
+    async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse, ShardError> {
+        self.enter().await?;
+        let state = self.state();
+        let mut answer = RetrieveResponse::default();
+        for (id, vnode) in request.ids.iter().zip(request.vnodes) {
+            let v = u16::try_from(vnode).unwrap();
+            if !self.owned.contains(Vnode(v)) || state.lost.contains(&v) {
+                answer.not_here.push(NotHere { vnode });
+                continue;
+            }
+            let id = PointId::try_from(id).unwrap();
+            if let Some(stored) = state.points.get(&id) {
+                let point = shown(id, stored, request.with_payload, request.with_vector);
+                answer.points.push(point);
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError> {
+        self.enter().await?;
+        let (here, not_here) = self.split(&request.vnodes);
+        let from = request.from.map(|id| PointId::try_from(&id).unwrap());
+        let state = self.state();
+        let points = state
+            .points
+            .iter()
+            .filter(|(id, stored)| {
+                here.contains(&stored.vnode) && from.is_none_or(|from| **id >= from)
+            })
+            .take(request.limit as usize)
+            .map(|(id, stored)| shown(*id, stored, request.with_payload, request.with_vector));
+        Ok(ScrollResponse {
+            points: points.collect(),
+            not_here,
+        })
+    }
+
+    async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError> {
+        self.enter().await?;
+        let (here, not_here) = self.split(&request.vnodes);
+        let state = self.state();
+        let count = state
+            .points
+            .values()
+            .filter(|s| here.contains(&s.vnode))
+            .count();
+        Ok(CountResponse {
+            count: count as u64,
+            not_here,
+        })
+    }
+
+    async fn status(&self) -> Result<StatusResponse, ShardError> {
+        self.enter().await?;
+        let state = self.state();
+        let points = state.points.len() as u64;
+        Ok(StatusResponse {
+            points,
+            indexed: points,
+            tail: 0,
+            applied_index: state.seq,
+            vnodes_owned: u32::try_from(self.owned.len()).unwrap(),
+            writes_stopped: state.stopped.clone(),
+            segments: 1,
+        })
+    }
+}
+
+/// A collection and its shards.
+type Made = (Arc<Collection>, Vec<Arc<FakeShard>>);
+
+/// The collections of a test.
+pub struct FakeCatalog {
+    shard_count: u32,
+    limits: CollectionLimits,
+    all: Mutex<BTreeMap<String, Made>>,
+}
+
+impl FakeCatalog {
+    /// The shards of a collection.
+    pub fn shards(&self, name: &str) -> Vec<Arc<FakeShard>> {
+        self.all.lock().unwrap()[name].1.clone()
+    }
+
+    /// Everything that is stored, as text to compare.
+    pub fn dump(&self) -> String {
+        let mut text = String::new();
+        for (name, (collection, shards)) in &*self.all.lock().unwrap() {
+            writeln!(text, "{name} {:?}", collection.params()).unwrap();
+            for shard in shards {
+                writeln!(text, "{:?}", shard.state().points).unwrap();
+            }
+        }
+        text
+    }
+}
+
+#[async_trait::async_trait]
+impl Catalog for FakeCatalog {
+    fn get(&self, name: &str) -> Option<Arc<Collection>> {
+        self.all.lock().unwrap().get(name).map(|c| Arc::clone(&c.0))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.all.lock().unwrap().keys().cloned().collect()
+    }
+
+    async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError> {
+        let mut all = self.all.lock().unwrap();
+        if let Some((there, _)) = all.get(name) {
+            let (a, b) = (there.params().dimension, wish.dimension);
+            let differs = (a != b).then(|| format!("its dimension is {a} and not {b}"));
+            return Err(CatalogError::AlreadyExists { differs });
+        }
+        if name.contains('/') {
+            return Err(CatalogError::Invalid {
+                field: "collection_name".to_owned(),
+                message: "leave out the slash".to_owned(),
+            });
+        }
+        let vnodes = VnodeCount::new(VNODES).unwrap();
+        let count = wish.shard_number.unwrap_or(self.shard_count);
+        let map: Vec<ShardId> = (0..VNODES).map(|v| ShardId(v % count)).collect();
+        let shards: Vec<Arc<FakeShard>> = (0..count)
+            .map(|s| {
+                let owned = vnodes.iter().filter(|v| u32::from(v.0) % count == s);
+                Arc::new(FakeShard {
+                    owned: owned.collect(),
+                    metric: wish.metric,
+                    state: Mutex::default(),
+                })
+            })
+            .collect();
+        let clients = shards.iter().zip(0..).map(|(shard, s)| {
+            let client: Arc<dyn ShardClient> = shard.clone();
+            (ShardId(s), client)
+        });
+        let params = CollectionParams {
+            dimension: wish.dimension,
+            metric: wish.metric,
+            hnsw: Some(Hnsw {
+                m: wish.hnsw_m.unwrap_or(16),
+                ef_construct: wish.ef_construct.unwrap_or(128),
+            }),
+            replicas: 1,
+            limits: self.limits,
+        };
+        let collection = Collection::new(name, params, vnodes, &map, &clients.collect()).unwrap();
+        all.insert(name.to_owned(), (Arc::new(collection), shards));
+        Ok(())
+    }
+
+    async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
+        Ok(self.all.lock().unwrap().remove(name).is_some())
+    }
+
+    fn ready(&self) -> bool {
+        true
+    }
+}
+
+/// A router over fake shards.
+pub struct Server {
+    /// The routes.
+    pub router: axum::Router,
+    /// The collections behind them.
+    pub catalog: Arc<FakeCatalog>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    /// The result of a call that went well.
+    pub fn result(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
+        self.json()["result"].clone()
+    }
+
+    /// The text of the error.
+    pub fn error(&self) -> String {
+        let json = self.json();
+        let error = json["status"]["error"].as_str();
+        error
+            .unwrap_or_else(|| panic!("no error: {}", self.text))
+            .to_owned()
+    }
+}
+
+impl Server {
+    /// A router with no collections, which get so many shards.
+    pub fn new(shards: u32) -> Self {
+        Self::with(shards, ServerLimits::default(), LIMITS)
+    }
+
+    /// The same with other limits.
+    pub fn with(shards: u32, server: ServerLimits, limits: CollectionLimits) -> Self {
+        let catalog = Arc::new(FakeCatalog {
+            shard_count: shards,
+            limits,
+            all: Mutex::default(),
+        });
+        let app = App::new(catalog.clone(), server, None);
+        Self {
+            router: quoit_router::router(Arc::new(app)),
+            catalog,
+        }
+    }
+
+    /// A router with the collection `docs` of three coordinates.
+    pub async fn docs(shards: u32, metric: &str) -> Self {
+        let server = Self::new(shards);
+        server.create_docs(metric).await;
+        server
+    }
+
+    /// Makes the collection `docs`.
+    pub async fn create_docs(&self, metric: &str) {
+        let body = format!(r#"{{"vectors": {{"size": 3, "distance": "{metric}"}}}}"#);
+        self.call("PUT", "/collections/docs", body).await.result();
+    }
+
+    /// Puts points into `docs`, of the form of the API.
+    pub async fn put(&self, points: Value) {
+        let body = serde_json::json!({ "points": points }).to_string();
+        self.call("PUT", "/collections/docs/points?wait=true", body)
+            .await
+            .result();
+    }
+
+    /// Sends one request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// Sends one request of a method, a path and a body.
+    pub async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "application/json");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+}

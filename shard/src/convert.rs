@@ -1,0 +1,173 @@
+//! Between what travels and is logged (`quoit.v1`) and what the engine takes
+//! and gives. A request is checked here, before it is proposed: what is in the
+//! log must fit the collection.
+
+use quoit_engine::{
+    Answer, Entry, Hit, Operation, Outcome, Params, Query, Record, VnodeWrite, Want,
+};
+use quoit_proto::v1;
+use quoit_ring::{PointId, Vnode, VnodeSet};
+
+/// A message that does not fit, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misfit(pub(crate) String);
+
+fn misfit<T>(what: impl Into<String>) -> Result<T, Misfit> {
+    Err(Misfit(what.into()))
+}
+
+/// A logged entry as the engine takes it.
+///
+/// # Errors
+/// It does not fit the collection.
+pub fn entry(entry: v1::LogEntry, params: &Params) -> Result<Entry, Misfit> {
+    match entry.kind {
+        Some(v1::log_entry::Kind::Found(found)) => {
+            Ok(Entry::Found(VnodeSet::from_bytes(&found.vnodes)))
+        }
+        Some(v1::log_entry::Kind::Write(request)) => write(request, params),
+        None => misfit("a log entry of a kind that this version does not know"),
+    }
+}
+
+/// A write request as the engine takes it.
+///
+/// # Errors
+/// It does not fit the collection.
+pub fn write(request: v1::WriteRequest, params: &Params) -> Result<Entry, Misfit> {
+    let writes = request.writes.into_iter().map(|write| {
+        let vnode = vnode(write.vnode, params)?;
+        let operations = write.operations.into_iter().map(|o| operation(o, params));
+        Ok(VnodeWrite {
+            vnode,
+            operations: operations.collect::<Result<_, _>>()?,
+        })
+    });
+    Ok(Entry::Write(writes.collect::<Result<_, _>>()?))
+}
+
+fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Misfit> {
+    match operation.kind {
+        Some(v1::operation::Kind::Upsert(v1::Upsert {
+            id,
+            vector,
+            payload,
+        })) => {
+            let id = point_id(id.as_ref())?;
+            if vector.len() != params.dimension {
+                return misfit(format!(
+                    "point {id} has {} dimensions, the collection {}",
+                    vector.len(),
+                    params.dimension
+                ));
+            }
+            if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
+                return misfit(format!(
+                    "component {at} of point {id}'s vector is not a finite number"
+                ));
+            }
+            Ok(Operation::Upsert {
+                id,
+                vector,
+                payload: payload.into(),
+            })
+        }
+        Some(v1::operation::Kind::Delete(id)) => Ok(Operation::Delete {
+            id: point_id(Some(&id))?,
+        }),
+        None => misfit("an operation of a kind that this version does not know"),
+    }
+}
+
+/// What came of a write.
+pub fn write_response(vnodes: &[u32], outcomes: &[Outcome]) -> v1::WriteResponse {
+    let outcome = |(vnode, outcome): (&u32, &Outcome)| {
+        let kind = match outcome {
+            Outcome::Done { seq } => v1::vnode_outcome::Kind::Done(*seq),
+            Outcome::NotHere => v1::vnode_outcome::Kind::NotHere(v1::NotHere { vnode: *vnode }),
+        };
+        v1::VnodeOutcome {
+            vnode: *vnode,
+            kind: Some(kind),
+        }
+    };
+    v1::WriteResponse {
+        outcomes: vnodes.iter().zip(outcomes).map(outcome).collect(),
+    }
+}
+
+/// A query as the engine takes it.
+pub fn query(query: v1::Query) -> Query {
+    Query {
+        limit: query.limit as usize,
+        ef: query.hnsw_ef.map(|ef| ef as usize),
+        exact: query.exact,
+        threshold: query.score_threshold,
+        want: Want {
+            payload: query.with_payload,
+            vector: query.with_vector,
+        },
+        vector: query.vector,
+    }
+}
+
+/// What a search found.
+pub fn search_response(answer: Answer<Vec<Vec<Hit>>>) -> v1::SearchResponse {
+    let hit = |hit: Hit| v1::Hit {
+        point: Some(point(hit.record)),
+        score: hit.score,
+    };
+    let hits = |hits: Vec<Hit>| v1::Hits {
+        hits: hits.into_iter().map(hit).collect(),
+    };
+    v1::SearchResponse {
+        results: answer.found.into_iter().map(hits).collect(),
+        not_here: not_here(&answer.not_here),
+    }
+}
+
+/// A point as it travels.
+pub fn point(record: Record) -> v1::Point {
+    v1::Point {
+        id: Some(record.id.into()),
+        version: record.version,
+        payload: record.payload.into(),
+        vector: record.vector,
+    }
+}
+
+/// Vnodes that were asked for and are not held.
+pub fn not_here(vnodes: &[Vnode]) -> Vec<v1::NotHere> {
+    vnodes
+        .iter()
+        .map(|v| v1::NotHere {
+            vnode: u32::from(v.0),
+        })
+        .collect()
+}
+
+/// A point's id.
+///
+/// # Errors
+/// There is none, or it is neither a number nor a UUID.
+pub fn point_id(id: Option<&v1::PointId>) -> Result<PointId, Misfit> {
+    let id = id.and_then(|id| PointId::try_from(id).ok());
+    id.ok_or_else(|| {
+        Misfit("a point without an id, or with one that is neither a number nor a UUID".into())
+    })
+}
+
+/// A vnode of this ring.
+///
+/// # Errors
+/// The ring does not have it.
+pub fn vnode(vnode: u32, params: &Params) -> Result<Vnode, Misfit> {
+    match u16::try_from(vnode) {
+        Ok(v) if vnode < params.vnodes.get() => Ok(Vnode(v)),
+        _ => misfit(format!(
+            "the ring has {} vnodes, and {vnode} is not one of them",
+            params.vnodes.get()
+        )),
+    }
+}

@@ -1,0 +1,116 @@
+//! Whether a shard may write and read, and if not, why: decided in one place,
+//! from what its threads report and from the room on its disk.
+
+use crate::replication::ProposeError;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Room that is kept free for what must go on when writes do not: the row
+/// store's files, a checkpoint, the log's next segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Watermark {
+    /// Writes stop when less than this is free, in bytes.
+    pub stop_below: u64,
+    /// Writes start again when more than this is free, in bytes: higher, so
+    /// that they do not stop and start with each small file.
+    pub start_above: u64,
+}
+
+impl Default for Watermark {
+    fn default() -> Self {
+        Self {
+            stop_below: 256 << 20,
+            start_above: 320 << 20,
+        }
+    }
+}
+
+/// A shard's health.
+#[derive(Default)]
+pub struct Health {
+    state: Mutex<State>,
+    stopping: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    disk_full: Option<String>,
+    writes_stopped: Option<String>,
+    all_stopped: Option<String>,
+}
+
+impl Health {
+    /// Whether a write may be proposed.
+    ///
+    /// # Errors
+    /// Why not; the write has no effect.
+    pub fn may_write(&self) -> Result<(), ProposeError> {
+        if self.is_stopping() {
+            return Err(ProposeError::Stopped("it is shutting down".into()));
+        }
+        let state = self.state.lock();
+        if let Some(why) = state.all_stopped.as_ref().or(state.writes_stopped.as_ref()) {
+            return Err(ProposeError::Stopped(why.clone()));
+        }
+        match &state.disk_full {
+            Some(why) => Err(ProposeError::DiskFull(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Why reads are not served, if they are not.
+    pub fn reads_stopped(&self) -> Option<String> {
+        self.state.lock().all_stopped.clone()
+    }
+
+    /// Why writes are not taken, if they are not.
+    pub fn writes_stopped(&self) -> Option<String> {
+        self.may_write().err().map(|e| e.to_string())
+    }
+
+    /// A write found the disk full.
+    pub fn note_disk_full(&self) {
+        let mut state = self.state.lock();
+        state
+            .disk_full
+            .get_or_insert_with(|| "a file could not grow".into());
+    }
+
+    /// So much of the disk is free.
+    pub fn note_free_space(&self, free: u64, watermark: Watermark) {
+        let mut state = self.state.lock();
+        if free < watermark.stop_below {
+            let (free, needed) = (free >> 20, watermark.start_above >> 20);
+            if state.disk_full.is_none() {
+                tracing::warn!(
+                    free_mib = free,
+                    needed_mib = needed,
+                    "the disk is nearly full: writes are refused until there is room"
+                );
+            }
+            state.disk_full = Some(format!("{free} MiB are free, writes need {needed} MiB"));
+        } else if free > watermark.start_above && state.disk_full.take().is_some() {
+            tracing::info!("the disk has room again: writes go on");
+        }
+    }
+
+    /// No write is taken until the shard is restarted; reads go on.
+    pub fn stop_writes(&self, why: String) {
+        self.state.lock().writes_stopped.get_or_insert(why);
+    }
+
+    /// Nothing is served until the shard is restarted.
+    pub fn stop_all(&self, why: String) {
+        self.state.lock().all_stopped.get_or_insert(why);
+    }
+
+    /// The shard is being shut down.
+    pub fn begin_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the shard is being shut down.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,455 @@
+//! One shard: opened from its folder, replayed, and answering. What it is asked
+//! comes in as `quoit.v1` messages through [`ShardClient`]; writes go to
+//! replication, reads pin a view.
+
+use crate::convert::{self, Misfit};
+use crate::health::Health;
+use crate::log::{self, LogError, LogOptions, LogReader};
+use crate::replication::{Proposal, ProposeError, Replication};
+use crate::solo::{Solo, SoloThreads, chain};
+use crate::stamp::{self, Stamp, StampError};
+use crate::upkeep::{Bell, Upkeep, UpkeepOptions};
+use bytes::Bytes;
+use prost::Message;
+use quoit_disk::Disk;
+use quoit_engine::{Engine, Entry, Params, Query, SaveGraph, Tuning, View, Want};
+use quoit_proto::v1;
+use quoit_proto::{ErrorKind, ShardClient, ShardError};
+use quoit_ring::VnodeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What a shard is opened with.
+pub struct ShardOptions {
+    /// Where its folder is.
+    pub disk: Arc<dyn Disk>,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Whose folder it must be.
+    pub stamp: Stamp,
+    /// The vnodes that it takes when it is born; `None` for one that has been
+    /// founded before, whose empty folder is lost data and not a new shard.
+    pub birth: Option<VnodeSet>,
+    /// The collection's parameters.
+    pub params: Params,
+    /// Sizes and threads of the engine.
+    pub tuning: Tuning,
+    /// When upkeep does what.
+    pub upkeep: UpkeepOptions,
+    /// How the log lays out its files.
+    pub log: LogOptions,
+    /// Writes wait while more vectors than this are not in the graph yet, so
+    /// that searches, which scan them, stay quick.
+    pub max_tail: u64,
+}
+
+/// How long a write waits for the graph before it is refused.
+const TAIL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A read that compares fewer vectors than this, by estimate, runs where it is
+/// asked; a longer one on a thread of its own, so that others are not kept waiting.
+const COMPARED_IN_PLACE: u64 = 20_000;
+
+/// How much of the log a replay reads at once, in bytes.
+const REPLAY_BYTES: u64 = 16 << 20;
+
+/// Why a shard could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder is another's, or lost.
+    #[error("the shard's folder cannot be used")]
+    Stamp(#[from] StampError),
+    /// The data is damaged or cannot be read.
+    #[error("the shard's data cannot be opened")]
+    Engine(#[from] quoit_engine::Error),
+    /// The log is damaged or cannot be read.
+    #[error("the shard's log cannot be opened")]
+    Log(#[from] LogError),
+    /// Entries that the data needs are not in the log.
+    #[error(
+        "the data needs the log from entry {needed} on, and it begins at {first}: restore both from one copy"
+    )]
+    Gap {
+        /// The first entry to be replayed.
+        needed: u64,
+        /// The first that is there.
+        first: u64,
+    },
+    /// The log ends before what is applied.
+    #[error(
+        "the data has entry {applied} applied, and the log ends at {last}: restore both from one copy"
+    )]
+    LogBehind {
+        /// The last entry applied.
+        applied: u64,
+        /// The last in the log.
+        last: u64,
+    },
+    /// An entry of the log does not decode.
+    #[error("entry {index} of the log does not decode")]
+    Decode {
+        /// Its index.
+        index: u64,
+        /// Why not.
+        source: Misfit,
+    },
+    /// The shard could not take its first vnodes.
+    #[error("the shard could not be founded")]
+    Found(#[source] ProposeError),
+    /// No thread could be had.
+    #[error("a thread of the shard could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running shard.
+pub struct Shard {
+    engine: Arc<Engine>,
+    replication: Arc<Solo>,
+    health: Arc<Health>,
+    bell: Arc<Bell>,
+    max_tail: u64,
+    threads: parking_lot::Mutex<Option<(SoloThreads, JoinHandle<()>)>>,
+}
+
+impl Shard {
+    /// Opens a shard's folder, replays its log and starts it.
+    ///
+    /// # Errors
+    /// Something is damaged, lost, or another's. Nothing is served then.
+    pub async fn open(options: ShardOptions) -> Result<Self, OpenError> {
+        let ShardOptions {
+            disk,
+            dir,
+            stamp,
+            birth,
+            params,
+            tuning,
+            upkeep,
+            log,
+            max_tail,
+        } = options;
+        stamp::check(&*disk, &dir, &stamp, birth.is_some())?;
+        let engine = Arc::new(Engine::open(
+            disk.clone(),
+            &dir.join("data"),
+            params,
+            tuning,
+        )?);
+        let opened = log::open(disk, &dir.join("log"), log)?;
+        if let Some(torn) = opened.writer.torn_tail() {
+            tracing::info!(
+                ?torn,
+                "the log's torn tail was cut: a write that nobody was told of"
+            );
+        }
+        replay(&engine, &opened.reader)?;
+        let health = Arc::new(Health::default());
+        let bell = Arc::new(Bell::default());
+        let params = engine.params().clone();
+        let decode = Box::new(move |bytes| decode(bytes, &params).map_err(|e| e.to_string()));
+        let (solo, solo_threads) =
+            Solo::start(opened.writer, engine.clone(), health.clone(), decode)
+                .map_err(OpenError::Thread)?;
+        let replication = Arc::new(solo);
+        if let Some(vnodes) = birth.filter(|_| engine.applied() == 0) {
+            found(&*replication, &vnodes)
+                .await
+                .map_err(OpenError::Found)?;
+        }
+        let upkeep = Upkeep {
+            engine: engine.clone(),
+            replication: replication.clone(),
+            health: health.clone(),
+            bell: bell.clone(),
+            options: upkeep,
+        };
+        let upkeep = std::thread::Builder::new()
+            .name("upkeep".into())
+            .spawn(move || upkeep.run())
+            .map_err(OpenError::Thread)?;
+        let threads = parking_lot::Mutex::new(Some((solo_threads, upkeep)));
+        Ok(Self {
+            engine,
+            replication,
+            health,
+            bell,
+            max_tail,
+            threads,
+        })
+    }
+
+    /// Takes no more requests, finishes the writes that wait, and makes a
+    /// checkpoint, so that the next start replays and indexes nothing.
+    pub fn stop(&self) {
+        let Some((solo, upkeep)) = self.threads.lock().take() else {
+            return;
+        };
+        self.health.begin_stopping();
+        self.bell.ring();
+        solo.stop();
+        if upkeep.join().is_err() {
+            tracing::error!("the upkeep thread panicked");
+        }
+        if self.health.reads_stopped().is_none()
+            && let Err(error) = self.engine.checkpoint(SaveGraph::IfAnythingIsNew)
+        {
+            tracing::warn!(
+                error = chain(&error),
+                "no checkpoint at the stop: the next start replays the log"
+            );
+        }
+    }
+
+    /// Whether it answers reads: not after damage or a failed apply.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        self.health.reads_stopped().is_none()
+    }
+
+    fn view(&self) -> Result<Arc<View>, ShardError> {
+        match self.health.reads_stopped() {
+            Some(why) => Err(ShardError::new(ErrorKind::Unavailable, why)),
+            None => Ok(self.engine.view()),
+        }
+    }
+
+    /// A view that shows every write acknowledged before this call.
+    async fn strong_view(&self) -> Result<Arc<View>, ShardError> {
+        let index = self
+            .replication
+            .read_index()
+            .await
+            .map_err(|e| refused(&e))?;
+        let view = self.view()?;
+        // One member has applied what it has acknowledged.
+        debug_assert!(view.applied() >= index);
+        Ok(view)
+    }
+
+    /// Waits while too much is not indexed.
+    async fn wait_for_the_graph(&self) -> Result<(), ShardError> {
+        let wait = async {
+            loop {
+                let indexed = self.bell.indexed.notified();
+                if self.engine.view().tail() <= self.max_tail {
+                    return;
+                }
+                indexed.await;
+            }
+        };
+        let patience = tokio::time::timeout(TAIL_PATIENCE, wait).await;
+        patience.map_err(|_| {
+            ShardError::new(
+                ErrorKind::Busy,
+                "indexing is behind the writes: try again a little later",
+            )
+        })
+    }
+
+    /// An engine's failure as an answer; damage stops the shard, so that it is
+    /// never served.
+    fn failed(&self, error: &quoit_engine::Error) -> ShardError {
+        let why = chain(error);
+        match error {
+            quoit_engine::Error::BadQuery(_) => ShardError::new(ErrorKind::Invalid, why),
+            quoit_engine::Error::Damaged { .. } => {
+                tracing::error!(error = why, "damaged data: this shard stops");
+                self.health.stop_all(why.clone());
+                ShardError::new(ErrorKind::Unavailable, why)
+            }
+            _ => ShardError::new(ErrorKind::Unavailable, why),
+        }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        compared: u64,
+        work: impl FnOnce() -> quoit_engine::Result<T> + Send + 'static,
+    ) -> Result<T, ShardError> {
+        let done = if compared < COMPARED_IN_PLACE {
+            work()
+        } else {
+            let joined = tokio::task::spawn_blocking(work).await;
+            joined.map_err(|e| {
+                ShardError::new(ErrorKind::Unavailable, format!("a read was cut short: {e}"))
+            })?
+        };
+        done.map_err(|e| self.failed(&e))
+    }
+}
+
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[async_trait::async_trait]
+impl ShardClient for Shard {
+    async fn write(&self, request: v1::WriteRequest) -> Result<v1::WriteResponse, ShardError> {
+        self.health.may_write().map_err(|e| refused(&e))?;
+        self.wait_for_the_graph().await?;
+        let vnodes: Vec<u32> = request.writes.iter().map(|w| w.vnode).collect();
+        let logged = v1::LogEntry {
+            kind: Some(v1::log_entry::Kind::Write(request)),
+        };
+        let bytes = Bytes::from(logged.encode_to_vec());
+        let entry = convert::entry(logged, self.engine.params()).map_err(invalid)?;
+        let outcomes = self
+            .replication
+            .propose(Proposal { bytes, entry })
+            .await
+            .map_err(|e| refused(&e))?;
+        self.bell.ring();
+        Ok(convert::write_response(&vnodes, &outcomes))
+    }
+
+    async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ShardError> {
+        let view = self.strong_view().await?;
+        let vnodes = VnodeSet::from_bytes(&request.vnodes);
+        let queries: Vec<Query> = request.queries.into_iter().map(convert::query).collect();
+        let compared = queries.iter().map(|q| view.comparisons(q)).sum();
+        let answer = self
+            .run(compared, move || view.search(&vnodes, &queries))
+            .await?;
+        Ok(convert::search_response(answer))
+    }
+
+    async fn retrieve(
+        &self,
+        request: v1::RetrieveRequest,
+    ) -> Result<v1::RetrieveResponse, ShardError> {
+        let params = self.engine.params();
+        if request.ids.len() != request.vnodes.len() {
+            return Err(invalid("as many vnodes as ids are needed"));
+        }
+        let pairs = request.ids.iter().zip(&request.vnodes);
+        let pairs =
+            pairs.map(|(id, v)| Ok((convert::point_id(Some(id))?, convert::vnode(*v, params)?)));
+        let pairs: Vec<_> = pairs.collect::<Result<_, Misfit>>().map_err(invalid)?;
+        let want = Want {
+            payload: request.with_payload,
+            vector: request.with_vector,
+        };
+        let view = self.strong_view().await?;
+        let answer = self
+            .run(pairs.len() as u64, move || view.retrieve(&pairs, want))
+            .await?;
+        Ok(v1::RetrieveResponse {
+            points: answer.found.into_iter().map(convert::point).collect(),
+            not_here: convert::not_here(&answer.not_here),
+        })
+    }
+
+    async fn scroll(&self, request: v1::ScrollRequest) -> Result<v1::ScrollResponse, ShardError> {
+        let from = request.from.as_ref().map(|id| convert::point_id(Some(id)));
+        let from = from.transpose().map_err(invalid)?;
+        let vnodes = VnodeSet::from_bytes(&request.vnodes);
+        let want = Want {
+            payload: request.with_payload,
+            vector: request.with_vector,
+        };
+        let limit = request.limit as usize;
+        let view = self.strong_view().await?;
+        let answer = self
+            .run(u64::from(request.limit), move || {
+                view.scroll(&vnodes, from, limit, want)
+            })
+            .await?;
+        Ok(v1::ScrollResponse {
+            points: answer.found.into_iter().map(convert::point).collect(),
+            not_here: convert::not_here(&answer.not_here),
+        })
+    }
+
+    async fn count(&self, request: v1::CountRequest) -> Result<v1::CountResponse, ShardError> {
+        let answer = self
+            .strong_view()
+            .await?
+            .count(&VnodeSet::from_bytes(&request.vnodes));
+        Ok(v1::CountResponse {
+            count: answer.found,
+            not_here: convert::not_here(&answer.not_here),
+        })
+    }
+
+    async fn status(&self) -> Result<v1::StatusResponse, ShardError> {
+        let view = self.view()?;
+        Ok(v1::StatusResponse {
+            points: view.points(),
+            indexed: view.points() - view.tail(),
+            tail: view.tail(),
+            applied_index: view.applied(),
+            vnodes_owned: u32::try_from(view.readable().len()).unwrap_or(u32::MAX),
+            writes_stopped: self.health.writes_stopped().unwrap_or_default(),
+            segments: view.segment_count(),
+        })
+    }
+}
+
+fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
+    let from = engine.replay_from();
+    let (first, last) = (log.first_index(), log.last().index);
+    if from < first {
+        return Err(OpenError::Gap {
+            needed: from,
+            first,
+        });
+    }
+    if last < engine.applied() {
+        return Err(OpenError::LogBehind {
+            applied: engine.applied(),
+            last,
+        });
+    }
+    let mut next = from;
+    while next <= last {
+        let entries = log.read_up_to(next..last + 1, REPLAY_BYTES)?;
+        if entries.is_empty() {
+            return Err(OpenError::Gap {
+                needed: next,
+                first,
+            });
+        }
+        for log::Entry { index, payload, .. } in entries {
+            let entry = decode(payload, engine.params())
+                .map_err(|source| OpenError::Decode { index, source })?;
+            engine.replay(index, entry)?;
+            next = index + 1;
+        }
+    }
+    Ok(())
+}
+
+async fn found(replication: &Solo, vnodes: &VnodeSet) -> Result<(), ProposeError> {
+    let kind = v1::log_entry::Kind::Found(v1::Found {
+        vnodes: vnodes.to_bytes(),
+    });
+    let bytes = Bytes::from(v1::LogEntry { kind: Some(kind) }.encode_to_vec());
+    let entry = Entry::Found(vnodes.clone());
+    replication
+        .propose(Proposal { bytes, entry })
+        .await
+        .map(drop)
+}
+
+fn decode(bytes: Bytes, params: &Params) -> Result<Entry, Misfit> {
+    let logged = v1::LogEntry::decode(bytes).map_err(|e| Misfit(e.to_string()))?;
+    convert::entry(logged, params)
+}
+
+fn invalid(what: impl ToString) -> ShardError {
+    ShardError::new(ErrorKind::Invalid, what.to_string())
+}
+
+fn refused(error: &ProposeError) -> ShardError {
+    let kind = match error {
+        ProposeError::DiskFull(_) => ErrorKind::DiskFull,
+        ProposeError::Busy(_) => ErrorKind::Busy,
+        ProposeError::Stopped(_) => ErrorKind::Unavailable,
+        ProposeError::Unknown(_) => ErrorKind::Unknown,
+    };
+    ShardError::new(kind, error.to_string())
+}

@@ -1,0 +1,146 @@
+//! What a shard does besides answering: brings vectors into the graph, makes
+//! checkpoints, cuts the log behind them, reclaims room, and watches the disk.
+//! One thread, so that none of these meets another.
+
+use crate::health::{Health, Watermark};
+use crate::solo::{Solo, chain};
+use parking_lot::{Condvar, Mutex};
+use quoit_engine::{Engine, IndexStep, ReclaimStep, SaveGraph};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// When upkeep does what.
+#[derive(Clone, Copy, Debug)]
+pub struct UpkeepOptions {
+    /// A checkpoint is made after so many bytes of log …
+    pub checkpoint_bytes: u64,
+    /// … or, if there were any, after so long.
+    pub checkpoint_after: Duration,
+    /// What is kept free on the disk.
+    pub watermark: Watermark,
+}
+
+impl Default for UpkeepOptions {
+    fn default() -> Self {
+        Self {
+            checkpoint_bytes: 128 << 20,
+            checkpoint_after: Duration::from_secs(60),
+            watermark: Watermark::default(),
+        }
+    }
+}
+
+/// The pause when there is nothing to do; a write ends it.
+const REST: Duration = Duration::from_millis(500);
+
+/// Tells upkeep that there is work, and writers that the tail got shorter.
+#[derive(Default)]
+pub struct Bell {
+    rung: Mutex<bool>,
+    heard: Condvar,
+    /// Notified after each step of indexing.
+    pub indexed: Notify,
+}
+
+impl Bell {
+    /// There is work.
+    pub fn ring(&self) {
+        *self.rung.lock() = true;
+        self.heard.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut rung = self.rung.lock();
+        if !*rung {
+            self.heard.wait_for(&mut rung, REST);
+        }
+        *rung = false;
+    }
+}
+
+/// The thread's work.
+pub struct Upkeep {
+    /// The shard's data.
+    pub engine: Arc<Engine>,
+    /// Its replication, whose log is cut.
+    pub replication: Arc<Solo>,
+    /// What the thread reports to.
+    pub health: Arc<Health>,
+    /// What wakes it.
+    pub bell: Arc<Bell>,
+    /// When it does what.
+    pub options: UpkeepOptions,
+}
+
+impl Upkeep {
+    /// Works until the shard stops or fails.
+    pub fn run(self) {
+        let mut last = Checkpointed {
+            when: Instant::now(),
+            applied: self.engine.applied(),
+            bytes: 0,
+        };
+        while !self.health.is_stopping() && self.health.reads_stopped().is_none() {
+            if let Err(error) = self.round(&mut last) {
+                let why = chain(&error);
+                if error.is_disk_full() {
+                    self.health.note_disk_full();
+                } else {
+                    tracing::error!(
+                        error = why,
+                        "upkeep failed: this shard stops until it is restarted"
+                    );
+                    self.health.stop_all(format!(
+                        "its upkeep failed ({why}); restart it when the cause is mended"
+                    ));
+                }
+            }
+            self.bell.wait();
+        }
+    }
+
+    fn round(&self, last: &mut Checkpointed) -> quoit_engine::Result<()> {
+        self.health
+            .note_free_space(self.engine.free_space()?, self.options.watermark);
+        loop {
+            let step = self.engine.index_step()?;
+            self.bell.indexed.notify_waiters();
+            if step == IndexStep::Idle || self.health.is_stopping() {
+                break;
+            }
+            self.checkpoint_if_due(last)?;
+        }
+        self.checkpoint_if_due(last)?;
+        while self.engine.reclaim_step()? != ReclaimStep::Idle {
+            if self.health.is_stopping() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint_if_due(&self, last: &mut Checkpointed) -> quoit_engine::Result<()> {
+        let bytes = self.replication.logged_bytes();
+        let due = bytes - last.bytes >= self.options.checkpoint_bytes
+            || (self.engine.applied() > last.applied
+                && last.when.elapsed() >= self.options.checkpoint_after);
+        if due {
+            let applied = self.engine.checkpoint(SaveGraph::IfMuchIsNew)?;
+            *last = Checkpointed {
+                when: Instant::now(),
+                applied,
+                bytes,
+            };
+            self.replication.purge_before(applied + 1);
+        }
+        Ok(())
+    }
+}
+
+/// Where the last checkpoint was made.
+struct Checkpointed {
+    when: Instant,
+    applied: u64,
+    bytes: u64,
+}
