@@ -181,8 +181,10 @@ pub fn run(args: &SimulateArgs, out: &mut impl Write, notes: &mut impl Write) ->
     })?;
     match args.output {
         Output::Json => {
-            serde_json::to_writer_pretty(&mut *out, &report)?;
-            writeln!(out)?;
+            // Not straight to `out`: serde_json would take a closed pipe for
+            // a fault of the JSON.
+            let json = serde_json::to_string_pretty(&report)?;
+            writeln!(out, "{json}")?;
         }
         Output::Table => {
             writeln!(out, "{}", headline(&setting, &report))?;
@@ -327,10 +329,12 @@ fn print(out: &mut impl Write, rows: &[Vec<String>]) -> io::Result<()> {
         if row[0] == "min" {
             writeln!(out)?;
         }
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            line.push_str(&format!("  {cell:>width$}"));
-        }
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())

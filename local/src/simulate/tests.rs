@@ -112,7 +112,7 @@ fn a_leaver_that_is_not_there_is_harmless_and_named() {
         "note: --leave node-7 changes nothing: no member has that id; they are node-0 to node-2\n"
     );
     assert!(out.starts_with("3 members, 0 leaving;"), "{out}");
-    assert!(out.contains("moved     0.00%"), "{out}");
+    assert!(out.contains("moved       0.00%"), "{out}");
 }
 
 #[test]
@@ -202,5 +202,24 @@ fn the_help_says_what_the_numbers_mean() {
         "default: 4096",
     ] {
         assert!(help.contains(word), "{word}: {help}");
+    }
+}
+
+#[test]
+fn a_closed_output_is_told_from_a_fault_of_the_result() {
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    for output in ["table", "json"] {
+        let args = parse(&format!("--members 2 -o {output}")).unwrap();
+        let error = run(&args, &mut Closed, &mut io::sink()).unwrap_err();
+        let closed = matches!(&error, Error::Print(e) if e.kind() == io::ErrorKind::BrokenPipe);
+        assert!(closed, "{error:?}");
     }
 }

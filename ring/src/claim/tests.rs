@@ -313,6 +313,18 @@ fn members_that_cannot_own_a_ring_are_refused() {
 }
 
 #[test]
+fn a_share_that_is_a_whole_number_is_met_exactly_though_rounding_it_up_would_save_a_move() {
+    let member = |id, weight| Member {
+        id: ShardId(id),
+        weight,
+    };
+    // Of 8 vnodes 4, 2.5 and 1.5.
+    let members = [member(0, 8), member(1, 5), member(2, 3)];
+    let next = claim(&Table::owned_by(count(8), ShardId(0)), &members).unwrap();
+    assert_eq!(loads(&next, &members), [4, 3, 1]);
+}
+
+#[test]
 fn weights_at_the_limit_do_not_overflow() {
     let heavy = |id| Member {
         id: ShardId(id),

@@ -205,6 +205,31 @@ fn a_path_that_names_no_file_is_refused() {
 }
 
 #[test]
+fn what_a_crash_left_in_the_temporary_file_is_never_part_of_a_ring() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("ring.tmp"), vec![7; 100_000]).unwrap();
+    let store = real(&dir);
+    assert_eq!(read(&store), None);
+    let first = swap(&store, None, 1);
+    assert_eq!(read(&store), Some((first, 1)));
+}
+
+#[test]
+fn a_ring_that_cannot_be_read_is_an_error_and_not_taken_for_none() {
+    let (dir, disk) = simulated(1);
+    let store = on(&disk, &dir);
+    let first = swap(&store, None, 1);
+    disk.fail_next(Op::Read, io::ErrorKind::PermissionDenied);
+    let error = block_on(store.read()).unwrap_err();
+    assert!(error.may_retry(), "{error:?}");
+    assert!(chain(&error).contains("could not read "), "{error:?}");
+    disk.fail_next(Op::Read, io::ErrorKind::PermissionDenied);
+    let error = refused(&store, None, 2);
+    assert!(matches!(error, SwapError::Failed(_)), "{error:?}");
+    assert_eq!(read(&store), Some((first, 1)));
+}
+
+#[test]
 fn on_a_full_disk_the_old_ring_stays_and_the_next_try_succeeds() {
     let (dir, disk) = simulated(1);
     let store = on(&disk, &dir);
