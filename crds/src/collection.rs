@@ -8,6 +8,9 @@
 //! transition rule (`self == oldSelf`) sees; the rule would not run for a field
 //! that is absent on one side.
 
+// Each of the limits says that it is a maximum.
+#![allow(clippy::struct_field_names)]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -299,7 +302,9 @@ pub struct Storage {
     /// Gi, Ti, Pi, Ei (powers of 1024). Local mode does not use it. Default: 10Gi.
     #[serde(default = "default_size")]
     #[schemars(length(max = MAX_STORAGE_SIZE))]
-    #[schemars(regex(pattern = r"^([1-9][0-9]*([.][0-9]+)?|0[.][0-9]*[1-9][0-9]*)([kMGTPE]|[KMGTPE]i)?$"))]
+    #[schemars(regex(
+        pattern = r"^([1-9][0-9]*([.][0-9]+)?|0[.][0-9]*[1-9][0-9]*)([kMGTPE]|[KMGTPE]i)?$"
+    ))]
     pub size: String,
 
     /// The Kubernetes storage class of the volume; "" for volumes that are made by hand. Local

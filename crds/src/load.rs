@@ -18,7 +18,7 @@ use crate::yaml::{self, NotYaml, Part};
 mod tests;
 
 /// A place in a text, both counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line.
     pub line: usize,
@@ -39,14 +39,14 @@ pub struct Problem {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// It is not YAML.
-    #[error("{}{reason}: not valid YAML; look for wrong indentation, quotes or brackets", Place(file, position.as_ref()))]
+    #[error("{}{message}", Place(file, position.as_ref()))]
     Syntax {
         /// The file's name.
         file: String,
         /// Where reading stopped.
         position: Option<Position>,
-        /// Why.
-        reason: String,
+        /// What is wrong and what to do.
+        message: String,
     },
     /// It has no document.
     #[error("{file}: the file is empty: write a VectorCollection in it")]
@@ -108,11 +108,11 @@ pub fn load(text: &str, file_name: &str) -> Result<Vec<VectorCollection>, LoadEr
     let file = file_name.to_owned();
     let documents = match yaml::documents(text) {
         Ok(documents) => documents,
-        Err(NotYaml { position, reason }) => {
+        Err(NotYaml { position, message }) => {
             return Err(LoadError::Syntax {
                 file,
                 position,
-                reason,
+                message,
             });
         }
     };
@@ -134,6 +134,7 @@ pub fn load(text: &str, file_name: &str) -> Result<Vec<VectorCollection>, LoadEr
         }
     }
     if !problems.is_empty() {
+        problems.sort_by_key(|problem: &Problem| problem.position);
         return Err(LoadError::Invalid { file, problems });
     }
     if collections.is_empty() {
@@ -198,7 +199,11 @@ fn wrong_kind(document: &Value) -> Vec<Finding> {
             None => "is missing".to_owned(),
         };
         let path = FieldPath::root().key(key);
-        Some(Violation::new(path, problem, format!("write {key}: {wanted}")))
+        Some(Violation::new(
+            path,
+            problem,
+            format!("write {key}: {wanted}"),
+        ))
     });
     by_value(violations.collect())
 }
@@ -214,11 +219,7 @@ fn wrong_metadata(document: &Value) -> Vec<Finding> {
     let name = match metadata.get("name") {
         Some(Value::String(name)) => {
             let checked = CollectionName::new(name).and_then(|name| name.check_kubernetes());
-            checked.map_err(|bad| {
-                let said = bad.to_string();
-                let (problem, remedy) = said.split_once(": ").unwrap_or((&said, "change it"));
-                Violation::new(path.key("name"), format!("is not possible, {problem}"), remedy)
-            })
+            checked.map_err(|bad| Violation::new(path.key("name"), bad.problem(), bad.remedy()))
         }
         None | Some(Value::Null) => Err(Violation::new(
             path.key("name"),
@@ -234,9 +235,9 @@ fn wrong_metadata(document: &Value) -> Vec<Finding> {
     if let Err(violation) = name {
         return by_value(vec![violation]);
     }
-    let known = serde_json::from_value::<
-        k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-    >(metadata.clone());
+    let known = serde_json::from_value::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>(
+        metadata.clone(),
+    );
     let violation = known.err().map(|error| {
         Violation::new(
             path,
@@ -255,10 +256,12 @@ fn locate(
     part: Part,
 ) -> Option<Position> {
     let segments = path.segments();
-    let value = segments.iter().try_fold(document, |value, segment| match segment {
-        Segment::Key(key) => value.get(key),
-        Segment::Item(index) => value.get(index),
-    });
+    let value = segments
+        .iter()
+        .try_fold(document, |value, segment| match segment {
+            Segment::Key(key) => value.get(key),
+            Segment::Item(index) => value.get(index),
+        });
     // A list or a mapping begins on the line after its key: the key is the
     // better place to look at.
     let part = match (value, segments.last()) {

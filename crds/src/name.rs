@@ -18,12 +18,11 @@ pub struct CollectionName(String);
 
 /// A name that no collection can have, or none on Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name {}: {}", self.problem(), self.remedy())]
 pub enum BadName {
     /// The name is empty.
-    #[error("the name is empty: give 1 to 255 letters, digits, '_', '-' and '.'")]
     Empty,
     /// The name is too long.
-    #[error("the name has {length} characters: shorten it to {max} or fewer")]
     TooLong {
         /// Its length in characters.
         length: usize,
@@ -31,7 +30,6 @@ pub enum BadName {
         max: usize,
     },
     /// The name has a character that is not allowed, or not in that place.
-    #[error("the name \"{name}\" has {character:?} at position {position}: {rule}")]
     Character {
         /// The name.
         name: String,
@@ -44,9 +42,35 @@ pub enum BadName {
     },
 }
 
+impl BadName {
+    /// What is the matter, to go on from "the name".
+    #[must_use]
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Empty => "is empty".to_owned(),
+            Self::TooLong { length, .. } => format!("has {length} characters"),
+            Self::Character {
+                name,
+                character,
+                position,
+                ..
+            } => format!("is {name:?}, with {character:?} at position {position}"),
+        }
+    }
+
+    /// What to do.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Empty => "give the collection a name, such as docs".to_owned(),
+            Self::TooLong { max, .. } => format!("shorten it to {max} or fewer"),
+            Self::Character { rule, .. } => (*rule).to_owned(),
+        }
+    }
+}
+
 const WIDE: &str = "use letters, digits, '_', '-' and '.', and none of '.' at the start";
-const NARROW: &str =
-    "use lowercase letters, digits and '-', starting with a letter and ending with a letter or digit";
+const NARROW: &str = "use lowercase letters, digits and '-', starting with a letter and ending with a letter or digit";
 
 impl CollectionName {
     /// The greatest length of a name.
@@ -168,7 +192,9 @@ mod tests {
             assert_eq!(CollectionName::new(good).unwrap().as_str(), good);
         }
         let too_long = "x".repeat(256);
-        for bad in ["", ".", "..", ".x", "a/b", "a b", "é", "a\0", "a\n", &too_long] {
+        for bad in [
+            "", ".", "..", ".x", "a/b", "a b", "é", "a\0", "a\n", &too_long,
+        ] {
             assert!(CollectionName::new(bad).is_err(), "{bad:?}");
         }
     }
@@ -190,11 +216,13 @@ mod tests {
     fn a_refusal_names_the_character_its_place_and_what_is_allowed() {
         assert_eq!(
             CollectionName::new("my docs").unwrap_err().to_string(),
-            "the name \"my docs\" has ' ' at position 3: use letters, digits, '_', '-' and '.', \
+            "the name is \"my docs\", with ' ' at position 3: use letters, digits, '_', '-' and '.', \
              and none of '.' at the start"
         );
         assert_eq!(
-            CollectionName::new("x".repeat(300)).unwrap_err().to_string(),
+            CollectionName::new("x".repeat(300))
+                .unwrap_err()
+                .to_string(),
             "the name has 300 characters: shorten it to 255 or fewer"
         );
     }

@@ -17,7 +17,29 @@ const HEADER: &str = "\
 /// `crds/quoit.dev_vectorcollections.yaml`.
 #[must_use]
 pub fn crd_yaml() -> String {
-    format!("{HEADER}{}", yaml::to_text(&VectorCollection::crd()))
+    let mut crd = serde_json::to_value(VectorCollection::crd()).unwrap_or_default();
+    whole_numbers(&mut crd);
+    format!("{HEADER}{}", yaml::to_text(&crd))
+}
+
+/// Kubernetes' type for a schema keeps bounds as floats: 64 and not 64.0 is
+/// what a person expects to read for an integer.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            if let Ok(whole) = number
+                .as_f64()
+                .unwrap_or_default()
+                .to_string()
+                .parse::<i64>()
+            {
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// Makes the properties of a struct plain: an `Option` may be absent but not

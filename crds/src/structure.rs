@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use kube::CustomResourceExt;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::collection::VectorCollection;
 use crate::validate::quoted;
@@ -38,9 +38,15 @@ const METADATA_FIELDS: [&str; 15] = [
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let crd = serde_json::to_value(VectorCollection::crd()).unwrap_or_default();
-    crd.pointer("/spec/versions/0/schema/openAPIV3Schema")
+    let mut schema = crd
+        .pointer("/spec/versions/0/schema/openAPIV3Schema")
         .cloned()
-        .unwrap_or_default()
+        .unwrap_or_default();
+    // Every object has these, so the CRD does not say them.
+    schema["properties"]["apiVersion"] = json!({"type": "string"});
+    schema["properties"]["kind"] = json!({"type": "string"});
+    schema["properties"]["metadata"] = json!({"type": "object"});
+    schema
 });
 
 /// Finds what is wrong in the shape of `document`, and takes out of it the
@@ -69,7 +75,11 @@ impl Walk {
         if let Some(choices) = schema.get("enum").and_then(Value::as_array) {
             if !choices.contains(value) {
                 let choices: Vec<String> = choices.iter().map(bare).collect();
-                self.report(Violation::not_one_of(path.clone(), describe(value), &choices));
+                self.report(Violation::not_one_of(
+                    path.clone(),
+                    describe(value),
+                    &choices,
+                ));
             }
             return;
         }
@@ -90,9 +100,16 @@ impl Walk {
         let Some(known) = schema.get("properties").and_then(Value::as_object) else {
             return;
         };
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|keys| keys.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
         fields.retain(|key, value| {
-            let has_default = known.get(key).is_some_and(|field| field.get("default").is_some());
-            !(value.is_null() && has_default)
+            let has_default = known
+                .get(key)
+                .is_some_and(|field| field.get("default").is_some());
+            !value.is_null() || !(has_default || required.contains(&key.as_str()))
         });
         for (key, value) in fields.iter_mut() {
             match known.get(key) {
@@ -100,10 +117,9 @@ impl Walk {
                 None => self.unknown(path, key, known.keys().map(String::as_str)),
             }
         }
-        let required = schema.get("required").and_then(Value::as_array);
-        for key in required.into_iter().flatten().filter_map(Value::as_str) {
+        for key in required {
             if !fields.contains_key(key) {
-                self.report(Violation::new(path.key(key), "is missing", "give it a value"));
+                self.report(Violation::new(path.key(key), "is missing", "add it"));
             }
         }
     }
@@ -169,7 +185,9 @@ impl Walk {
 }
 
 fn bare(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn describe(value: &Value) -> String {
@@ -250,6 +268,9 @@ mod tests {
 
     #[test]
     fn the_schema_of_the_crd_is_found() {
-        assert_eq!(find("vnodes", &SCHEMA, "").as_deref(), Some("spec.ring.vnodes"));
+        assert_eq!(
+            find("vnodes", &SCHEMA, "").as_deref(),
+            Some("spec.ring.vnodes")
+        );
     }
 }

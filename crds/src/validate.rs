@@ -397,12 +397,7 @@ impl Check {
         }
     }
 
-    fn fixed(
-        &mut self,
-        path: FieldPath,
-        new: impl std::fmt::Display,
-        old: impl std::fmt::Display,
-    ) {
+    fn fixed(&mut self, path: FieldPath, new: impl std::fmt::Display, old: impl std::fmt::Display) {
         self.push(Violation::new(
             path,
             format!("is {new}, was {old}, and can't change"),
@@ -449,7 +444,10 @@ fn is_size(size: &str) -> bool {
         return false;
     }
     let number = size.strip_suffix('i').map_or_else(
-        || size.strip_suffix(['k', 'M', 'G', 'T', 'P', 'E']).or(Some(size)),
+        || {
+            size.strip_suffix(['k', 'M', 'G', 'T', 'P', 'E'])
+                .or(Some(size))
+        },
         |unit| unit.strip_suffix(['K', 'M', 'G', 'T', 'P', 'E']),
     );
     let Some(number) = number else { return false };
@@ -470,9 +468,7 @@ fn is_size(size: &str) -> bool {
 fn is_storage_class_name(name: &str) -> bool {
     let edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     name.len() <= MAX_STORAGE_CLASS_NAME
-        && name
-            .bytes()
-            .all(|b| edge(b) || matches!(b, b'-' | b'.'))
+        && name.bytes().all(|b| edge(b) || matches!(b, b'-' | b'.'))
         && name.bytes().next().is_none_or(edge)
         && name.bytes().last().is_none_or(edge)
 }

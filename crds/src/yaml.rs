@@ -9,7 +9,10 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
@@ -19,8 +22,14 @@ use crate::violation::Segment;
 /// Text that is not YAML, or YAML that has no meaning as a JSON value.
 pub(crate) struct NotYaml {
     pub(crate) position: Option<Position>,
-    pub(crate) reason: String,
+    /// What is wrong and what to do.
+    pub(crate) message: String,
 }
+
+/// The ends of the errors that this module makes itself; the library's own know
+/// no remedy.
+const TWICE: &str = "is given twice: keep one";
+const TAG: &str = "a tag (!name) has no meaning here: remove it";
 
 /// Which part of a field a position is wanted of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,10 +92,14 @@ fn not_yaml(text: &str, error: &serde_yaml::Error) -> NotYaml {
     let is_tab = error
         .location()
         .is_some_and(|at| text.as_bytes().get(at.index()) == Some(&b'\t'));
-    if is_tab {
-        reason.push_str(" (a tab: YAML is indented by spaces only)");
-    }
-    NotYaml { position, reason }
+    let message = if reason.ends_with(TWICE) || reason.ends_with(TAG) {
+        reason
+    } else if is_tab {
+        "not valid YAML, a tab: indent with spaces".to_owned()
+    } else {
+        format!("not valid YAML, {reason}: check the indentation, quotes and brackets here")
+    };
+    NotYaml { position, message }
 }
 
 /// A JSON value read from YAML. Unlike `serde_json::Value` by itself, it
@@ -129,12 +142,11 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-        // No field takes such a number; as text it can at least be shown.
-        Ok(value.to_string().into())
+        Ok(beyond_64_bits(&value.to_string()))
     }
 
     fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
-        Ok(value.to_string().into())
+        Ok(beyond_64_bits(&value.to_string()))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
@@ -164,10 +176,14 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Value, A::Error> {
-        Err(A::Error::custom(
-            "a tag (!name) has no meaning here, remove it",
-        ))
+        Err(A::Error::custom(TAG))
     }
+}
+
+/// No field takes such a number; it is kept so that it can be shown.
+fn beyond_64_bits(digits: &str) -> Value {
+    let nearest = digits.parse().ok().and_then(Number::from_f64);
+    nearest.map_or_else(|| digits.into(), Value::Number)
 }
 
 /// Reads a key that is not in the map yet.
@@ -192,7 +208,7 @@ impl Visitor<'_> for NewKey<'_> {
     // second of the two keys.
     fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
         if self.0.contains_key(key) {
-            return Err(E::custom(format!("{key} is given twice, keep one")));
+            return Err(E::custom(format!("{key} {TWICE}")));
         }
         Ok(key.to_owned())
     }

@@ -11,7 +11,7 @@
 //! graph knows is given out a second time by the replay.
 
 use crate::Params;
-use crate::engine::Engine;
+use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};
 use crate::index::{Graph, HnswParams, Precision, Quantizer};
 use crate::slots::SlotSet;
@@ -83,7 +83,7 @@ impl Engine {
         };
         let former = indexing.saved.manifest.graph.clone();
         let new_graph = match graph {
-            Some(graph) if worth_saving(save, &indexing.saved, &in_graph) => {
+            Some(graph) if worth_saving(save, &indexing, &in_graph) => {
                 let number = indexing.saved.next_graph;
                 indexing.saved.next_graph += 1;
                 Some(self.save_graph(number, &graph, &in_graph)?)
@@ -138,9 +138,14 @@ impl Engine {
     }
 }
 
-fn worth_saving(save: SaveGraph, saved: &Saved, in_graph: &SlotSet) -> bool {
-    // After a rebuild the graph may be as large as before and still another
-    // one; slots that only the saved one names keep their segments alive.
+fn worth_saving(save: SaveGraph, indexing: &Indexing, in_graph: &SlotSet) -> bool {
+    let saved = &indexing.saved;
+    // A segment that waits for nothing but the saved graph.
+    let only_saved = |number: u32| in_graph.len_of_segment(number) == 0;
+    if indexing.waiting_for(&saved.slots).any(only_saved) {
+        return true;
+    }
+    // After a rebuild the graph may be as large as before and still another one.
     let came = in_graph.difference(&saved.slots).len();
     let gone = saved.slots.difference(in_graph).len();
     let enough = match save {

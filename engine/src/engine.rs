@@ -50,6 +50,12 @@ pub(crate) struct Indexing {
 }
 
 impl Indexing {
+    /// The empty segments that cannot be removed because of some slots in a graph.
+    pub(crate) fn waiting_for<'a>(&'a self, graph: &'a SlotSet) -> impl Iterator<Item = u32> + 'a {
+        let numbers = self.emptied.keys().copied();
+        numbers.filter(|number| graph.len_of_segment(*number) > 0)
+    }
+
     /// Whether what was synced so far can be relied on.
     pub(crate) fn check_syncs(&self, dir: &Path) -> Result<()> {
         if self.sync_failed {

@@ -3,7 +3,7 @@
 //! searches go on meanwhile, over the tail what the graph does not have yet.
 
 use crate::Params;
-use crate::engine::Engine;
+use crate::engine::{Engine, Indexing};
 use crate::error::Result;
 use crate::index::Graph;
 use crate::slots::{Slot, SlotSet};
@@ -56,7 +56,7 @@ impl Engine {
         let mut indexing = self.indexing.lock();
         let added = self.index_tail()?;
         if indexing.rebuild.is_none() {
-            indexing.rebuild = self.begin_rebuild()?;
+            indexing.rebuild = self.begin_rebuild(&indexing)?;
         }
         let Some(rebuild) = &mut indexing.rebuild else {
             return Ok(if added == 0 {
@@ -104,11 +104,14 @@ impl Engine {
         Ok(batch.len())
     }
 
-    fn begin_rebuild(&self) -> Result<Option<Rebuild>> {
+    fn begin_rebuild(&self, indexing: &Indexing) -> Result<Option<Rebuild>> {
         let writer = self.writer.lock();
         let in_graph = writer.graph.as_ref().map_or(0, |g| g.len());
         let dead = usize::try_from(writer.dead_in_graph).unwrap_or(usize::MAX);
-        if in_graph < REBUILD_ABOVE || dead <= in_graph / 4 {
+        // A few dead ones in each segment would keep the files of all.
+        let waiting = indexing.waiting_for(&writer.in_graph).count() as u64;
+        let wasteful = dead > in_graph / 4 || waiting > writer.vectors.segments().count() / 4;
+        if in_graph < REBUILD_ABOVE || !wasteful {
             return Ok(None);
         }
         let todo: Vec<Slot> = writer.visible.iter().collect();
@@ -117,7 +120,8 @@ impl Engine {
         tracing::info!(
             in_graph,
             dead,
-            "a quarter of the graph is dead: building it anew"
+            waiting,
+            "a quarter of the graph is dead, or of the segments wait for it: building it anew"
         );
         let graph = Arc::new(begin(&self.params, &segments, &todo)?);
         Ok(Some(Rebuild {

@@ -93,7 +93,7 @@ impl Writer {
                 )
             })?;
             let vector = self.vectors.segments().vector(from)?.to_vec();
-            let to = self.vectors.push(&vector, Owner { id, vnode })?;
+            let to = self.vectors.push(&vector, Owner { id, vnode }, row.seq)?;
             batch.set_id(&id_key(id, vnode), IdRow { slot: to, ..row });
             let mut feed = view.feed_row(vnode, row.seq)?;
             feed.slot = to;

@@ -180,11 +180,11 @@ impl View {
         self.find(allowed, query, &vector, &mut best)?;
         let metric = self.params.metric;
         let near = best.heap.into_sorted_vec().into_iter();
-        let near = near.map(|n| (n.slot, metric.score(n.distance)));
+        let near = near.map(|n| (n, metric.score(n.distance)));
         let near = near.filter(|(_, s)| query.threshold.is_none_or(|t| metric.passes(*s, t)));
-        near.map(|(slot, score)| {
+        near.map(|(near, score)| {
             Ok(Hit {
-                record: self.shown(slot, query.want)?,
+                record: self.shown(near.owner, near.slot, query.want)?,
                 score,
             })
         })

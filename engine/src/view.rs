@@ -6,11 +6,11 @@
 //! disjoint and add up.
 
 use crate::Params;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::Graph;
 use crate::rows::{RowsView, id_key};
 use crate::slots::{Slot, SlotSet};
-use crate::vectors::Segments;
+use crate::vectors::{Owner, Segments};
 use crate::vnodes::VnodeTable;
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::sync::Arc;
@@ -143,15 +143,10 @@ impl View {
         Ok(self.answer(vnodes, page))
     }
 
-    /// The row of a point that the view is known to show.
-    pub(crate) fn shown(&self, slot: Slot, want: Want) -> Result<Record> {
-        let owner = self.segments.owner(slot)?;
-        let row = self.rows.id_row(&id_key(owner.id, owner.vnode))?;
-        let row = row.filter(|r| r.slot == slot).ok_or_else(|| {
-            let what = format!("slot {} is visible and no row names it", slot.0);
-            Error::damaged("the rows", what)
-        })?;
-        self.record(owner.id, owner.vnode, slot, row.seq, want)
+    /// A point that the view is known to show.
+    pub(crate) fn shown(&self, owner: Owner, slot: Slot, want: Want) -> Result<Record> {
+        let seq = self.segments.seq(slot)?;
+        self.record(owner.id, owner.vnode, slot, seq, want)
     }
 
     fn record(

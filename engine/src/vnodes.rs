@@ -74,3 +74,51 @@ impl VnodeTable {
 fn place(vnode: Vnode) -> (usize, usize) {
     (usize::from(vnode.0) / PAGE, usize::from(vnode.0) % PAGE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quoit_ring::{Custody, Holding};
+
+    fn owned(seq: u64) -> VnodeState {
+        VnodeState {
+            holding: Holding {
+                custody: Custody::Owned,
+                c: 1,
+            },
+            seq,
+            ..VnodeState::default()
+        }
+    }
+
+    #[test]
+    fn a_clone_keeps_what_it_had_when_the_table_changes() {
+        let count = VnodeCount::new(4096).unwrap();
+        let mut table = VnodeTable::new(count, [(Vnode(0), owned(1)), (Vnode(4095), owned(2))]);
+        let old = table.clone();
+        table.set(Vnode(4095), owned(3));
+        table.set(Vnode(300), owned(4));
+        table.set(Vnode(0), VnodeState::default());
+        assert_eq!(old.get(Vnode(4095)), owned(2));
+        assert_eq!(old.get(Vnode(300)), VnodeState::default());
+        assert!(old.readable().iter().eq([Vnode(0), Vnode(4095)]));
+        assert_eq!(table.get(Vnode(4095)), owned(3));
+        assert!(table.readable().iter().eq([Vnode(300), Vnode(4095)]));
+    }
+
+    #[test]
+    fn a_vnode_past_the_last_is_not_held() {
+        let mut table = VnodeTable::new(VnodeCount::new(16).unwrap(), []);
+        table.set(Vnode(700), owned(1));
+        assert_eq!(table.get(Vnode(700)), VnodeState::default());
+        assert!(table.readable().is_empty());
+    }
+
+    #[test]
+    fn a_table_is_founded_by_its_first_state_even_of_a_shard_without_vnodes() {
+        let mut table = VnodeTable::new(VnodeCount::new(16).unwrap(), []);
+        assert!(!table.is_founded());
+        table.set(Vnode(3), VnodeState::default());
+        assert!(table.is_founded());
+    }
+}

@@ -196,9 +196,9 @@ impl Writer {
         self.params.metric.prepare(&mut vector);
         let key = id_key(owner.id, owner.vnode);
         self.stage_removal(stage, held, &key, owner)?;
-        let slot = self.vectors.push(&vector, owner)?;
-        let content = content_hash(&vector, &payload);
         held.seq += 1;
+        let slot = self.vectors.push(&vector, owner, held.seq)?;
+        let content = content_hash(&vector, &payload);
         held.count += 1;
         held.digest = held
             .digest
@@ -332,7 +332,8 @@ impl Writer {
                 // last here too, into the same slot.
                 if let Some(row) = row.filter(|r| r.vector_index == index) {
                     self.params.metric.prepare(&mut vector);
-                    self.vectors.put(row.slot, &vector, Owner { id, vnode })?;
+                    let owner = Owner { id, vnode };
+                    self.vectors.put(row.slot, &vector, owner, row.seq)?;
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! The command line: what `quoit` can be asked, and who answers.
 
+use crate::demo::{self, DemoArgs};
 use crate::serve::{self, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 use crate::telemetry::{self, LogFormat};
@@ -16,15 +17,10 @@ use std::io;
     arg_required_else_help = true
 )]
 struct Cli {
-    /// What to log: a level, or pairs such as quoit_shard=debug.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILTER",
-        default_value = "info,fjall=warn,lsm_tree=warn",
-        env = "QUOIT_LOG"
-    )]
-    log: String,
+    /// What to log: a level, or pairs such as `quoit_shard=debug`. Without it: what happens, and
+    /// in the demo only what goes wrong.
+    #[arg(long, global = true, value_name = "FILTER", env = "QUOIT_LOG")]
+    log: Option<String>,
     /// The form of log lines, on standard error.
     #[arg(
         long,
@@ -45,6 +41,11 @@ enum Command {
         after_help = "Examples:\n  quoit serve\n  quoit serve -f collection.yaml --data-dir /var/lib/quoit\n\nThen, for example:\n  curl -X PUT localhost:6333/collections/docs -H 'content-type: application/json' \\\n       -d '{\"vectors\": {\"size\": 3, \"distance\": \"Cosine\"}}'"
     )]
     Serve(ServeArgs),
+    /// See what Quoit does: load 20,000 real embeddings, search them, print figures, stay up to be tried.
+    #[command(
+        after_help = "Examples:\n  quoit demo\n  quoit demo --listen 127.0.0.1:7333 --grpc 127.0.0.1:7334 --exit"
+    )]
+    Demo(DemoArgs),
     /// Look at the ring: where vnodes are and what a change would move.
     #[command(subcommand)]
     Ring(RingCommand),
@@ -55,6 +56,9 @@ enum Command {
         shell: clap_complete::Shell,
     },
 }
+
+/// What a server logs if not told otherwise: all of ours, and of the store below what goes wrong.
+const SERVE_LOG: &str = "info,fjall=warn,lsm_tree=warn";
 
 #[derive(Debug, Subcommand)]
 enum RingCommand {
@@ -70,14 +74,22 @@ pub fn run() -> Result<(), Box<dyn Error>> {
     let cli = Cli::parse();
     match cli.command {
         Command::Serve(args) => {
-            telemetry::init(cli.log_format, &cli.log)?;
+            telemetry::init(cli.log_format, cli.log.as_deref().unwrap_or(SERVE_LOG))?;
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
             runtime.block_on(serve::run(&args))?;
         }
+        Command::Demo(args) => {
+            // What goes well the demo tells by itself.
+            telemetry::init(cli.log_format, cli.log.as_deref().unwrap_or("warn"))?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(demo::run(&args))?;
+        }
         Command::Ring(RingCommand::Simulate(args)) => {
-            simulate::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock())?
+            simulate::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock())?;
         }
         Command::Completion { shell } => {
             clap_complete::generate(

@@ -1,6 +1,7 @@
 //! `quoit`: the whole system in one process.
 
 mod cli;
+mod demo;
 mod grpc;
 mod node;
 mod serve;

@@ -3,10 +3,11 @@
 //! requests in flight to their end, then a checkpoint of each shard.
 
 use crate::grpc;
-use crate::node::{self, Node};
+use crate::node::{self, Node, NodeOptions};
 use metrics_exporter_prometheus::PrometheusHandle;
 use quoit_crds::VectorCollection;
 use quoit_router::{App, Catalog, ServerLimits};
+use quoit_shard::UpkeepOptions;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -46,6 +47,30 @@ pub struct ServeArgs {
         env = "QUOIT_GRPC"
     )]
     pub grpc: SocketAddr,
+    /// A shard makes a checkpoint after so many bytes of log: fewer make a restart after a crash
+    /// quicker, more make writes cheaper.
+    #[arg(long, value_name = "BYTES", default_value_t = NodeOptions::default().upkeep.checkpoint_bytes, help_heading = "Advanced")]
+    pub checkpoint_bytes: u64,
+    /// ... or, if there were any writes, after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = NodeOptions::default().upkeep.checkpoint_after.as_secs(), help_heading = "Advanced")]
+    pub checkpoint_seconds: u64,
+    /// The size of one file of a shard's log: the log is cut behind a checkpoint by whole files.
+    #[arg(long, value_name = "BYTES", default_value_t = NodeOptions::default().log_segment_bytes, help_heading = "Advanced")]
+    pub log_segment_bytes: u64,
+}
+
+impl ServeArgs {
+    fn node_options(&self) -> NodeOptions {
+        let upkeep = UpkeepOptions {
+            checkpoint_bytes: self.checkpoint_bytes,
+            checkpoint_after: Duration::from_secs(self.checkpoint_seconds),
+            ..UpkeepOptions::default()
+        };
+        NodeOptions {
+            upkeep,
+            log_segment_bytes: self.log_segment_bytes,
+        }
+    }
 }
 
 /// Why serving failed.
@@ -125,10 +150,8 @@ impl Server {
         let recorder = quoit_router::prometheus()
             .install_recorder()
             .map_err(|e| Error::Metrics(e.to_string()))?;
-        let node = Arc::new(Node::open(&args.data_dir).await?);
-        for collection in &wished {
-            node.apply(collection).await?;
-        }
+        let node = Arc::new(Node::open(&args.data_dir, args.node_options()).await?);
+        node.apply(&wished).await?;
         Ok(Self {
             node,
             address,
@@ -225,10 +248,14 @@ async fn serve_http(
 pub async fn run(args: &ServeArgs) -> Result<(), Error> {
     let server = Server::open(args).await?;
     let stop = stop_signal().map_err(Error::Signals)?;
+    let grpc = server.grpc.local_addr().map_err(|source| Error::Bind {
+        flag: "--grpc",
+        address: args.grpc,
+        source,
+    })?;
     eprintln!(
-        "quoit serves REST at http://{} and gRPC at {}; data in {}",
+        "quoit serves REST at http://{} and gRPC at {grpc}; data in {}",
         server.address(),
-        args.grpc,
         args.data_dir.display()
     );
     server.run(stop).await

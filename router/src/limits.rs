@@ -93,7 +93,7 @@ impl Admission {
         }
         let before = self.queued.fetch_add(1, Ordering::AcqRel);
         let waiting = Waiting(&self.queued);
-        if before >= usize::MAX {
+        if before >= self.max_queued {
             return Err(QueueFull);
         }
         // Closed is what the semaphore never is.

@@ -35,6 +35,7 @@ pub struct Health {
 #[derive(Default)]
 struct State {
     disk_full: Option<String>,
+    read_only: bool,
     writes_stopped: Option<String>,
     all_stopped: Option<String>,
 }
@@ -51,6 +52,9 @@ impl Health {
         let state = self.state.lock();
         if let Some(why) = state.all_stopped.as_ref().or(state.writes_stopped.as_ref()) {
             return Err(ProposeError::Stopped(why.clone()));
+        }
+        if state.read_only {
+            return Err(ProposeError::ReadOnly);
         }
         match &state.disk_full {
             Some(why) => Err(ProposeError::DiskFull(why.clone())),
@@ -76,12 +80,19 @@ impl Health {
             .get_or_insert_with(|| "a file could not grow".into());
     }
 
+    /// A write found the disk read-only. The log is closed to writes then, so
+    /// only a restart brings them back.
+    pub fn note_read_only(&self) {
+        self.state.lock().read_only = true;
+    }
+
     /// So much of the disk is free.
     pub fn note_free_space(&self, free: u64, watermark: Watermark) {
         let mut state = self.state.lock();
-        if free < watermark.stop_below {
+        let is_full = state.disk_full.is_some();
+        if free < watermark.stop_below || (is_full && free <= watermark.start_above) {
             let (free, needed) = (free >> 20, watermark.start_above >> 20);
-            if state.disk_full.is_none() {
+            if !is_full {
                 tracing::warn!(
                     free_mib = free,
                     needed_mib = needed,
@@ -89,7 +100,8 @@ impl Health {
                 );
             }
             state.disk_full = Some(format!("{free} MiB are free, writes need {needed} MiB"));
-        } else if free > watermark.start_above && state.disk_full.take().is_some() {
+        } else if is_full {
+            state.disk_full = None;
             tracing::info!("the disk has room again: writes go on");
         }
     }

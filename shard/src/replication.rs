@@ -37,6 +37,9 @@ pub enum ProposeError {
     /// It has no effect and never will: the disk is full.
     #[error("the shard's disk is full ({0}): free some space, and writes go on by themselves")]
     DiskFull(String),
+    /// It has no effect and never will: the disk cannot be written.
+    #[error("the shard's disk is read-only: make it writable and restart the shard")]
+    ReadOnly,
     /// It has no effect and never will: too much is waiting already.
     #[error("the shard has too much to do ({0}): try again a little later")]
     Busy(&'static str),

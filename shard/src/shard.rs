@@ -154,7 +154,7 @@ impl Shard {
                 .map_err(OpenError::Thread)?;
         let replication = Arc::new(solo);
         if let Some(vnodes) = birth.filter(|_| engine.applied() == 0) {
-            found(&*replication, &vnodes)
+            found(&replication, &vnodes)
                 .await
                 .map_err(OpenError::Found)?;
         }
@@ -183,16 +183,8 @@ impl Shard {
     /// Takes no more requests, finishes the writes that wait, and makes a
     /// checkpoint, so that the next start replays and indexes nothing.
     pub fn stop(&self) {
-        let Some((solo, upkeep)) = self.threads.lock().take() else {
-            return;
-        };
-        self.health.begin_stopping();
-        self.bell.ring();
-        solo.stop();
-        if upkeep.join().is_err() {
-            tracing::error!("the upkeep thread panicked");
-        }
-        if self.health.reads_stopped().is_none()
+        if self.halt()
+            && self.health.reads_stopped().is_none()
             && let Err(error) = self.engine.checkpoint(SaveGraph::IfAnythingIsNew)
         {
             tracing::warn!(
@@ -200,6 +192,25 @@ impl Shard {
                 "no checkpoint at the stop: the next start replays the log"
             );
         }
+    }
+
+    /// Stops a shard whose folder is about to be removed.
+    pub fn discard(&self) {
+        self.halt();
+    }
+
+    /// Ends the threads; says whether they were running.
+    fn halt(&self) -> bool {
+        let Some((solo, upkeep)) = self.threads.lock().take() else {
+            return false;
+        };
+        self.health.begin_stopping();
+        self.bell.ring();
+        solo.stop();
+        if upkeep.join().is_err() {
+            tracing::error!("the upkeep thread panicked");
+        }
+        true
     }
 
     /// Whether it answers reads: not after damage or a failed apply.
@@ -323,7 +334,7 @@ impl ShardClient for Shard {
     ) -> Result<v1::RetrieveResponse, ShardError> {
         let params = self.engine.params();
         if request.ids.len() != request.vnodes.len() {
-            return Err(invalid("as many vnodes as ids are needed"));
+            return Err(invalid(Misfit("as many vnodes as ids are needed".into())));
         }
         let pairs = request.ids.iter().zip(&request.vnodes);
         let pairs =
@@ -440,13 +451,13 @@ fn decode(bytes: Bytes, params: &Params) -> Result<Entry, Misfit> {
     convert::entry(logged, params)
 }
 
-fn invalid(what: impl ToString) -> ShardError {
-    ShardError::new(ErrorKind::Invalid, what.to_string())
+fn invalid(misfit: Misfit) -> ShardError {
+    ShardError::new(ErrorKind::Invalid, misfit.0)
 }
 
 fn refused(error: &ProposeError) -> ShardError {
     let kind = match error {
-        ProposeError::DiskFull(_) => ErrorKind::DiskFull,
+        ProposeError::DiskFull(_) | ProposeError::ReadOnly => ErrorKind::DiskFull,
         ProposeError::Busy(_) => ErrorKind::Busy,
         ProposeError::Stopped(_) => ErrorKind::Unavailable,
         ProposeError::Unknown(_) => ErrorKind::Unknown,

@@ -101,7 +101,7 @@ impl Solo {
             .name("apply".into())
             .spawn(move || applier.run(&to_apply))?;
         let logged = Arc::new(AtomicU64::new(0));
-        let logger = Logger {
+        let writer = Logger {
             log,
             next: engine.applied() + 1,
             health: health.clone(),
@@ -110,7 +110,7 @@ impl Solo {
         };
         let log = std::thread::Builder::new()
             .name("log".into())
-            .spawn(move || logger.run(&proposals))?;
+            .spawn(move || writer.run(&proposals))?;
         let solo = Self {
             queue: queue.clone(),
             engine,
@@ -248,13 +248,16 @@ impl Logger {
                 error = why,
                 "the log failed: this shard takes no more writes until it is restarted"
             );
-            self.health.stop_writes(format!(
-                "its log failed ({why}); restart it when the cause is mended"
-            ));
-            if error.had_no_effect() {
-                ProposeError::Stopped(why)
+            if is_read_only(error) {
+                self.health.note_read_only();
             } else {
-                ProposeError::Unknown(why)
+                self.health.stop_writes(format!(
+                    "its log failed ({why}); restart it when the cause is mended"
+                ));
+            }
+            match self.health.may_write() {
+                Err(refused) if error.had_no_effect() => refused,
+                _ => ProposeError::Unknown(why),
             }
         };
         for (_, reply) in group {
@@ -348,6 +351,11 @@ impl Applier {
             }
         }
     }
+}
+
+fn is_read_only(error: &LogError) -> bool {
+    let io = std::error::Error::source(error).and_then(|e| e.downcast_ref::<std::io::Error>());
+    io.is_some_and(|e| e.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// An error with its causes, for a log line or an answer.

@@ -25,7 +25,7 @@ impl Default for UpkeepOptions {
     fn default() -> Self {
         Self {
             checkpoint_bytes: 128 << 20,
-            checkpoint_after: Duration::from_secs(60),
+            checkpoint_after: Duration::from_mins(1),
             watermark: Watermark::default(),
         }
     }

@@ -1,13 +1,15 @@
 //! The data sets: which files a folder has, and what each must be so that they
 //! belong together.
 
+mod packages;
+
 use crate::npy::{self, Element, F16, I32, U8};
 use crate::{Matrix, Measure, Truth};
-use flate2::read::MultiGzDecoder;
-use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
+
+pub use packages::{Package, Packages};
 
 /// Why a folder is not a data set.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,25 @@ pub struct Queries {
     pub neighbors: Matrix<i32>,
 }
 
+impl Queries {
+    /// Reads the queries of `debian-20k` alone, for one who reads the points one
+    /// after the other ([`Packages`]).
+    ///
+    /// # Errors
+    /// A file is missing or damaged, or the files do not belong together.
+    pub fn of_packages(folder: &Path) -> Result<Self, Error> {
+        check_folder(folder)?;
+        let queries = Self {
+            vectors: vectors::<F16>(&folder.join("queries.f16.npy"))?,
+            texts: lines(&folder.join("queries.txt"))?,
+            neighbors: npy::read::<I32>(&folder.join("neighbors.i32.npy"))?,
+        };
+        let (texts, rows) = (queries.texts.len(), queries.vectors.rows());
+        same(folder, "queries.txt", texts, rows, "queries")?;
+        Ok(queries)
+    }
+}
+
 /// Points, queries, and which points are truly nearest to each query.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -87,19 +108,12 @@ impl Dataset {
     /// # Errors
     /// A file is missing or damaged, or the files do not belong together.
     pub fn packages(folder: &Path) -> Result<Self, Error> {
-        check_folder(folder)?;
-        let points = Points {
-            vectors: vectors::<F16>(&folder.join("vectors.f16.npy"))?,
-            payloads: payloads(&folder.join("points.jsonl.gz"))?,
-        };
-        let queries = Queries {
-            vectors: vectors::<F16>(&folder.join("queries.f16.npy"))?,
-            texts: lines(&folder.join("queries.txt"))?,
-            neighbors: npy::read::<I32>(&folder.join("neighbors.i32.npy"))?,
-        };
-        same(folder, "points.jsonl.gz", points.payloads.len(), points.vectors.rows(), "points")?;
-        same(folder, "queries.txt", queries.texts.len(), queries.vectors.rows(), "queries")?;
-        Self { measure: Measure::Cosine, points, queries }.whole(folder, "queries.f16.npy")
+        Self {
+            measure: Measure::Cosine,
+            points: Packages::open(folder)?.collect()?,
+            queries: Queries::of_packages(folder)?,
+        }
+        .whole(folder, "queries.f16.npy")
     }
 
     /// Reads `mnist-784`: images of digits, compared by Euclidean distance.
@@ -108,13 +122,21 @@ impl Dataset {
     /// A file is missing or damaged, or the files do not belong together.
     pub fn mnist(folder: &Path) -> Result<Self, Error> {
         check_folder(folder)?;
-        let points = Points { vectors: vectors::<U8>(&folder.join("train.u8.npy.gz"))?, payloads: Vec::new() };
+        let points = Points {
+            vectors: vectors::<U8>(&folder.join("train.u8.npy.gz"))?,
+            payloads: Vec::new(),
+        };
         let queries = Queries {
             vectors: vectors::<U8>(&folder.join("test.u8.npy.gz"))?,
             texts: Vec::new(),
             neighbors: npy::read::<I32>(&folder.join("neighbors.i32.npy"))?,
         };
-        Self { measure: Measure::Euclid, points, queries }.whole(folder, "test.u8.npy.gz")
+        Self {
+            measure: Measure::Euclid,
+            points,
+            queries,
+        }
+        .whole(folder, "test.u8.npy.gz")
     }
 
     /// What answers are judged by.
@@ -132,22 +154,47 @@ impl Dataset {
     fn whole(self, folder: &Path, queries_file: &'static str) -> Result<Self, Error> {
         let (points, queries) = (&self.points.vectors, &self.queries.vectors);
         if queries.columns() != points.columns() {
-            let what = format!("its vectors have {} numbers, and those of the points {}", queries.columns(), points.columns());
-            return Err(Error::Mismatch { path: folder.join(queries_file), what });
+            let what = format!(
+                "its vectors have {} numbers, and those of the points {}",
+                queries.columns(),
+                points.columns()
+            );
+            return Err(Error::Mismatch {
+                path: folder.join(queries_file),
+                what,
+            });
         }
         let neighbors = &self.queries.neighbors;
-        same(folder, "neighbors.i32.npy", neighbors.rows(), queries.rows(), "queries")?;
+        same(
+            folder,
+            "neighbors.i32.npy",
+            neighbors.rows(),
+            queries.rows(),
+            "queries",
+        )?;
         let known = |id: i32| usize::try_from(id).is_ok_and(|id| id < points.rows());
         if let Some(id) = neighbors.values().iter().find(|id| !known(**id)) {
-            let what = format!("it names point {id}, and the points are 0 to {}", points.rows() - 1);
-            return Err(Error::Mismatch { path: folder.join("neighbors.i32.npy"), what });
+            let what = format!(
+                "it names point {id}, and the points are 0 to {}",
+                points.rows() - 1
+            );
+            return Err(Error::Mismatch {
+                path: folder.join("neighbors.i32.npy"),
+                what,
+            });
         }
         Ok(self)
     }
 }
 
 fn check_folder(folder: &Path) -> Result<(), Error> {
-    if folder.is_dir() { Ok(()) } else { Err(Error::NoFolder { path: folder.to_owned() }) }
+    if folder.is_dir() {
+        Ok(())
+    } else {
+        Err(Error::NoFolder {
+            path: folder.to_owned(),
+        })
+    }
 }
 
 fn same(folder: &Path, file: &str, got: usize, want: usize, of: &str) -> Result<(), Error> {
@@ -155,47 +202,37 @@ fn same(folder: &Path, file: &str, got: usize, want: usize, of: &str) -> Result<
         return Ok(());
     }
     let what = format!("it has {got} entries, and there are {want} {of}");
-    Err(Error::Mismatch { path: folder.join(file), what })
+    Err(Error::Mismatch {
+        path: folder.join(file),
+        what,
+    })
 }
 
 /// Vectors, each number of which is one.
 fn vectors<E: Element<Value = f32>>(path: &Path) -> Result<Matrix<f32>, Error> {
     let matrix = npy::read::<E>(path)?;
-    match matrix.iter().position(|row| row.iter().any(|x| !x.is_finite())) {
-        None => Ok(matrix),
-        Some(row) => {
-            let what = format!("row {row} has a value that is no finite number");
-            Err(Error::Mismatch { path: path.to_owned(), what })
-        }
+    for (i, row) in matrix.iter().enumerate() {
+        check_finite(path, i, row)?;
     }
+    Ok(matrix)
+}
+
+fn check_finite(path: &Path, row: usize, values: &[f32]) -> Result<(), Error> {
+    if values.iter().all(|x| x.is_finite()) {
+        return Ok(());
+    }
+    let what = format!("row {row} has a value that is no finite number");
+    Err(Error::Mismatch {
+        path: path.to_owned(),
+        what,
+    })
 }
 
 fn lines(path: &Path) -> Result<Vec<String>, Error> {
-    let unreadable = |source| Error::Read { path: path.to_owned(), source };
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
     let file = BufReader::new(File::open(path).map_err(unreadable)?);
     file.lines().collect::<Result<_, _>>().map_err(unreadable)
-}
-
-/// The payloads. A line's `id` says which row it belongs to, and is not part of
-/// the payload: a point has an id of its own.
-fn payloads(path: &Path) -> Result<Vec<String>, Error> {
-    let unreadable = |source| Error::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    let text = BufReader::new(MultiGzDecoder::new(BufReader::new(file)));
-    let mut payloads = Vec::new();
-    for (row, line) in text.lines().enumerate() {
-        let line = line.map_err(unreadable)?;
-        let payload = payload(row, &line).map_err(|what| Error::Line { path: path.to_owned(), line: row + 1, what })?;
-        payloads.push(payload);
-    }
-    Ok(payloads)
-}
-
-fn payload(row: usize, line: &str) -> Result<String, String> {
-    let mut object: Map<String, Value> = serde_json::from_str(line).map_err(|e| format!("it is no JSON object: {e}"))?;
-    let id = object.remove("id").as_ref().and_then(Value::as_u64);
-    if id != Some(row as u64) {
-        return Err(format!("its \"id\" is not {row}, the number of its row"));
-    }
-    Ok(Value::Object(object).to_string())
 }

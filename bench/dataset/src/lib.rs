@@ -9,7 +9,7 @@ mod matrix;
 mod npy;
 mod recall;
 
-pub use dataset::{Dataset, Error, Points, Queries};
+pub use dataset::{Dataset, Error, Package, Packages, Points, Queries};
 pub use matrix::Matrix;
 pub use npy::Error as NpyError;
 pub use recall::{Measure, Order, Truth, is_right, recall_by_score};

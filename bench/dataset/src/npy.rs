@@ -1,4 +1,4 @@
-//! NumPy's array files, as far as the data sets use them: versions 1 and 2,
+//! `NumPy`'s array files, as far as the data sets use them: versions 1 and 2,
 //! two axes, C order, little-endian f16, i32 and u8, gzipped where the name
 //! ends in `.gz`. Anything else, and a byte too few or too many, is an error
 //! that names the file: a file read wrongly would still give figures.
@@ -6,15 +6,15 @@
 //! A file is a magic number, a version, the length of a header, the header (a
 //! Python dictionary, as text), and the values.
 
-use crate::Matrix;
-use flate2::read::MultiGzDecoder;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
-
 mod header;
 
+use crate::Matrix;
+use flate2::read::MultiGzDecoder;
 use header::Header;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 
 /// Why a file is not the array that is wanted.
 #[derive(Debug, thiserror::Error)]
@@ -108,52 +108,133 @@ fn widen(half: u16) -> f32 {
     }
 }
 
-/// Reads a file of two axes.
-///
-/// # Errors
-/// It cannot be read, or is not such an array.
-pub(crate) fn read<E: Element>(path: &Path) -> Result<Matrix<E::Value>, Error> {
-    let unreadable = |source| Error::Read { path: path.to_owned(), source };
-    let wrong = |what| Error::Content { path: path.to_owned(), what };
-    let file = File::open(path).map_err(unreadable)?;
-    let mut input: Box<dyn Read> = if path.extension().is_some_and(|e| e == "gz") {
-        Box::new(MultiGzDecoder::new(BufReader::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    };
-    let text = header::text(&mut input).map_err(unreadable)?.map_err(wrong)?;
-    let header = Header::parse(&text).map_err(wrong)?;
-    let (rows, columns) = shape::<E>(&header).map_err(wrong)?;
+/// A file of two axes, read row by row: what is large need not be in memory.
+pub(crate) struct Reader<E> {
+    path: PathBuf,
+    input: Box<dyn Read + Send>,
+    rows: usize,
+    columns: usize,
+    /// How many rows were read.
+    done: usize,
+    /// The bytes of one row, kept for the next.
+    bytes: Vec<u8>,
+    element: PhantomData<fn() -> E>,
+}
 
-    let size = rows.checked_mul(columns).and_then(|n| n.checked_mul(E::SIZE));
-    let size = size.ok_or_else(|| wrong("its shape is larger than memory".to_owned()))?;
-    // One byte more than there should be, to see that there is none. The
-    // memory grows with what is there, whatever the header promises.
-    let mut bytes = Vec::new();
-    let most = (size as u64).saturating_add(1);
-    input.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() < size {
-        let got = bytes.len();
-        return Err(wrong(format!("it ends after {got} bytes of values, and its shape needs {size}")));
+impl<E: Element> Reader<E> {
+    /// Opens a file and reads its header.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let unreadable = |source| Error::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let wrong = |what| Error::Content {
+            path: path.to_owned(),
+            what,
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut input: Box<dyn Read + Send> = if path.extension().is_some_and(|e| e == "gz") {
+            Box::new(BufReader::new(MultiGzDecoder::new(BufReader::new(file))))
+        } else {
+            Box::new(BufReader::new(file))
+        };
+        let text = header::text(&mut input)
+            .map_err(unreadable)?
+            .map_err(wrong)?;
+        let header = Header::parse(&text).map_err(wrong)?;
+        let (rows, columns) = shape::<E>(&header).map_err(wrong)?;
+        Ok(Self {
+            path: path.to_owned(),
+            input,
+            rows,
+            columns,
+            done: 0,
+            bytes: Vec::new(),
+            element: PhantomData,
+        })
     }
-    if bytes.len() > size {
-        return Err(wrong(format!("there are bytes after the {size} that its shape needs")));
+
+    /// How many rows the file says it has.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
-    let values = bytes.chunks_exact(E::SIZE).map(E::decode).collect();
-    Matrix::new(columns, values).ok_or_else(|| wrong("its rows are empty".to_owned()))
+
+    /// How long a row is.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Adds the values of the next row; after the last one, makes sure that the
+    /// file ends there, and says no.
+    pub(crate) fn next(&mut self, values: &mut Vec<E::Value>) -> Result<bool, Error> {
+        let last = self.done == self.rows;
+        let wanted = if last { 1 } else { self.columns * E::SIZE };
+        self.bytes.clear();
+        // The memory grows with what is there, whatever the header promises.
+        let got = (&mut self.input)
+            .take(wanted as u64)
+            .read_to_end(&mut self.bytes);
+        let got = got.map_err(|source| Error::Read {
+            path: self.path.clone(),
+            source,
+        })?;
+        let wrong = |what| {
+            Err(Error::Content {
+                path: self.path.clone(),
+                what,
+            })
+        };
+        if last {
+            return match got {
+                0 => Ok(false),
+                _ => wrong(format!("there is more after its {} rows", self.rows)),
+            };
+        }
+        if got < wanted {
+            return wrong(format!("it ends in row {} of {}", self.done + 1, self.rows));
+        }
+        self.done += 1;
+        values.extend(self.bytes.chunks_exact(E::SIZE).map(E::decode));
+        Ok(true)
+    }
+}
+
+/// Reads a whole file of two axes.
+pub(crate) fn read<E: Element>(path: &Path) -> Result<Matrix<E::Value>, Error> {
+    let mut rows = Reader::<E>::open(path)?;
+    let mut values = Vec::new();
+    while rows.next(&mut values)? {}
+    values.shrink_to_fit();
+    Matrix::new(rows.columns, values).ok_or_else(|| Error::Content {
+        path: path.to_owned(),
+        what: "its rows are empty".to_owned(),
+    })
 }
 
 fn shape<E: Element>(header: &Header) -> Result<(usize, usize), String> {
     if header.descr != E::DESCR {
-        return Err(format!("its values are of type {:?}, and {:?} is wanted", header.descr, E::DESCR));
+        return Err(format!(
+            "its values are of type {:?}, and {:?} is wanted",
+            header.descr,
+            E::DESCR
+        ));
     }
     if header.fortran_order {
         return Err("it is in Fortran order (columns first), and C order is wanted".to_owned());
     }
     match header.shape[..] {
-        [rows, columns] if rows > 0 && columns > 0 => Ok((rows, columns)),
+        [rows, columns] if rows > 0 && columns > 0 => {
+            let size = rows
+                .checked_mul(columns)
+                .and_then(|n| n.checked_mul(E::SIZE));
+            size.map(|_| (rows, columns))
+                .ok_or_else(|| "its shape is larger than memory".to_owned())
+        }
         [rows, columns] => Err(format!("it is empty: {rows} rows of {columns}")),
-        _ => Err(format!("it has {} axes, and two are wanted: rows and columns", header.shape.len())),
+        _ => Err(format!(
+            "it has {} axes, and two are wanted: rows and columns",
+            header.shape.len()
+        )),
     }
 }
 

@@ -43,9 +43,15 @@ impl Measure {
         let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(*x), f64::from(*y)));
         match self {
             Self::Cosine => {
-                let (dot, aa, bb) = pairs().fold((0.0, 0.0, 0.0), |(dot, aa, bb), (x, y)| (dot + x * y, aa + x * x, bb + y * y));
+                let (dot, aa, bb) = pairs().fold((0.0, 0.0, 0.0), |(dot, aa, bb), (x, y)| {
+                    (dot + x * y, aa + x * x, bb + y * y)
+                });
                 let lengths: f64 = aa * bb;
-                if lengths > 0.0 { dot / lengths.sqrt() } else { 0.0 }
+                if lengths > 0.0 {
+                    dot / lengths.sqrt()
+                } else {
+                    0.0
+                }
             }
             Self::Euclid => pairs().map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt(),
         }
@@ -67,7 +73,10 @@ pub fn is_right(order: Order, score: f64, kth: f64) -> bool {
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a handful of answers")]
 pub fn recall_by_score(order: Order, k: usize, scores: &[f64], kth: f64) -> f64 {
-    let right = scores.iter().filter(|score| is_right(order, **score, kth)).count();
+    let right = scores
+        .iter()
+        .filter(|score| is_right(order, **score, kth))
+        .count();
     right.min(k) as f64 / k.max(1) as f64
 }
 
@@ -117,7 +126,10 @@ impl Truth<'_> {
         if answers.len() != self.queries.rows() {
             return None;
         }
-        let each = answers.iter().enumerate().map(|(query, ids)| self.recall(query, k, ids.as_ref()));
+        let each = answers
+            .iter()
+            .enumerate()
+            .map(|(query, ids)| self.recall(query, k, ids.as_ref()));
         let sum: f64 = each.sum::<Option<f64>>()?;
         Some(sum / answers.len() as f64)
     }
@@ -133,7 +145,12 @@ mod tests {
         let points = Matrix::new(2, POINTS.to_vec()).unwrap();
         let queries = Matrix::new(2, vec![2.0, 0.0]).unwrap();
         let neighbors = Matrix::new(neighbors.len(), neighbors).unwrap();
-        check(Truth { measure, points: &points, queries: &queries, neighbors: &neighbors });
+        check(Truth {
+            measure,
+            points: &points,
+            queries: &queries,
+            neighbors: &neighbors,
+        });
     }
 
     #[test]
@@ -150,7 +167,10 @@ mod tests {
     fn measures_are_what_they_are_called() {
         assert!((Measure::Cosine.score(&[2.0, 0.0], &[3.0, 4.0]) - 0.6).abs() < 1e-12);
         assert!((Measure::Euclid.score(&[2.0, 0.0], &[5.0, 4.0]) - 5.0).abs() < 1e-12);
-        assert!(Measure::Cosine.score(&[0.0, 0.0], &[3.0, 4.0]).abs() < 1e-12, "a vector of no length is like none");
+        assert!(
+            Measure::Cosine.score(&[0.0, 0.0], &[3.0, 4.0]).abs() < 1e-12,
+            "a vector of no length is like none"
+        );
     }
 
     #[test]
@@ -176,7 +196,11 @@ mod tests {
             assert_eq!(truth.recall(0, 2, &[0, 0]), Some(0.5));
             assert_eq!(truth.recall(0, 2, &[0, 99]), Some(0.5));
             assert_eq!(truth.recall(0, 2, &[0]), Some(0.5));
-            assert_eq!(truth.recall(0, 2, &[1, 3, 0, 2]), Some(0.0), "only the first two count");
+            assert_eq!(
+                truth.recall(0, 2, &[1, 3, 0, 2]),
+                Some(0.0),
+                "only the first two count"
+            );
         });
     }
 

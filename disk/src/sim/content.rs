@@ -193,9 +193,9 @@ impl Content {
         Ok(!self.changes.is_empty())
     }
 
-    /// Writes to `copy` what a power cut leaves of this file.
-    pub(super) fn survive(&self, copy: &fs::File, rng: &mut StdRng) -> io::Result<()> {
-        copy_all(&self.file, copy)?;
+    /// What a power cut leaves of this file.
+    pub(super) fn survive(&self, rng: &mut StdRng) -> io::Result<Vec<u8>> {
+        let mut image = read_range(&self.file, 0, self.file.metadata()?.len())?;
         let mut written = Vec::with_capacity(self.changes.len());
         for change in self.changes.iter().rev() {
             written.push(match &change.undo {
@@ -205,9 +205,10 @@ impl Content {
                     old,
                     old_len,
                 } => {
-                    let bytes = read_range(copy, *offset, *offset + *len as u64)?;
-                    copy.write_all_at(old, *offset)?;
-                    copy.set_len(*old_len)?;
+                    let at = index(*offset)?;
+                    let bytes = image[at..at + len].to_vec();
+                    put(&mut image, old, *offset)?;
+                    image.resize(index(*old_len)?, 0);
                     bytes
                 }
                 Undo::SetLen {
@@ -215,8 +216,8 @@ impl Content {
                     new_len,
                     cut,
                 } => {
-                    copy.set_len(*old_len)?;
-                    copy.write_all_at(cut, *new_len)?;
+                    image.resize(index(*old_len)?, 0);
+                    put(&mut image, cut, *new_len)?;
                     Vec::new()
                 }
             });
@@ -225,16 +226,16 @@ impl Content {
         for (change, bytes) in self.changes.iter().zip(written.iter().rev()) {
             let durable = change.hold == Hold::Durable;
             match &change.undo {
-                Undo::Write { offset, .. } if durable => copy.write_all_at(bytes, *offset)?,
-                Undo::Write { offset, .. } => land(copy, bytes, *offset, mood, rng)?,
+                Undo::Write { offset, .. } if durable => put(&mut image, bytes, *offset)?,
+                Undo::Write { offset, .. } => land(&mut image, bytes, *offset, mood, rng)?,
                 Undo::SetLen { new_len, .. } => {
                     if durable || mood.keeps(rng) {
-                        copy.set_len(*new_len)?;
+                        image.resize(index(*new_len)?, 0);
                     }
                 }
             }
         }
-        Ok(())
+        Ok(image)
     }
 }
 
@@ -265,35 +266,36 @@ impl Mood {
     }
 }
 
-/// Writes what arrived of an unsynced write.
+/// Puts into the image what arrived of an unsynced write.
 fn land(
-    copy: &fs::File,
+    image: &mut Vec<u8>,
     bytes: &[u8],
     offset: u64,
     mood: Mood,
     rng: &mut StdRng,
 ) -> io::Result<()> {
     let end = offset + bytes.len() as u64;
+    let part = |from: u64, to: u64| -> io::Result<&[u8]> {
+        Ok(&bytes[index(from - offset)?..index(to - offset)?])
+    };
     let fate = match mood {
         Mood::AllKept => 0,
         Mood::AllLost => 1,
         Mood::Mixed => rng.random_range(0..5),
     };
     match fate {
-        0 => copy.write_all_at(bytes, offset),
+        0 => put(image, bytes, offset),
         1 => Ok(()),
         // The length arrived, the data did not.
         2 => {
-            if copy.metadata()?.len() < end {
-                copy.set_len(end)?;
-            }
+            image.resize(image.len().max(index(end)?), 0);
             Ok(())
         }
         // A prefix, of whole sectors.
         3 => {
             let sectors = offset / SECTOR + 1..=end.div_ceil(SECTOR);
             let torn_at = (rng.random_range(sectors) * SECTOR).min(end);
-            write_part(copy, bytes, offset, offset, torn_at)
+            put(image, part(offset, torn_at)?, offset)
         }
         // Any of its sectors.
         _ => {
@@ -301,7 +303,7 @@ fn land(
                 if rng.random() {
                     let from = (sector * SECTOR).max(offset);
                     let to = ((sector + 1) * SECTOR).min(end);
-                    write_part(copy, bytes, offset, from, to)?;
+                    put(image, part(from, to)?, from)?;
                 }
             }
             Ok(())
@@ -309,36 +311,36 @@ fn land(
     }
 }
 
-/// Writes the part of `bytes` (which belong at `offset`) between two offsets
-/// of the file.
-fn write_part(copy: &fs::File, bytes: &[u8], offset: u64, from: u64, to: u64) -> io::Result<()> {
-    let start = usize::try_from(from - offset).map_err(io::Error::other)?;
-    let end = usize::try_from(to - offset).map_err(io::Error::other)?;
-    copy.write_all_at(&bytes[start..end], from)
+fn index(offset: u64) -> io::Result<usize> {
+    usize::try_from(offset).map_err(io::Error::other)
+}
+
+/// Writes into the image as into a file: behind its end there are zeros.
+fn put(image: &mut Vec<u8>, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let at = index(offset)?;
+    if !bytes.is_empty() {
+        image.resize(image.len().max(at + bytes.len()), 0);
+        image[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    Ok(())
 }
 
 /// The bytes of a range, which lies within the file; none if it is empty.
 fn read_range(file: &fs::File, from: u64, to: u64) -> io::Result<Vec<u8>> {
-    let len = usize::try_from(to.saturating_sub(from)).map_err(io::Error::other)?;
-    let mut bytes = vec![0; len];
+    let mut bytes = vec![0; index(to.saturating_sub(from))?];
     file.read_exact_at(&mut bytes, from)?;
     Ok(bytes)
 }
 
-/// Copies a file, and leaves holes where it has zeros: preallocated files
+/// Fills a new file, with holes where the image has zeros: preallocated files
 /// would otherwise make a cut as slow as they are large.
-fn copy_all(from: &fs::File, to: &fs::File) -> io::Result<()> {
-    const STEP: u64 = 256 << 10;
-    let len = from.metadata()?.len();
-    to.set_len(len)?;
-    let mut at = 0;
-    while at < len {
-        let end = (at + STEP).min(len);
-        let bytes = read_range(from, at, end)?;
+pub(super) fn fill(file: &fs::File, image: &[u8]) -> io::Result<()> {
+    const STEP: usize = 256 << 10;
+    file.set_len(image.len() as u64)?;
+    for (number, bytes) in (0..).zip(image.chunks(STEP)) {
         if bytes.iter().any(|&byte| byte != 0) {
-            to.write_all_at(&bytes, at)?;
+            file.write_all_at(bytes, number * STEP as u64)?;
         }
-        at = end;
     }
     Ok(())
 }

@@ -16,8 +16,10 @@ use crate::real::folder_of;
 /// A change of names.
 #[derive(Debug, Clone)]
 enum Change {
+    /// Another library may put a file in another's place.
     Create {
         path: PathBuf,
+        replaced: Option<Id>,
     },
     Remove {
         path: PathBuf,
@@ -34,14 +36,14 @@ enum Change {
 impl Change {
     fn paths(&self) -> Vec<&Path> {
         match self {
-            Self::Create { path } | Self::Remove { path, .. } => vec![path],
+            Self::Create { path, .. } | Self::Remove { path, .. } => vec![path],
             Self::Rename { from, to, .. } => vec![from, to],
         }
     }
 
     fn ids(&self) -> Vec<Id> {
         match self {
-            Self::Create { .. } => Vec::new(),
+            Self::Create { replaced, .. } => replaced.iter().copied().collect(),
             Self::Remove { id, .. } => vec![*id],
             Self::Rename { id, replaced, .. } => replaced.iter().copied().chain([*id]).collect(),
         }
@@ -82,8 +84,8 @@ impl Names {
     }
 
     pub(super) fn create(&mut self, path: PathBuf, id: Id) {
-        self.ids.insert(path.clone(), id);
-        self.push(Change::Create { path });
+        let replaced = self.ids.insert(path.clone(), id);
+        self.push(Change::Create { path, replaced });
     }
 
     pub(super) fn remove(&mut self, path: &Path) {
@@ -163,10 +165,17 @@ impl Names {
         let mut ids = self.ids.clone();
         for change in lost.into_iter().rev() {
             match change {
-                Change::Create { path } => {
+                Change::Create {
+                    path,
+                    replaced: None,
+                } => {
                     ids.remove(path);
                 }
-                Change::Remove { path, id } => {
+                Change::Create {
+                    path,
+                    replaced: Some(id),
+                }
+                | Change::Remove { path, id } => {
                     ids.insert(path.clone(), *id);
                 }
                 Change::Rename {

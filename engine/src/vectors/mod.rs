@@ -52,6 +52,17 @@ impl Segments {
         segment.owner(within)
     }
 
+    /// The seq of the change that brought the vector in a slot. A search takes
+    /// it from here: a look into the rows costs more than all else it does
+    /// with a hit.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged or its segment is gone.
+    pub fn seq(&self, slot: Slot) -> Result<u64> {
+        let (segment, within) = self.of(slot)?;
+        segment.seq(within)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -146,9 +157,9 @@ impl Vectors {
     ///
     /// # Errors
     /// The disk is full or cannot be written; no slot was taken.
-    pub fn push(&mut self, vector: &[f32], owner: Owner) -> Result<Slot> {
+    pub fn push(&mut self, vector: &[f32], owner: Owner, seq: u64) -> Result<Slot> {
         let slot = self.next;
-        self.put(slot, vector, owner)?;
+        self.put(slot, vector, owner, seq)?;
         self.next = if (slot.0 + 1).is_multiple_of(SLOTS_PER_SEGMENT) {
             self.first_slot_of_a_free_number()
         } else {
@@ -167,10 +178,10 @@ impl Vectors {
     ///
     /// # Errors
     /// The disk is full or cannot be written.
-    pub fn put(&mut self, slot: Slot, vector: &[f32], owner: Owner) -> Result<()> {
+    pub fn put(&mut self, slot: Slot, vector: &[f32], owner: Owner, seq: u64) -> Result<()> {
         let number = slot.0 / SLOTS_PER_SEGMENT;
         let segment = self.segment_to_write(number)?;
-        segment.write((slot.0 % SLOTS_PER_SEGMENT) as usize, vector, owner)?;
+        segment.write((slot.0 % SLOTS_PER_SEGMENT) as usize, vector, owner, seq)?;
         self.dirty.insert(number, segment);
         Ok(())
     }

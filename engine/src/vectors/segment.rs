@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! slot = vector (f32 × dimension, little-endian)
-//!      | vnode u16 | id length u8 | id 17 bytes | zero × 4 | xxh3 u64
+//!      | seq u64 | vnode u16 | id length u8 | id 17 bytes | xxh3 u64
 //! ```
 //!
 //! The checksum covers all before it. It is verified when a slot is first read
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const TRAILER: usize = 32;
+const TRAILER: usize = 36;
 
 /// Whose vector a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +85,15 @@ impl Segment {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, slot: usize, vector: &[f32], owner: Owner) -> Result<()> {
+    pub fn write(&self, slot: usize, vector: &[f32], owner: Owner, seq: u64) -> Result<()> {
         let mut bytes = Vec::with_capacity(self.stride);
         bytes.extend_from_slice(bytemuck::cast_slice(vector));
         let key = owner.id.to_key();
         let mut trailer = [0_u8; TRAILER - 8];
-        trailer[..2].copy_from_slice(&owner.vnode.0.to_le_bytes());
-        trailer[2] = u8::try_from(key.len()).unwrap_or(u8::MAX);
-        trailer[3..3 + key.len()].copy_from_slice(&key);
+        trailer[..8].copy_from_slice(&seq.to_le_bytes());
+        trailer[8..10].copy_from_slice(&owner.vnode.0.to_le_bytes());
+        trailer[10] = u8::try_from(key.len()).unwrap_or(u8::MAX);
+        trailer[11..11 + key.len()].copy_from_slice(&key);
         bytes.extend_from_slice(&trailer);
         let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
         bytes.extend_from_slice(&hash.to_le_bytes());
@@ -119,15 +120,25 @@ impl Segment {
     /// The slot's bytes are damaged.
     pub fn owner(&self, slot: usize) -> Result<Owner> {
         let trailer = &self.verified_bytes(slot)?[self.dimension * 4..];
-        let len = usize::from(trailer[2]);
+        let len = usize::from(trailer[10]);
         let id = trailer
-            .get(3..3 + len)
+            .get(11..11 + len)
             .and_then(|key| PointId::from_key(key).ok());
         let id = id.ok_or_else(|| self.damage(slot))?;
         Ok(Owner {
             id,
-            vnode: Vnode(u16::from_le_bytes([trailer[0], trailer[1]])),
+            vnode: Vnode(u16::from_le_bytes([trailer[8], trailer[9]])),
         })
+    }
+
+    /// The seq of the change that brought the vector.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged.
+    pub fn seq(&self, slot: usize) -> Result<u64> {
+        let trailer = &self.verified_bytes(slot)?[self.dimension * 4..];
+        let seq = trailer.first_chunk().ok_or_else(|| self.damage(slot))?;
+        Ok(u64::from_le_bytes(*seq))
     }
 
     /// Makes all that was written durable.

@@ -1,13 +1,15 @@
 //! One collection of this process: its ring and its shards, opened from its
 //! folder or made there, and the router's picture of it.
 
+use super::NodeOptions;
 use super::record::{self, Record};
 use super::spec;
 use quoit_disk::Disk;
 use quoit_proto::ShardClient;
 use quoit_ring::{Member, Ring, RingStore, ShardId, StoreError, SwapError, VnodeSet};
 use quoit_router::{BadPlacement, Collection};
-use quoit_shard::{OpenError, Shard, ShardOptions, Stamp, UpkeepOptions};
+use quoit_shard::log::LogOptions;
+use quoit_shard::{OpenError, Shard, ShardOptions, Stamp};
 use quoit_store::FileRingStore;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,12 @@ pub enum Error {
         shard: ShardId,
         /// Why.
         source: Box<OpenError>,
+    },
+    /// There is something in its place already.
+    #[error("there is a folder {} already: move it away, or give another name", dir.display())]
+    Taken {
+        /// The folder.
+        dir: PathBuf,
     },
     /// The ring names a shard that is not there.
     #[error("its ring and its shards do not fit")]
@@ -96,6 +104,7 @@ impl Hosted {
         dir: &Path,
         name: &str,
         mut record: Record,
+        options: NodeOptions,
     ) -> Result<Self, Error> {
         let resolved = spec::resolve(&record.spec)?;
         let ring = ring(disk.clone(), dir, &record).await?;
@@ -103,7 +112,8 @@ impl Hosted {
         let mut clients: BTreeMap<ShardId, Arc<dyn ShardClient>> = BTreeMap::new();
         for (shard, _) in ring.shards() {
             let birth = (!record.founded).then(|| ring.vnodes_of(shard));
-            let options = shard_options(disk.clone(), dir, &record, &resolved, shard, birth);
+            let options =
+                shard_options(disk.clone(), dir, &record, &resolved, shard, birth, options);
             let opened = Shard::open(options).await;
             let opened = opened.map_err(|source| Error::Shard {
                 shard,
@@ -144,6 +154,13 @@ impl Hosted {
     /// Whether every shard serves.
     pub fn ready(&self) -> bool {
         self.shards.iter().all(|s| s.serves())
+    }
+
+    /// Stops its shards and keeps nothing for another start. Blocks.
+    pub fn discard(&self) {
+        for shard in &self.shards {
+            shard.discard();
+        }
     }
 
     /// Stops its shards, each with a checkpoint. Blocks.
@@ -188,6 +205,7 @@ fn shard_options(
     resolved: &spec::Resolved,
     shard: ShardId,
     birth: Option<VnodeSet>,
+    options: NodeOptions,
 ) -> ShardOptions {
     ShardOptions {
         disk,
@@ -200,8 +218,11 @@ fn shard_options(
         birth,
         params: resolved.engine.clone(),
         tuning: spec::tuning(record.spec.shards),
-        upkeep: UpkeepOptions::default(),
-        log: quoit_shard::log::LogOptions::new(uuid::Uuid::new_v4().as_u64_pair().0),
+        upkeep: options.upkeep,
+        log: LogOptions {
+            segment_bytes: options.log_segment_bytes,
+            ..LogOptions::new(uuid::Uuid::new_v4().as_u64_pair().0)
+        },
         max_tail: spec::MAX_TAIL,
     }
 }

@@ -18,11 +18,13 @@ mod record;
 mod spec;
 
 use hosted::Hosted;
-use quoit_crds::{CollectionName, HnswSpec, IndexSpec, VectorCollection, VectorCollectionSpec};
+use quoit_crds::{CollectionName, VectorCollection, VectorCollectionSpec};
 use quoit_disk::{Disk, RealDisk};
 use quoit_router::{Catalog, CatalogError, Collection, CreateCollection};
+use quoit_shard::UpkeepOptions;
+use quoit_shard::log::LogOptions;
 use record::Record;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,8 +82,30 @@ fn directory(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Err
     }
 }
 
-/// The collections of this process.
-pub struct Node {
+/// What holds for every shard of this process.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeOptions {
+    /// When a shard makes checkpoints, and the room it keeps free.
+    pub upkeep: UpkeepOptions,
+    /// The size of one file of a shard's log.
+    pub log_segment_bytes: u64,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            upkeep: UpkeepOptions::default(),
+            log_segment_bytes: LogOptions::new(0).segment_bytes,
+        }
+    }
+}
+
+/// The collections of this process. Clones are the same node.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    options: NodeOptions,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     hosted: RwLock<BTreeMap<String, Arc<Hosted>>>,
@@ -96,7 +120,7 @@ impl Node {
     ///
     /// # Errors
     /// It is in use, or something in it is damaged or lost.
-    pub async fn open(dir: &Path) -> Result<Self, Error> {
+    pub async fn open(dir: &Path, options: NodeOptions) -> Result<Self, Error> {
         let collections = dir.join("collections");
         std::fs::create_dir_all(&collections).map_err(directory("create", &collections))?;
         let lock = lock(dir)?;
@@ -128,36 +152,80 @@ impl Node {
                 }
                 return Err(Error::NoRecord { path });
             };
-            let collection = Hosted::open(disk.clone(), &path, &name, record)
+            let collection = Hosted::open(disk.clone(), &path, &name, record, options)
                 .await
                 .map_err(opened)?;
             tracing::info!(collection = name, "opened");
             hosted.insert(name, Arc::new(collection));
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
+            options,
             disk,
             dir: collections,
             hosted: RwLock::new(hosted),
             changing: tokio::sync::Mutex::new(()),
             _lock: lock,
-        })
+        })))
     }
 
-    /// Makes a file's collection what the file says.
+    /// Makes collections what files say: all of them, or none if one cannot be.
     ///
     /// # Errors
-    /// It asks for what cannot be; the collection stays as it was.
-    pub async fn apply(&self, wished: &VectorCollection) -> Result<(), Error> {
-        let name = wished.metadata.name.clone().unwrap_or_default();
-        let refused = |what: String| Error::Refused {
-            name: name.clone(),
-            what,
-        };
-        let spec = &wished.spec;
-        spec::resolve(spec).map_err(|e| refused(e.to_string()))?;
-        let _changing = self.changing.lock().await;
-        let present = self.find(&name);
-        let Some(present) = present else {
+    /// One asks for what cannot be, and nothing has changed; or one could not
+    /// be made or opened.
+    pub async fn apply(&self, wished: &[VectorCollection]) -> Result<(), Error> {
+        let node = &self.0;
+        let _changing = node.changing.lock().await;
+        let mut names = BTreeSet::new();
+        let mut steps = Vec::new();
+        for VectorCollection { metadata, spec, .. } in wished {
+            let name = metadata.name.clone().unwrap_or_default();
+            let step = if names.insert(name.clone()) {
+                node.step(&name, spec)
+            } else {
+                Err("it is given twice: keep one of the two".to_owned())
+            };
+            let refused = |what| Error::Refused {
+                name: name.clone(),
+                what,
+            };
+            let step = step.map_err(refused)?;
+            steps.push((name, spec, step));
+        }
+        for (name, spec, step) in steps {
+            let done = match step {
+                Step::Nothing => Ok(()),
+                Step::Make => node.make(&name, spec.clone()).await,
+                Step::Change => node.change(&name, spec.clone()).await,
+            };
+            done.map_err(|source| Error::Open { name, source })?;
+        }
+        Ok(())
+    }
+
+    /// Stops every shard, each with a checkpoint. Blocks.
+    pub fn stop(&self) {
+        let all: Vec<_> = self.0.all().values().cloned().collect();
+        std::thread::scope(|scope| {
+            for collection in &all {
+                scope.spawn(|| collection.stop());
+            }
+        });
+    }
+}
+
+/// What it takes to make a collection what a file says.
+enum Step {
+    Nothing,
+    Make,
+    Change,
+}
+
+impl Inner {
+    /// What is to be done for a spec, or why it cannot be.
+    fn step(&self, name: &str, spec: &VectorCollectionSpec) -> Result<Step, String> {
+        spec::resolve(spec).map_err(|e| e.to_string())?;
+        let Some(present) = self.find(name) else {
             if spec.replicas > 1 {
                 tracing::info!(
                     collection = name,
@@ -165,37 +233,29 @@ impl Node {
                     "local mode keeps one copy of each shard, whatever replicas says"
                 );
             }
-            return self
-                .make(&name, spec.clone())
-                .await
-                .map_err(|source| Error::Open { name, source });
+            return Ok(Step::Make);
         };
-        let record = present.record().clone();
-        if record.spec == *spec {
-            return Ok(());
+        let old = &present.record().spec;
+        if old == spec {
+            return Ok(Step::Nothing);
         }
-        spec.validate_update(&record.spec)
-            .map_err(|e| refused(e.to_string()))?;
-        if record.spec.shards != spec.shards {
-            return Err(refused(format!(
+        spec.validate_update(old).map_err(|e| e.to_string())?;
+        if old.shards != spec.shards {
+            return Err(format!(
                 "spec.shards: it has {} and moving points to {} is not supported yet; set shards back to {}",
-                record.spec.shards, spec.shards, record.spec.shards
-            )));
+                old.shards, spec.shards, old.shards
+            ));
         }
-        self.reopen(
-            &name,
-            &present,
-            Record {
-                spec: spec.clone(),
-                ..record
-            },
-        )
-        .await
-        .map_err(|source| Error::Open { name, source })
+        Ok(Step::Change)
     }
 
     async fn make(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), hosted::Error> {
         let dir = self.dir.join(name);
+        if dir.exists() {
+            // On a disk that does not tell capitals from small letters it may
+            // be another collection's.
+            return Err(hosted::Error::Taken { dir });
+        }
         let record = Record {
             format: record::FORMAT,
             uid: Uuid::new_v4(),
@@ -204,7 +264,7 @@ impl Node {
         };
         let made = async {
             record::write(&*self.disk, &dir, &record)?;
-            Hosted::open(self.disk.clone(), &dir, name, record).await
+            Hosted::open(self.disk.clone(), &dir, name, record, self.options).await
         };
         match made.await {
             Ok(collection) => {
@@ -221,17 +281,22 @@ impl Node {
         }
     }
 
-    async fn reopen(
-        &self,
-        name: &str,
-        present: &Arc<Hosted>,
-        record: Record,
-    ) -> Result<(), hosted::Error> {
-        let dir = present.dir().to_owned();
+    /// Opens a collection anew, with another spec. For the start: requests in
+    /// flight would keep its files open.
+    async fn change(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), hosted::Error> {
+        let Some(present) = self.hosted_mut().remove(name) else {
+            return Ok(());
+        };
         present.stop();
-        self.hosted_mut().remove(name);
+        let dir = present.dir().to_owned();
+        let record = Record {
+            spec,
+            ..present.record().clone()
+        };
+        // The files can be opened once at a time.
+        drop(present);
         record::write(&*self.disk, &dir, &record)?;
-        let collection = Hosted::open(self.disk.clone(), &dir, name, record).await?;
+        let collection = Hosted::open(self.disk.clone(), &dir, name, record, self.options).await?;
         self.put(name, collection);
         Ok(())
     }
@@ -258,41 +323,11 @@ impl Node {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Stops every shard, each with a checkpoint. Blocks.
-    pub fn stop(&self) {
-        let all: Vec<_> = self.all().values().cloned().collect();
-        std::thread::scope(|scope| {
-            for collection in &all {
-                scope.spawn(|| collection.stop());
-            }
-        });
-    }
-}
-
-#[async_trait::async_trait]
-impl Catalog for Node {
-    fn get(&self, name: &str) -> Option<Arc<Collection>> {
-        self.all().get(name).map(|h| h.picture())
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.all().keys().cloned().collect()
-    }
-
-    async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError> {
-        CollectionName::new(name).map_err(|e| CatalogError::Invalid {
-            field: "collection_name".into(),
-            message: e.to_string(),
-        })?;
-        let spec = wished_spec(&wish);
-        spec.validate().map_err(|e| CatalogError::Invalid {
-            field: "vectors".into(),
-            message: e.to_string(),
-        })?;
+    async fn create(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), CatalogError> {
         let _changing = self.changing.lock().await;
         if let Some(present) = self.find(name) {
             return Err(CatalogError::AlreadyExists {
-                differs: differs(&present.record().spec, &spec),
+                differs: spec::differs(&present.record().spec, &spec),
             });
         }
         self.make(name, spec).await.map_err(|error| {
@@ -307,78 +342,73 @@ impl Catalog for Node {
 
     async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
         let _changing = self.changing.lock().await;
-        let Some(collection) = self.find(name) else {
+        let Some(collection) = self.hosted_mut().remove(name) else {
             return Ok(false);
         };
-        let failed = |e: io::Error| {
-            CatalogError::Internal(format!("the collection's folder could not be removed: {e}"))
-        };
-        let gone = self
-            .dir
-            .join(format!(".deleted-{}", collection.record().uid));
+        let (dir, record) = (collection.dir().to_owned(), collection.record().clone());
+        // Its threads must not find their files gone.
+        let stopped = tokio::task::spawn_blocking(move || collection.discard()).await;
+        if stopped.is_err() {
+            tracing::error!(collection = name, "a shard panicked while it stopped");
+        }
+        let gone = self.dir.join(format!(".deleted-{}", record.uid));
         // From here on it is deleted, whatever happens to the rest.
-        self.disk.rename(collection.dir(), &gone).map_err(failed)?;
-        self.disk.sync_dir(&self.dir).map_err(failed)?;
-        self.hosted_mut().remove(name);
-        let stopped = tokio::task::spawn_blocking(move || {
-            collection.stop();
-            drop(collection);
-            std::fs::remove_dir_all(&gone)
-        });
-        if let Ok(Err(error)) = stopped.await {
+        let renamed = self.disk.rename(&dir, &gone);
+        if let Err(error) = renamed.and_then(|()| self.disk.sync_dir(&self.dir)) {
+            let why = format!(
+                "the collection's folder could not be removed: {error}; it is there again after a restart"
+            );
+            return Err(CatalogError::Internal(why));
+        }
+        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(&gone)).await;
+        if let Ok(Err(error)) = removed {
             tracing::warn!(collection = name, %error, "the deleted collection's files could not all be removed; tried again at the next start");
         }
         Ok(true)
     }
+}
+
+/// Does something to its end also if nobody waits for it any more: a client
+/// that hangs up must not leave a collection half made.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, CatalogError>> + Send + 'static,
+) -> Result<T, CatalogError> {
+    let cut_short = |e: tokio::task::JoinError| CatalogError::Internal(e.to_string());
+    tokio::spawn(work).await.map_err(cut_short)?
+}
+
+#[async_trait::async_trait]
+impl Catalog for Node {
+    fn get(&self, name: &str) -> Option<Arc<Collection>> {
+        self.0.all().get(name).map(|h| h.picture())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.all().keys().cloned().collect()
+    }
+
+    async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError> {
+        CollectionName::new(name).map_err(|e| CatalogError::Invalid {
+            field: "collection_name".into(),
+            message: e.to_string(),
+        })?;
+        let spec = spec::wished(&wish);
+        spec.validate().map_err(|e| CatalogError::Invalid {
+            field: "vectors".into(),
+            message: e.to_string(),
+        })?;
+        let (node, name) = (self.0.clone(), name.to_owned());
+        to_its_end(async move { node.create(&name, spec).await }).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
+        let (node, name) = (self.0.clone(), name.to_owned());
+        to_its_end(async move { node.delete(&name).await }).await
+    }
 
     fn ready(&self) -> bool {
-        self.all().values().all(|collection| collection.ready())
+        self.0.all().values().all(|collection| collection.ready())
     }
-}
-
-fn wished_spec(wish: &CreateCollection) -> VectorCollectionSpec {
-    let dimension = u32::try_from(wish.dimension).unwrap_or(u32::MAX);
-    let mut spec = VectorCollectionSpec::unnamed(dimension, spec::spec_metric(wish.metric));
-    if let Some(shards) = wish.shard_number {
-        spec.shards = shards;
-    }
-    if wish.hnsw_m == Some(0) {
-        spec.index = Some(IndexSpec {
-            kind: quoit_crds::IndexType::Flat,
-            ..IndexSpec::default()
-        });
-    } else if wish.hnsw_m.is_some() || wish.ef_construct.is_some() {
-        let default = HnswSpec::default();
-        let hnsw = HnswSpec {
-            m: wish.hnsw_m.unwrap_or(default.m),
-            ef_construction: wish.ef_construct.unwrap_or(default.ef_construction),
-            ..default
-        };
-        spec.index = Some(IndexSpec {
-            hnsw: Some(hnsw),
-            ..IndexSpec::default()
-        });
-    }
-    spec
-}
-
-fn differs(present: &VectorCollectionSpec, wished: &VectorCollectionSpec) -> Option<String> {
-    let (present, wished) = (present.resolved().ok()?, wished.resolved().ok()?);
-    let (p, w) = (present.first()?, wished.first()?);
-    let mut differences = Vec::new();
-    if p.dimension != w.dimension {
-        differences.push(format!(
-            "its vectors have size {} and not {}",
-            p.dimension, w.dimension
-        ));
-    }
-    if p.metric != w.metric {
-        differences.push(format!(
-            "its distance is {:?} and not {:?}",
-            p.metric, w.metric
-        ));
-    }
-    (!differences.is_empty()).then(|| differences.join(", "))
 }
 
 fn lock(dir: &Path) -> Result<File, Error> {

@@ -1,10 +1,13 @@
 //! From a collection's spec to what the engine and the router take, and what of
 //! it local mode does not do.
 
-use quoit_crds::{IndexParams, Metric, PartitioningType, Precision, VectorCollectionSpec};
+use quoit_crds::{
+    HnswSpec, IndexParams, IndexSpec, IndexType, Metric, PartitioningType, Precision,
+    VectorCollectionSpec,
+};
 use quoit_engine::{HnswParams, Params, Tuning};
 use quoit_ring::{BadVnodeCount, VnodeCount};
-use quoit_router::{CollectionLimits, CollectionParams, Hnsw};
+use quoit_router::{CollectionLimits, CollectionParams, CreateCollection, Hnsw};
 
 /// Writes wait while more vectors of a shard than this are not in its graph.
 pub const MAX_TAIL: u64 = 8192;
@@ -124,6 +127,53 @@ pub fn spec_metric(metric: quoit_router::Metric) -> Metric {
         quoit_router::Metric::Euclid => Metric::Euclid,
         quoit_router::Metric::Manhattan => Metric::Manhattan,
     }
+}
+
+/// What a client asks for as a spec.
+pub fn wished(wish: &CreateCollection) -> VectorCollectionSpec {
+    let dimension = u32::try_from(wish.dimension).unwrap_or(u32::MAX);
+    let mut spec = VectorCollectionSpec::unnamed(dimension, spec_metric(wish.metric));
+    if let Some(shards) = wish.shard_number {
+        spec.shards = shards;
+    }
+    if wish.hnsw_m == Some(0) {
+        spec.index = Some(IndexSpec {
+            kind: IndexType::Flat,
+            ..IndexSpec::default()
+        });
+    } else if wish.hnsw_m.is_some() || wish.ef_construct.is_some() {
+        let default = HnswSpec::default();
+        let hnsw = HnswSpec {
+            m: wish.hnsw_m.unwrap_or(default.m),
+            ef_construction: wish.ef_construct.unwrap_or(default.ef_construction),
+            ..default
+        };
+        spec.index = Some(IndexSpec {
+            hnsw: Some(hnsw),
+            ..IndexSpec::default()
+        });
+    }
+    spec
+}
+
+/// How a collection that is there differs from one that is wished for, for people.
+pub fn differs(present: &VectorCollectionSpec, wished: &VectorCollectionSpec) -> Option<String> {
+    let (present, wished) = (present.resolved().ok()?, wished.resolved().ok()?);
+    let (p, w) = (present.first()?, wished.first()?);
+    let mut differences = Vec::new();
+    if p.dimension != w.dimension {
+        differences.push(format!(
+            "its vectors have size {} and not {}",
+            p.dimension, w.dimension
+        ));
+    }
+    if p.metric != w.metric {
+        differences.push(format!(
+            "its distance is {:?} and not {:?}",
+            p.metric, w.metric
+        ));
+    }
+    (!differences.is_empty()).then(|| differences.join(", "))
 }
 
 fn router_metric(metric: Metric) -> quoit_router::Metric {

@@ -203,12 +203,19 @@ impl LogError {
     pub(super) fn room(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| {
             let path = path.to_owned();
-            match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    Self::Full { path, source }
-                }
-                _ => Self::Grow { path, source },
+            if is_full(&source) {
+                Self::Full { path, source }
+            } else {
+                Self::Grow { path, source }
             }
         }
     }
+}
+
+/// Whether more room would have helped.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

@@ -5,9 +5,11 @@
 //! All that is found is made durable before it is served. After a process was
 //! killed, the page cache may show groups, and names of segments, that no
 //! fdatasync has seen; a replica that told others of them and then lost the
-//! power would have forgotten what it promised.
+//! power would have forgotten what it promised. What no group behind it shows to
+//! have been durable, usually the last group, is also written again.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,7 +149,9 @@ fn header_of(bytes: &[u8], path: &Path, seq: u32) -> Result<(SegmentHeader, u64)
 fn check_joint(end: &End, next: &SegmentHeader, index: &Index, dir: &Path) -> Result<(), LogError> {
     let End {
         header,
-        scanned: Scanned { end, chain, stop },
+        scanned: Scanned {
+            end, chain, stop, ..
+        },
         ..
     } = end;
     let path = segment::path_of(dir, header.seq);
@@ -178,7 +182,13 @@ fn check_joint(end: &End, next: &SegmentHeader, index: &Index, dir: &Path) -> Re
 /// makes what is left durable.
 fn settle(end: &End, segment: &Arc<Segment>) -> Result<(Active, Option<TornTail>), LogError> {
     let End {
-        scanned: Scanned { end, chain, stop },
+        scanned:
+            Scanned {
+                end,
+                chain,
+                durable,
+                stop,
+            },
         len,
         ..
     } = *end;
@@ -210,7 +220,17 @@ fn settle(end: &End, segment: &Arc<Segment>) -> Result<(Active, Option<TornTail>
         // could follow a new, shorter one.
         file.set_len(end).map_err(LogError::settle(path))?;
     }
-    file.sync_data().map_err(LogError::settle(path))?;
+    // Written again, since its fdatasync may have failed: then the kernel holds
+    // the pages for clean, and a sync alone would not bring them to the disk.
+    let too_large = |_| io::ErrorKind::FileTooLarge.into();
+    let unproven = usize::try_from(end - durable).map_err(too_large);
+    let unproven = unproven.and_then(|len| {
+        let mut bytes = vec![0; len];
+        file.read_at(&mut bytes, durable)?;
+        file.write_at(&bytes, durable)?;
+        file.sync_data()
+    });
+    unproven.map_err(LogError::settle(path))?;
     Ok((Active::new(Arc::clone(segment), end, chain), torn_tail))
 }
 

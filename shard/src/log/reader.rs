@@ -170,6 +170,7 @@ impl Run {
             path, file, salt, ..
         } = &*self.segment;
         let start = self.start();
+        let first_offset = self.places.first().map_or(0, |place| place.offset as usize);
         let end = self.places.last().map_or(start, end_of);
         let too_large = |_| LogError::TooLarge {
             bytes: end - start,
@@ -180,7 +181,7 @@ impl Run {
             .map_err(LogError::read(path))?;
         let buffer = Bytes::from(buffer);
         for (index, place) in (self.first..).zip(&self.places) {
-            let at = place.offset as usize - start as usize;
+            let at = place.offset as usize - first_offset;
             let damaged = |what| LogError::Damaged {
                 path: path.clone(),
                 offset: u64::from(place.offset),

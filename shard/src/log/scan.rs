@@ -31,6 +31,8 @@ pub(super) struct Scanned {
     pub end: u64,
     /// The last one's sum.
     pub chain: u64,
+    /// Up to here the segment is known to have been durable.
+    pub durable: u64,
     /// What is behind them.
     pub stop: Stop,
 }
@@ -45,6 +47,7 @@ pub(super) fn scan(
     index: &mut Index,
 ) -> Scanned {
     let (mut at, mut chain) = (SEGMENT_HEADER, chain);
+    let mut durable = SEGMENT_HEADER as u64;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         let stop = if rest.iter().all(|&byte| byte == 0) {
@@ -54,6 +57,7 @@ pub(super) fn scan(
                 Ok(header) => {
                     at += GROUP_HEADER + header.body_len as usize;
                     chain = header.sum;
+                    durable = durable.max(header.synced_through);
                     continue;
                 }
                 Err(Flaw::Newer) => Stop::Newer,
@@ -66,6 +70,7 @@ pub(super) fn scan(
         return Scanned {
             end: at as u64,
             chain,
+            durable,
             stop,
         };
     }
@@ -108,7 +113,7 @@ fn next_group(
         Kind::Restart => position < u64::MAX,
         Kind::Mark => true,
     };
-    if header.chain != chain || !fits {
+    if header.chain != chain || header.synced_through > header.offset || !fits {
         return Err(Flaw::Bad(DOES_NOT_FOLLOW));
     }
     match header.kind {

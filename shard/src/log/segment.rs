@@ -73,9 +73,9 @@ pub(super) fn create(
 }
 
 fn begin(disk: &dyn Disk, new: &Path, header: &[u8], room: u64) -> io::Result<Arc<dyn File>> {
+    // What an earlier attempt may have left in it is zeros and this header's
+    // like, or a part of one: all of that is written over.
     let file = disk.open(new)?;
-    // What an earlier attempt left in it must not end up behind the header.
-    file.set_len(0)?;
     file.allocate(room)?;
     file.write_at(header, 0)?;
     Ok(file)

@@ -2,7 +2,6 @@
 //! what must follow when one of these fails, and the two ways to shorten the
 //! log, which are groups as well.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use quoit_disk::Disk;
 use super::codec::{
     self, Content, GROUP_HEADER, Place as GroupPlace, RECORD_HEADER, SEGMENT_HEADER, SegmentHeader,
 };
+use super::error::is_full;
 use super::index::Place;
 use super::reader::Published;
 use super::segment::{self, Segment};
@@ -306,10 +306,9 @@ impl LogWriter {
         }
         let Segment { file, path, .. } = &*self.active.segment;
         let room = self.room_for(end);
-        let full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
         let allocated = match file.allocate(room) {
             // The last of the room goes to what is to be written now.
-            Err(error) if full(&error) => file.allocate(end).map(|()| end),
+            Err(error) if is_full(&error) => file.allocate(end).map(|()| end),
             other => other.map(|()| room),
         };
         self.active.allocated = allocated.map_err(LogError::room(path))?;
@@ -351,7 +350,7 @@ impl LogWriter {
                 self.active.marked = false;
                 Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+            Err(error) if is_full(&error) => {
                 self.cut_back()?;
                 Err(LogError::Full {
                     path: self.active.segment.path.clone(),

@@ -1,5 +1,5 @@
 //! The header of an array file: its length, and the dictionary in it, which
-//! says what the values are. Only what NumPy itself writes is taken.
+//! says what the values are. Only what `NumPy` itself writes is taken.
 
 use std::io::{self, Read};
 
@@ -10,7 +10,7 @@ const MAX_LEN: u32 = 64 << 10;
 /// What a header says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The type of a value, as NumPy writes it.
+    /// The type of a value, as `NumPy` writes it.
     pub(super) descr: String,
     /// Columns first, not rows.
     pub(super) fortran_order: bool,
@@ -25,13 +25,17 @@ pub(super) fn text(input: &mut impl Read) -> io::Result<Result<String, String>> 
         return Ok(Err("it is too short for a NumPy array".to_owned()));
     };
     if !start.starts_with(MAGIC) {
-        return Ok(Err("it is no NumPy array: it does not start as one".to_owned()));
+        return Ok(Err(
+            "it is no NumPy array: it does not start as one".to_owned()
+        ));
     }
     let size = match (start.get(6), start.get(7)) {
         (Some(1), Some(0)) => 2,
         (Some(2), Some(0)) => 4,
         (Some(major), Some(minor)) => {
-            return Ok(Err(format!("it is of format {major}.{minor}, and 1.0 and 2.0 are known")));
+            return Ok(Err(format!(
+                "it is of format {major}.{minor}, and 1.0 and 2.0 are known"
+            )));
         }
         _ => return Ok(Err("it has no version".to_owned())),
     };
@@ -39,9 +43,14 @@ pub(super) fn text(input: &mut impl Read) -> io::Result<Result<String, String>> 
     let Some(len) = exactly(input, size)? else {
         return Ok(cut());
     };
-    let len = len.iter().rev().fold(0, |len: u32, byte| (len << 8) | u32::from(*byte));
+    let len = len
+        .iter()
+        .rev()
+        .fold(0, |len: u32, byte| (len << 8) | u32::from(*byte));
     if len > MAX_LEN {
-        return Ok(Err(format!("its header is said to be {len} bytes long: it is damaged")));
+        return Ok(Err(format!(
+            "its header is said to be {len} bytes long: it is damaged"
+        )));
     }
     let Some(text) = exactly(input, len)? else {
         return Ok(cut());
@@ -52,7 +61,10 @@ pub(super) fn text(input: &mut impl Read) -> io::Result<Result<String, String>> 
 /// Exactly `len` bytes, or nothing if there are fewer.
 fn exactly(input: &mut impl Read, len: u32) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
-    let got = input.by_ref().take(u64::from(len)).read_to_end(&mut bytes)?;
+    let got = input
+        .by_ref()
+        .take(u64::from(len))
+        .read_to_end(&mut bytes)?;
     Ok((got as u64 == u64::from(len)).then_some(bytes))
 }
 
@@ -104,7 +116,11 @@ impl<'a> Rest<'a> {
     }
 
     fn expect(&mut self, token: &str) -> Result<(), String> {
-        if self.take(token) { Ok(()) } else { Err(self.unexpected(&format!("{token:?}"))) }
+        if self.take(token) {
+            Ok(())
+        } else {
+            Err(self.unexpected(&format!("{token:?}")))
+        }
     }
 
     fn quoted(&mut self) -> Result<&'a str, String> {
@@ -120,7 +136,11 @@ impl<'a> Rest<'a> {
         if self.take("True") {
             return Ok(true);
         }
-        if self.take("False") { Ok(false) } else { Err(self.unexpected("True or False")) }
+        if self.take("False") {
+            Ok(false)
+        } else {
+            Err(self.unexpected("True or False"))
+        }
     }
 
     fn tuple(&mut self) -> Result<Vec<usize>, String> {
@@ -138,7 +158,9 @@ impl<'a> Rest<'a> {
 
     fn number(&mut self) -> Result<usize, String> {
         let text = self.0.trim_start();
-        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
         let (digits, rest) = text.split_at(end);
         let number = digits.parse().map_err(|_| self.unexpected("a length"))?;
         self.0 = rest;
@@ -146,7 +168,11 @@ impl<'a> Rest<'a> {
     }
 
     fn end(&self) -> Result<(), String> {
-        if self.0.trim_ascii().is_empty() { Ok(()) } else { Err(self.unexpected("the end")) }
+        if self.0.trim_ascii().is_empty() {
+            Ok(())
+        } else {
+            Err(self.unexpected("the end"))
+        }
     }
 
     fn unexpected(&self, wanted: &str) -> String {

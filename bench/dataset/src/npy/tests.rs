@@ -1,4 +1,4 @@
-//! Small files, written as NumPy writes them, and the same with one thing wrong.
+//! Small files, written as `NumPy` writes them, and the same with one thing wrong.
 
 use super::*;
 use flate2::Compression;
@@ -49,12 +49,17 @@ fn both_versions_are_read() {
 #[test]
 fn a_gzipped_file_is_the_same_array() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&array(1, U1, &[0, 1, 2, 253, 254, 255])).unwrap();
+    encoder
+        .write_all(&array(1, U1, &[0, 1, 2, 253, 254, 255]))
+        .unwrap();
     let bytes = encoder.finish().unwrap();
     let matrix = read_bytes::<U8>("a.npy.gz", &bytes).unwrap();
     assert_eq!(matrix.row(1), Some(&[253.0, 254.0, 255.0][..]));
     let cut = read_bytes::<U8>("a.npy.gz", &bytes[..bytes.len() - 4]);
-    assert!(matches!(cut, Err(Error::Read { .. })), "a cut file is seen by its checksum");
+    assert!(
+        matches!(cut, Err(Error::Read { .. })),
+        "a cut file is seen by its checksum"
+    );
 }
 
 #[test]
@@ -81,36 +86,84 @@ fn what_is_no_array_is_refused_and_says_why() {
     let six = [0; 6];
     let damaged = |header: &str| refusal::<U8>(&array(1, header, &six));
     assert_eq!(refusal::<U8>(b""), "it is too short for a NumPy array");
-    assert_eq!(refusal::<U8>(b"PK\x03\x04 not numpy"), "it is no NumPy array: it does not start as one");
-    assert_eq!(refusal::<U8>(b"\x93NUMPY\x03\0\0\0\0\0"), "it is of format 3.0, and 1.0 and 2.0 are known");
-    assert_eq!(refusal::<U8>(b"\x93NUMPY\x01\0\x40\0{'descr'"), "it ends inside its header");
+    assert_eq!(
+        refusal::<U8>(b"PK\x03\x04 not numpy"),
+        "it is no NumPy array: it does not start as one"
+    );
+    assert_eq!(
+        refusal::<U8>(b"\x93NUMPY\x03\0\0\0\0\0"),
+        "it is of format 3.0, and 1.0 and 2.0 are known"
+    );
+    assert_eq!(
+        refusal::<U8>(b"\x93NUMPY\x01\0\x40\0{'descr'"),
+        "it ends inside its header"
+    );
     let long = b"\x93NUMPY\x02\0\xff\xff\xff\xff";
-    assert_eq!(refusal::<U8>(long), "its header is said to be 4294967295 bytes long: it is damaged");
+    assert_eq!(
+        refusal::<U8>(long),
+        "its header is said to be 4294967295 bytes long: it is damaged"
+    );
     for (header, what) in [
-        ("{'descr': '|u1', 'fortran_order': False}", "its header lacks \"shape\""),
-        ("{'descr': '|u1', 'descr': '|u1'}", "its header has \"descr\" twice"),
-        ("{'order': False}", "its header has an unknown key \"order\""),
-        ("{'fortran_order': 0}", "its header is damaged: True or False is wanted before \"0}\""),
-        ("{'shape': (2, -3)}", "its header is damaged: a length is wanted before \"-3)}\""),
-        ("{'shape': (99999999999999999999,)}", "its header is damaged: a length is wanted before \"99999999999999999999\""),
-        ("{'descr", "its header is damaged: a closing quote is wanted before \"descr\""),
-        ("descr", "its header is damaged: \"{\" is wanted before \"descr\""),
+        (
+            "{'descr': '|u1', 'fortran_order': False}",
+            "its header lacks \"shape\"",
+        ),
+        (
+            "{'descr': '|u1', 'descr': '|u1'}",
+            "its header has \"descr\" twice",
+        ),
+        (
+            "{'order': False}",
+            "its header has an unknown key \"order\"",
+        ),
+        (
+            "{'fortran_order': 0}",
+            "its header is damaged: True or False is wanted before \"0}\"",
+        ),
+        (
+            "{'shape': (2, -3)}",
+            "its header is damaged: a length is wanted before \"-3)}\"",
+        ),
+        (
+            "{'shape': (99999999999999999999,)}",
+            "its header is damaged: a length is wanted before \"99999999999999999999\"",
+        ),
+        (
+            "{'descr",
+            "its header is damaged: a closing quote is wanted before \"descr\"",
+        ),
+        (
+            "descr",
+            "its header is damaged: \"{\" is wanted before \"descr\"",
+        ),
     ] {
         assert_eq!(damaged(header), what);
     }
-    assert_eq!(damaged(&format!("{U1} more")), "its header is damaged: the end is wanted before \"more\"");
+    assert_eq!(
+        damaged(&format!("{U1} more")),
+        "its header is damaged: the end is wanted before \"more\""
+    );
 }
 
 #[test]
 fn an_array_of_another_kind_is_refused() {
     let six = [0; 6];
     let with = |from: &str, to: &str| refusal::<U8>(&array(1, &U1.replace(from, to), &six));
-    assert_eq!(with("|u1", ">f2"), "its values are of type \">f2\", and \"|u1\" is wanted");
-    assert_eq!(with("False", "True"), "it is in Fortran order (columns first), and C order is wanted");
-    assert_eq!(with("(2, 3)", "(6,)"), "it has 1 axes, and two are wanted: rows and columns");
+    assert_eq!(
+        with("|u1", ">f2"),
+        "its values are of type \">f2\", and \"|u1\" is wanted"
+    );
+    assert_eq!(
+        with("False", "True"),
+        "it is in Fortran order (columns first), and C order is wanted"
+    );
+    assert_eq!(
+        with("(2, 3)", "(6,)"),
+        "it has 1 axes, and two are wanted: rows and columns"
+    );
     assert_eq!(with("(2, 3)", "(2, 0)"), "it is empty: 2 rows of 0");
-    assert_eq!(with("(2, 3)", "(2, 4)"), "it ends after 6 bytes of values, and its shape needs 8");
-    assert_eq!(with("(2, 3)", "(2, 2)"), "there are bytes after the 4 that its shape needs");
+    assert_eq!(with("(2, 3)", "(2, 4)"), "it ends in row 2 of 2");
+    assert_eq!(with("(2, 3)", "(2, 2)"), "there is more after its 2 rows");
     let huge = format!("({0}, {0})", u64::MAX);
     assert_eq!(with("(2, 3)", &huge), "its shape is larger than memory");
 }

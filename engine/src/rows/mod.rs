@@ -12,8 +12,15 @@
 //! `ids` is in the order in which clients page. A live point has exactly one
 //! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
 
+mod codec;
+mod tear;
+
 use crate::error::{Error, Result};
 use crate::slots::Slot;
+use codec::{
+    decode_feed_row, decode_id_row, decode_replica, decode_vnode, encode_feed_row, encode_id_row,
+    encode_replica, encode_vnode,
+};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use quoit_ring::{Holding, PointId, Vnode};
 use std::path::{Path, PathBuf};
@@ -137,16 +144,24 @@ impl Rows {
     /// The store is damaged or cannot be opened.
     pub fn open(path: &Path, tuning: RowsTuning) -> Result<Self> {
         let failed = Error::rows;
-        let db = Database::builder(path)
-            .cache_size(tuning.cache_bytes)
-            .worker_threads(1)
-            .open()
-            .map_err(failed("open"))?;
-        let options = || {
-            KeyspaceCreateOptions::default()
+        let open = || {
+            Database::builder(path)
+                .cache_size(tuning.cache_bytes)
+                .worker_threads(1)
+                // Batches need not even reach the kernel before `persist`: the
+                // log brings back what a killed process leaves in its buffer.
                 .manual_journal_persist(true)
-                .max_memtable_size(tuning.memtable_bytes)
+                .open()
         };
+        let mut opened = open();
+        if matches!(opened, Err(fjall::Error::JournalRecovery(_)))
+            && tear::cut_torn_batch(path).map_err(Error::file("repair the journal of", path))?
+        {
+            tracing::warn!(path = %path.display(), "a batch of rows was torn by a power cut; the log brings it again");
+            opened = open();
+        }
+        let db = opened.map_err(failed("open"))?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(tuning.memtable_bytes);
         let keyspace = |name: &str| {
             db.keyspace(name, options)
                 .map_err(failed("open a keyspace"))
@@ -243,14 +258,7 @@ impl Rows {
         let Some(row) = row else {
             return Ok(ReplicaRow::default());
         };
-        let mut bytes = &*row;
-        let read = (|| {
-            Some(ReplicaRow {
-                applied: u64_of(&mut bytes)?,
-                next_slot: u32_of(&mut bytes)?,
-            })
-        })();
-        read.ok_or_else(|| self.damage("the replica's row"))
+        decode_replica(&row).ok_or_else(|| self.damage("the replica's row"))
     }
 
     fn damage(&self, what: &str) -> Error {
@@ -261,11 +269,8 @@ impl Rows {
 impl RowsBatch<'_> {
     /// Sets a row of `ids`.
     pub fn set_id(&mut self, key: &[u8], row: IdRow) {
-        let mut value = [0_u8; 20];
-        value[..4].copy_from_slice(&row.slot.0.to_le_bytes());
-        value[4..12].copy_from_slice(&row.seq.to_le_bytes());
-        value[12..].copy_from_slice(&row.vector_index.to_le_bytes());
-        self.batch.insert(&self.rows.ids, key, value.as_slice());
+        self.batch
+            .insert(&self.rows.ids, key, encode_id_row(row).as_slice());
     }
 
     /// Removes a row of `ids`.
@@ -275,15 +280,9 @@ impl RowsBatch<'_> {
 
     /// Sets a row of the feed.
     pub fn set_feed(&mut self, vnode: Vnode, seq: u64, row: &FeedRow) {
-        let id = row.id.to_key();
-        let mut value = Vec::with_capacity(21 + id.len() + row.payload.len());
-        value.extend_from_slice(&row.slot.0.to_le_bytes());
-        value.extend_from_slice(&row.content.to_le_bytes());
-        value.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
-        value.extend_from_slice(&id);
-        value.extend_from_slice(&row.payload);
+        let key = feed_key(vnode, seq);
         self.batch
-            .insert(&self.rows.feed, feed_key(vnode, seq).as_slice(), value);
+            .insert(&self.rows.feed, key.as_slice(), encode_feed_row(row));
     }
 
     /// Removes a row of the feed.
@@ -294,18 +293,9 @@ impl RowsBatch<'_> {
 
     /// Sets a vnode's state.
     pub fn set_vnode(&mut self, vnode: Vnode, state: &VnodeState) {
-        let VnodeState {
-            holding,
-            seq,
-            count,
-            digest,
-        } = state;
-        let mut value = holding.to_bytes().to_vec();
-        value.extend_from_slice(&seq.to_le_bytes());
-        value.extend_from_slice(&count.to_le_bytes());
-        value.extend_from_slice(&digest.to_le_bytes());
+        let key = vnode.0.to_be_bytes();
         self.batch
-            .insert(&self.rows.vnodes, vnode.0.to_be_bytes().as_slice(), value);
+            .insert(&self.rows.vnodes, key.as_slice(), encode_vnode(state));
     }
 
     /// Makes the changes, with the replica's row.
@@ -313,8 +303,7 @@ impl RowsBatch<'_> {
     /// # Errors
     /// The store failed; it refuses all further writes.
     pub fn commit(mut self, replica: ReplicaRow) -> Result<()> {
-        let mut value = replica.applied.to_le_bytes().to_vec();
-        value.extend_from_slice(&replica.next_slot.to_le_bytes());
+        let value = encode_replica(replica);
         self.batch.insert(&self.rows.meta, "replica", value);
         self.batch.commit().map_err(Error::rows("write a batch"))
     }
@@ -365,60 +354,4 @@ impl RowsView {
             parts.ok_or_else(|| self.rows.damage("an id row"))
         })
     }
-}
-
-fn u32_of(bytes: &mut &[u8]) -> Option<u32> {
-    let (head, rest) = bytes.split_first_chunk::<4>()?;
-    *bytes = rest;
-    Some(u32::from_le_bytes(*head))
-}
-
-fn u64_of(bytes: &mut &[u8]) -> Option<u64> {
-    let (head, rest) = bytes.split_first_chunk::<8>()?;
-    *bytes = rest;
-    Some(u64::from_le_bytes(*head))
-}
-
-fn u128_of(bytes: &mut &[u8]) -> Option<u128> {
-    let (head, rest) = bytes.split_first_chunk::<16>()?;
-    *bytes = rest;
-    Some(u128::from_le_bytes(*head))
-}
-
-fn decode_id_row(mut bytes: &[u8]) -> Option<IdRow> {
-    let bytes = &mut bytes;
-    let row = IdRow {
-        slot: Slot(u32_of(bytes)?),
-        seq: u64_of(bytes)?,
-        vector_index: u64_of(bytes)?,
-    };
-    bytes.is_empty().then_some(row)
-}
-
-fn decode_feed_row(mut bytes: &[u8]) -> Option<FeedRow> {
-    let bytes = &mut bytes;
-    let slot = Slot(u32_of(bytes)?);
-    let content = u128_of(bytes)?;
-    let (len, rest) = bytes.split_first()?;
-    let (id, payload) = rest.split_at_checked(usize::from(*len))?;
-    let id = PointId::from_key(id).ok()?;
-    Some(FeedRow {
-        slot,
-        id,
-        content,
-        payload: payload.to_vec(),
-    })
-}
-
-fn decode_vnode(bytes: &[u8]) -> Option<VnodeState> {
-    let (holding, mut rest) = bytes.split_at_checked(Holding::BYTES)?;
-    let holding = Holding::from_bytes(holding).ok()?;
-    let rest = &mut rest;
-    let state = VnodeState {
-        holding,
-        seq: u64_of(rest)?,
-        count: u64_of(rest)?,
-        digest: u128_of(rest)?,
-    };
-    rest.is_empty().then_some(state)
 }

@@ -1,0 +1,69 @@
+//! The measurements, each in a module of its own.
+
+mod commit;
+mod memory;
+mod profile;
+mod recall;
+mod rest;
+mod restart;
+mod ring;
+mod search;
+mod upload;
+
+use crate::error::Result;
+use crate::report::Section;
+use crate::setting::Setting;
+
+/// One measurement.
+pub struct Measurement {
+    /// What `--only` calls it.
+    pub name: &'static str,
+    /// What it measures, for people.
+    pub about: &'static str,
+    /// Makes it.
+    pub run: fn(&Setting) -> Result<Section>,
+}
+
+/// All of them, in the order of the document.
+pub const ALL: &[Measurement] = &[
+    Measurement {
+        name: "recall",
+        about: "how many of the true neighbours are found",
+        run: recall::run,
+    },
+    Measurement {
+        name: "search",
+        about: "searches in process against the bare library",
+        run: search::run,
+    },
+    Measurement {
+        name: "rest",
+        about: "what a query over REST costs beside its search",
+        run: rest::run,
+    },
+    Measurement {
+        name: "upload",
+        about: "loading and indexing against the bare build",
+        run: upload::run,
+    },
+    Measurement {
+        name: "commit",
+        about: "many writers against one",
+        run: commit::run,
+    },
+    Measurement {
+        name: "memory",
+        about: "memory after a load",
+        run: memory::run,
+    },
+    Measurement {
+        name: "restart",
+        about: "from the start of the process to the first right answer",
+        run: restart::run,
+    },
+    Measurement {
+        name: "ring",
+        about: "how evenly vnodes and keys are spread, and what a join moves",
+        run: ring::run,
+    },
+];

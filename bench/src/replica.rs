@@ -1,0 +1,97 @@
+//! An engine with a corpus in it, all indexed: what is measured in process.
+
+use crate::corpus::{Corpus, all_vnodes, vnode_of};
+use crate::error::{Error, Result};
+use crate::setting::Setting;
+use quoit_disk::RealDisk;
+use quoit_engine::{
+    Engine, Entry, IndexStep, Operation, Outcome, Query, Tuning, View, VnodeWrite, Want,
+};
+use quoit_ring::{PointId, VnodeSet};
+use std::sync::Arc;
+
+/// Points an entry of the log has, as a loading client sends them.
+const BATCH: usize = 100;
+
+/// An engine that holds a corpus.
+pub struct Replica {
+    // Before the folder, so that it is closed when the folder is removed.
+    engine: Engine,
+    vnodes: VnodeSet,
+    _dir: tempfile::TempDir,
+}
+
+impl Replica {
+    /// Loads a corpus into a new engine and indexes it.
+    pub fn load(setting: &Setting, corpus: &Corpus) -> Result<Self> {
+        let dir = setting.scratch_dir()?;
+        let engine = Engine::open(
+            Arc::new(RealDisk),
+            &dir.path().join("data"),
+            corpus.params()?,
+            Tuning::default(),
+        )?;
+        let vnodes = all_vnodes()?;
+        engine.apply(vec![(1, Entry::Found(vnodes.clone()))])?;
+        let points: Vec<(usize, &[f32])> = corpus.vectors().enumerate().collect();
+        for (index, batch) in (2..).zip(points.chunks(BATCH)) {
+            let writes = batch
+                .iter()
+                .map(|(row, vector)| upsert(corpus, *row, vector));
+            let entry = Entry::Write(writes.collect::<Result<_>>()?);
+            let outcomes = engine.apply(vec![(index, entry)])?;
+            if outcomes.iter().flatten().any(|o| *o == Outcome::NotHere) {
+                return Err(Error::unexpected("the engine does not hold all vnodes"));
+            }
+        }
+        while engine.index_step()? != IndexStep::Idle {}
+        Ok(Self {
+            engine,
+            vnodes,
+            _dir: dir,
+        })
+    }
+
+    /// The newest view.
+    pub fn view(&self) -> Arc<View> {
+        self.engine.view()
+    }
+
+    /// One search of all vnodes, on a view.
+    pub fn search(&self, view: &View, query: &Query) -> Result<Vec<u64>> {
+        let answer = view.search(&self.vnodes, std::slice::from_ref(query))?;
+        let hits = answer.found.into_iter().flatten();
+        Ok(hits
+            .filter_map(|hit| match hit.record.id {
+                PointId::Num(n) => Some(n),
+                PointId::Uuid(_) => None,
+            })
+            .collect())
+    }
+}
+
+/// A query for the ten nearest, as clients ask it.
+pub fn query(vector: &[f32], ef: Option<usize>, payload: bool) -> Query {
+    Query {
+        vector: vector.to_vec(),
+        limit: crate::corpus::K,
+        ef,
+        want: Want {
+            payload,
+            vector: false,
+        },
+        ..Query::default()
+    }
+}
+
+fn upsert(corpus: &Corpus, row: usize, vector: &[f32]) -> Result<VnodeWrite> {
+    let id = row as u64;
+    Ok(VnodeWrite {
+        vnode: vnode_of(id)?,
+        operations: vec![Operation::Upsert {
+            id: PointId::Num(id),
+            vector: vector.to_vec(),
+            payload: corpus.payload(row).as_bytes().to_vec(),
+        }],
+    })
+}

@@ -1,0 +1,184 @@
+//! The values of rows as bytes, numbers little-endian. Decoding takes any
+//! bytes: what no encoder wrote is `None` and never a panic.
+
+use super::{FeedRow, IdRow, ReplicaRow, VnodeState};
+use crate::slots::Slot;
+use quoit_ring::{Holding, PointId};
+
+pub fn encode_id_row(row: IdRow) -> [u8; 20] {
+    let mut value = [0_u8; 20];
+    value[..4].copy_from_slice(&row.slot.0.to_le_bytes());
+    value[4..12].copy_from_slice(&row.seq.to_le_bytes());
+    value[12..].copy_from_slice(&row.vector_index.to_le_bytes());
+    value
+}
+
+pub fn encode_feed_row(row: &FeedRow) -> Vec<u8> {
+    let id = row.id.to_key();
+    let mut value = Vec::with_capacity(21 + id.len() + row.payload.len());
+    value.extend_from_slice(&row.slot.0.to_le_bytes());
+    value.extend_from_slice(&row.content.to_le_bytes());
+    value.push(u8::try_from(id.len()).unwrap_or(u8::MAX));
+    value.extend_from_slice(&id);
+    value.extend_from_slice(&row.payload);
+    value
+}
+
+pub fn encode_vnode(state: &VnodeState) -> Vec<u8> {
+    let VnodeState {
+        holding,
+        seq,
+        count,
+        digest,
+    } = state;
+    let mut value = holding.to_bytes().to_vec();
+    value.extend_from_slice(&seq.to_le_bytes());
+    value.extend_from_slice(&count.to_le_bytes());
+    value.extend_from_slice(&digest.to_le_bytes());
+    value
+}
+
+pub fn encode_replica(replica: ReplicaRow) -> Vec<u8> {
+    let ReplicaRow { applied, next_slot } = replica;
+    let mut value = applied.to_le_bytes().to_vec();
+    value.extend_from_slice(&next_slot.to_le_bytes());
+    value
+}
+
+pub fn decode_replica(mut bytes: &[u8]) -> Option<ReplicaRow> {
+    let bytes = &mut bytes;
+    let row = ReplicaRow {
+        applied: u64_of(bytes)?,
+        next_slot: u32_of(bytes)?,
+    };
+    bytes.is_empty().then_some(row)
+}
+
+fn u32_of(bytes: &mut &[u8]) -> Option<u32> {
+    let (head, rest) = bytes.split_first_chunk::<4>()?;
+    *bytes = rest;
+    Some(u32::from_le_bytes(*head))
+}
+
+fn u64_of(bytes: &mut &[u8]) -> Option<u64> {
+    let (head, rest) = bytes.split_first_chunk::<8>()?;
+    *bytes = rest;
+    Some(u64::from_le_bytes(*head))
+}
+
+fn u128_of(bytes: &mut &[u8]) -> Option<u128> {
+    let (head, rest) = bytes.split_first_chunk::<16>()?;
+    *bytes = rest;
+    Some(u128::from_le_bytes(*head))
+}
+
+pub fn decode_id_row(mut bytes: &[u8]) -> Option<IdRow> {
+    let bytes = &mut bytes;
+    let row = IdRow {
+        slot: Slot(u32_of(bytes)?),
+        seq: u64_of(bytes)?,
+        vector_index: u64_of(bytes)?,
+    };
+    bytes.is_empty().then_some(row)
+}
+
+pub fn decode_feed_row(mut bytes: &[u8]) -> Option<FeedRow> {
+    let bytes = &mut bytes;
+    let slot = Slot(u32_of(bytes)?);
+    let content = u128_of(bytes)?;
+    let (len, rest) = bytes.split_first()?;
+    let (id, payload) = rest.split_at_checked(usize::from(*len))?;
+    let id = PointId::from_key(id).ok()?;
+    Some(FeedRow {
+        slot,
+        id,
+        content,
+        payload: payload.to_vec(),
+    })
+}
+
+pub fn decode_vnode(bytes: &[u8]) -> Option<VnodeState> {
+    let (holding, mut rest) = bytes.split_at_checked(Holding::BYTES)?;
+    let holding = Holding::from_bytes(holding).ok()?;
+    let rest = &mut rest;
+    let state = VnodeState {
+        holding,
+        seq: u64_of(rest)?,
+        count: u64_of(rest)?,
+        digest: u128_of(rest)?,
+    };
+    rest.is_empty().then_some(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id() -> impl Strategy<Value = PointId> {
+        prop_oneof![
+            any::<u64>().prop_map(PointId::Num),
+            any::<u128>()
+                .prop_map(|u| PointId::from_key(&[&[1][..], &u.to_be_bytes()].concat()).unwrap()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_survives_its_bytes(
+            slot in any::<u32>(),
+            (seq, index, count) in any::<(u64, u64, u64)>(),
+            (content, digest) in any::<(u128, u128)>(),
+            id in id(),
+            payload in any::<Vec<u8>>(),
+        ) {
+            let row = IdRow { slot: Slot(slot), seq, vector_index: index };
+            prop_assert_eq!(decode_id_row(&encode_id_row(row)), Some(row));
+            let row = FeedRow { slot: Slot(slot), id, content, payload };
+            prop_assert_eq!(decode_feed_row(&encode_feed_row(&row)), Some(row));
+            let state = VnodeState { holding: Holding::default(), seq, count, digest };
+            prop_assert_eq!(decode_vnode(&encode_vnode(&state)), Some(state));
+            let row = ReplicaRow { applied: index, next_slot: slot };
+            prop_assert_eq!(decode_replica(&encode_replica(row)), Some(row));
+        }
+
+        #[test]
+        fn any_bytes_are_a_row_that_writes_the_same_bytes_or_none(
+            bytes in prop::collection::vec(prop_oneof![0_u8..3, 8_u8..18, any::<u8>()], 0..64),
+        ) {
+            if let Some(row) = decode_id_row(&bytes) {
+                prop_assert_eq!(&encode_id_row(row)[..], &bytes[..]);
+            }
+            if let Some(row) = decode_feed_row(&bytes) {
+                prop_assert_eq!(&encode_feed_row(&row), &bytes);
+            }
+            if let Some(state) = decode_vnode(&bytes) {
+                prop_assert_eq!(&encode_vnode(&state), &bytes);
+            }
+            if let Some(row) = decode_replica(&bytes) {
+                prop_assert_eq!(&encode_replica(row), &bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_written_by_the_first_version_are_still_read() {
+        let row = [3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        let expected = IdRow {
+            slot: Slot(3),
+            seq: 4,
+            vector_index: 5,
+        };
+        assert_eq!(decode_id_row(&row), Some(expected));
+        let mut row = vec![3, 0, 0, 0];
+        row.extend_from_slice(&7_u128.to_le_bytes());
+        row.extend_from_slice(&[9, 0, 0, 0, 0, 0, 0, 0, 0, 8, b'{', b'}']);
+        let expected = FeedRow {
+            slot: Slot(3),
+            id: PointId::Num(8),
+            content: 7,
+            payload: b"{}".to_vec(),
+        };
+        assert_eq!(decode_feed_row(&row), Some(expected));
+    }
+}

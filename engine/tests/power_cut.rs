@@ -1,0 +1,259 @@
+//! What a power cut leaves, with the log replayed, is all that was ever
+//! acknowledged; and the test that shows it can fail.
+//!
+//! The log, in memory, is the durable truth. The simulated disk loses what was
+//! not synced of vectors, graphs and manifests; of the row store, an image with
+//! a cut journal takes its place.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
+
+mod support;
+
+use quoit_disk::SimDisk;
+use quoit_engine::{Engine, Entry, Error, Metric, Operation, Query, SaveGraph, VnodeWrite};
+use quoit_ring::{PointId, Vnode};
+use rand::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use support::journal::{self, Mark};
+use support::{Rig, params, random, vnodes};
+
+struct Powered {
+    rig: Rig,
+    disk: SimDisk,
+    rng: StdRng,
+    /// The row store is durable up to here.
+    synced: Mark,
+    /// The last checkpoint's answer: the log may be cut up to there.
+    checkpointed: u64,
+}
+
+impl Powered {
+    fn new(seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = SimDisk::new(dir.path().to_owned(), seed).unwrap();
+        disk.leave_alone(&dir.path().join("replica/rows")).unwrap();
+        let life = Arc::new(disk.until_cut());
+        let rig = Rig::on(life, dir, params(Metric::Euclid, 4), &vnodes([0, 1, 2, 3]));
+        let synced = journal::end(&rig.path().join("rows"));
+        Self {
+            rig,
+            disk,
+            rng: StdRng::seed_from_u64(seed),
+            synced,
+            checkpointed: 0,
+        }
+    }
+
+    /// A random step; `false` once the power has failed.
+    fn step(&mut self) -> bool {
+        match self.rng.random_range(0..12) {
+            0..=5 => {
+                let count = self.rng.random_range(1..4);
+                let entry = |_| random::entry(&mut self.rng, 200, 4);
+                let entries: Vec<_> = (0..count).map(entry).collect();
+                self.try_apply(entries)
+            }
+            6 | 7 => self.rig.engine().index_step().is_ok(),
+            8 => self.rig.engine().reclaim_step().is_ok(),
+            9 => self.checkpoint(SaveGraph::IfMuchIsNew),
+            _ => self.checkpoint(SaveGraph::IfAnythingIsNew),
+        }
+    }
+
+    fn try_apply(&mut self, entries: Vec<Entry>) -> bool {
+        let from = self.rig.log.len() as u64 + 1;
+        let applied = self
+            .rig
+            .engine()
+            .apply((from..).zip(entries.clone()).collect());
+        // Durable in the log all the same.
+        for entry in &entries {
+            self.rig.model.apply(entry);
+        }
+        self.rig.log.extend(entries);
+        applied.is_ok()
+    }
+
+    fn checkpoint(&mut self, save: SaveGraph) -> bool {
+        let done = self.rig.engine().checkpoint(save);
+        // One that failed may have come as far as to sync the rows.
+        self.synced = journal::end(&self.rig.path().join("rows"));
+        if let Ok(upto) = &done {
+            self.checkpointed = *upto;
+        }
+        done.is_ok()
+    }
+
+    fn cut_power(&mut self) {
+        let rows = self.rig.path().join("rows");
+        // Not below the simulated disk, which would lose it.
+        let elsewhere = tempfile::tempdir().unwrap();
+        let image = elsewhere.path().join("rows");
+        journal::image(&rows, &image, &self.synced, &mut self.rng);
+        self.rig.close();
+        self.disk.cut_power().unwrap();
+        std::fs::remove_dir_all(&rows).unwrap();
+        std::fs::rename(&image, &rows).unwrap();
+        self.rig.disk = Arc::new(self.disk.until_cut());
+        self.rig.open().unwrap();
+        self.synced = journal::end(&rows);
+        let replay_from = self.rig.engine().replay_from();
+        assert!(replay_from > self.checkpointed, "the log may be cut there");
+    }
+}
+
+fn run(seed: u64, lives: usize, forget_sync: bool) {
+    let mut powered = Powered::new(seed);
+    powered.disk.forget_sync(forget_sync);
+    for _ in 0..lives {
+        let steps = powered.rng.random_range(1..25);
+        let mid_step = powered.rng.random_bool(0.5);
+        if mid_step {
+            let changes = powered.rng.random_range(1..40);
+            powered.disk.lose_power_after(changes);
+        }
+        for _ in 0..steps {
+            if !powered.step() {
+                break;
+            }
+        }
+        powered.cut_power();
+        powered.rig.check();
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_moment_loses_nothing_that_the_log_has() {
+    for seed in 0..12 {
+        run(seed, 5, false);
+    }
+}
+
+#[test]
+fn without_syncs_the_power_cut_test_finds_a_loss() {
+    let loses = |seed| catch_unwind(AssertUnwindSafe(|| run(seed, 5, true))).is_err();
+    assert!((0..12).any(loses), "a disk that syncs nothing lost nothing");
+}
+
+/// Each of these points is found by its own vector, through the graph.
+fn found_through_the_graph(engine: &Engine, vectors: &[Vec<f32>], numbers: &[u64]) {
+    let view = engine.view();
+    for number in numbers {
+        let vector = vectors[usize::try_from(*number).unwrap()].clone();
+        let query = Query {
+            vector,
+            limit: 1,
+            ef: Some(200),
+            ..Query::default()
+        };
+        let found = support::ids(&view, &vnodes([1]), query);
+        assert_eq!(found, [PointId::Num(*number)]);
+    }
+}
+
+#[test]
+fn a_graph_that_survives_a_power_cut_means_the_same_points_after_the_replay() {
+    for seed in 100..104 {
+        let mut powered = Powered::new(seed);
+        let vectors = random::clustered(&mut powered.rng, 2400, 4);
+        for (first, part) in (0..).step_by(200).zip(vectors.chunks(200)) {
+            powered.rig.apply(random::upserts(Vnode(1), first, part));
+            powered.rig.engine().index_step().unwrap();
+            if powered.rng.random_bool(0.3) {
+                assert!(powered.checkpoint(SaveGraph::IfAnythingIsNew));
+            }
+        }
+        powered.cut_power();
+        powered.rig.check();
+        let all: Vec<u64> = (0..2400).step_by(17).collect();
+        found_through_the_graph(powered.rig.engine(), &vectors, &all);
+        powered.rig.index_all();
+        found_through_the_graph(powered.rig.engine(), &vectors, &all);
+    }
+}
+
+#[test]
+fn a_process_that_dies_with_small_memtables_comes_back_by_the_replay() {
+    for seed in 0..4 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0, 1, 2, 3]));
+        rig.tuning.memtable_bytes = 32 << 10;
+        rig.reopen();
+        for life in 0..4 {
+            for _ in 0..rng.random_range(5..40) {
+                rig.apply(random::entry(&mut rng, 300, 4));
+            }
+            if life % 2 == 0 {
+                rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
+            }
+            for _ in 0..rng.random_range(5..40) {
+                rig.apply(random::entry(&mut rng, 300, 4));
+            }
+            // A folder as a killed process leaves it, while its threads write.
+            let (rows, image) = (rig.path().join("rows"), rig.dir.path().join("image"));
+            let now = journal::end(&rows);
+            journal::image(&rows, &image, &now, &mut rng);
+            rig.close();
+            std::fs::remove_dir_all(&rows).unwrap();
+            std::fs::rename(&image, &rows).unwrap();
+            rig.open().unwrap();
+            rig.check();
+        }
+    }
+}
+
+/// Points with payloads of several pages that no compression makes smaller.
+fn bulky(rng: &mut StdRng, first: u64) -> Entry {
+    let operations = (first..first + 3).map(|n| Operation::Upsert {
+        id: PointId::Num(n),
+        vector: random::coarse_vector(rng, 4),
+        payload: (0..20_000).map(|_| rng.random()).collect(),
+    });
+    Entry::Write(vec![VnodeWrite {
+        vnode: Vnode(0),
+        operations: operations.collect(),
+    }])
+}
+
+#[test]
+fn a_page_lost_from_the_middle_of_the_row_stores_journal_is_replayed() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+    let rows = rig.path().join("rows");
+    for round in 0..8 {
+        rig.apply(bulky(&mut rng, round));
+        rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
+        let synced = journal::end(&rows);
+        for first in 0..4 {
+            rig.apply(bulky(&mut rng, first * 2));
+        }
+        rig.close();
+        let pages = synced.pages_until(&journal::end(&rows));
+        journal::lose_page(&rows, rng.random_range(pages));
+        rig.open().unwrap();
+        rig.check();
+    }
+}
+
+#[test]
+fn a_page_lost_from_what_was_synced_is_damage() {
+    let mut rng = StdRng::seed_from_u64(6);
+    for _ in 0..4 {
+        let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+        let rows = rig.path().join("rows");
+        let empty = journal::end(&rows);
+        for first in 0..4 {
+            rig.apply(bulky(&mut rng, first * 2));
+        }
+        rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
+        let pages = empty.pages_until(&journal::end(&rows));
+        rig.close();
+        journal::lose_page(&rows, rng.random_range(pages));
+        let opened = rig.open();
+        assert!(matches!(opened, Err(Error::Damaged { .. })), "{opened:?}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The room of vectors that were replaced or deleted comes back, and nothing
+//! else goes with it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
+
+mod support;
+
+use quoit_disk::SimDisk;
+use quoit_engine::{Metric, SaveGraph};
+use quoit_ring::Vnode;
+use rand::prelude::*;
+use std::sync::Arc;
+use support::{Rig, journal, params, random, vnodes};
+
+fn write(rig: &mut Rig, rng: &mut StdRng, first: u64, count: usize) {
+    let vectors = random::clustered(rng, count, 4);
+    for (first, part) in (first..).step_by(2000).zip(vectors.chunks(2000)) {
+        rig.apply(random::upserts(Vnode(0), first, part));
+    }
+}
+
+/// Index, checkpoint and reclaim until nothing is left to do.
+fn settle(rig: &Rig) -> usize {
+    let mut removed = 0;
+    for _ in 0..4 {
+        rig.index_all();
+        rig.engine().checkpoint(SaveGraph::IfMuchIsNew).unwrap();
+        removed += rig.reclaim_all();
+    }
+    removed
+}
+
+fn quick(rig: &mut Rig) {
+    rig.tuning.index_batch = 4096;
+    rig.params.index = rig.params.index.map(|p| quoit_engine::HnswParams {
+        m: 4,
+        ef_construction: 16,
+        ..p
+    });
+    rig.reopen();
+}
+
+#[test]
+fn overwritten_segments_disappear_and_their_numbers_are_used_again() {
+    let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+    quick(&mut rig);
+    let mut rng = StdRng::seed_from_u64(1);
+    write(&mut rig, &mut rng, 0, 26_000);
+    assert_eq!(rig.segment_files().len(), 4);
+    settle(&rig);
+    let (old_view, old_model) = (rig.view(), rig.model.clone());
+    // All but every fifth is written again.
+    for first in (0..26_000).step_by(500) {
+        write(&mut rig, &mut rng, first, 400);
+    }
+    assert_eq!(rig.segment_files().len(), 6);
+    let before = rig.segment_files();
+    assert!(settle(&rig) >= 3);
+    rig.check();
+    let after = rig.segment_files();
+    assert!(after.len() <= 5, "{after:?}");
+    assert!(before.iter().any(|p| !after.contains(p)));
+    old_model.check(&old_view);
+    // The old view still reads from the removed files: their numbers rest.
+    write(&mut rig, &mut rng, 100_000, 9000);
+    old_model.check(&old_view);
+    drop(old_view);
+    write(&mut rig, &mut rng, 200_000, 18_000);
+    rig.check();
+    assert!(
+        rig.segment_files().contains(&before[0]),
+        "number 0 is used again"
+    );
+    rig.index_all();
+    rig.check();
+    rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
+    rig.reopen();
+    rig.check();
+}
+
+#[test]
+fn reclaim_at_any_moment_survives_a_power_cut() {
+    for seed in 0..3 {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = SimDisk::new(dir.path().to_owned(), seed).unwrap();
+        let rows = dir.path().join("replica/rows");
+        disk.leave_alone(&rows).unwrap();
+        let life = Arc::new(disk.until_cut());
+        let mut rig = Rig::on(life, dir, params(Metric::Euclid, 4), &vnodes([0]));
+        quick(&mut rig);
+        let mut rng = StdRng::seed_from_u64(seed);
+        write(&mut rig, &mut rng, 0, 17_000);
+        let mut synced = journal::end(&rows);
+        for _ in 0..4 {
+            let first = rng.random_range(0..8000);
+            write(&mut rig, &mut rng, first, 7000);
+            if rng.random_bool(0.7) {
+                disk.lose_power_after(rng.random_range(1..120));
+            }
+            // Until the power fails, if it does.
+            for _ in 0..rng.random_range(1..40) {
+                let engine = rig.engine();
+                let ok = match rng.random_range(0..4) {
+                    0 => {
+                        let made = engine.checkpoint(SaveGraph::IfAnythingIsNew);
+                        synced = journal::end(&rows);
+                        made.is_ok()
+                    }
+                    1 => engine.index_step().is_ok(),
+                    _ => engine.reclaim_step().is_ok(),
+                };
+                if !ok {
+                    break;
+                }
+            }
+            let elsewhere = tempfile::tempdir().unwrap();
+            let image = elsewhere.path().join("rows");
+            journal::image(&rows, &image, &synced, &mut rng);
+            rig.close();
+            disk.cut_power().unwrap();
+            std::fs::remove_dir_all(&rows).unwrap();
+            std::fs::rename(&image, &rows).unwrap();
+            rig.disk = Arc::new(disk.until_cut());
+            rig.open().unwrap();
+            synced = journal::end(&rows);
+            rig.check();
+        }
+        settle(&rig);
+        rig.check();
+    }
+}

@@ -1,0 +1,234 @@
+//! A replica as plain maps, and what a view of it must show.
+
+use super::{WHOLE, scroll_all};
+use quoit_engine::{Entry, Metric, Operation, Outcome, Params, Query, Record, View};
+use quoit_ring::{PointId, Vnode, VnodeSet};
+use std::collections::BTreeMap;
+use xxhash_rust::xxh3::xxh3_128;
+
+#[derive(Clone)]
+pub struct Point {
+    pub version: u64,
+    pub vector: Vec<f32>,
+    pub payload: Vec<u8>,
+}
+
+#[derive(Clone)]
+pub struct Model {
+    metric: Metric,
+    all: VnodeSet,
+    held: VnodeSet,
+    seqs: BTreeMap<Vnode, u64>,
+    pub points: BTreeMap<(PointId, Vnode), Point>,
+}
+
+impl Model {
+    pub fn new(params: &Params) -> Self {
+        Self {
+            metric: params.metric,
+            all: params.vnodes.iter().collect(),
+            held: VnodeSet::new(),
+            seqs: BTreeMap::new(),
+            points: BTreeMap::new(),
+        }
+    }
+
+    pub fn apply(&mut self, entry: &Entry) -> Vec<Outcome> {
+        match entry {
+            Entry::Blank => Vec::new(),
+            Entry::Found(held) => {
+                self.held = held.clone();
+                Vec::new()
+            }
+            Entry::Write(writes) => writes
+                .iter()
+                .map(|write| {
+                    if !self.held.contains(write.vnode) {
+                        return Outcome::NotHere;
+                    }
+                    for operation in &write.operations {
+                        self.change(write.vnode, operation);
+                    }
+                    let seq = self.seqs.get(&write.vnode).copied().unwrap_or(0);
+                    Outcome::Done { seq }
+                })
+                .collect(),
+        }
+    }
+
+    fn change(&mut self, vnode: Vnode, operation: &Operation) {
+        let seq = self.seqs.entry(vnode).or_default();
+        match operation {
+            Operation::Upsert {
+                id,
+                vector,
+                payload,
+            } => {
+                *seq += 1;
+                let point = Point {
+                    version: *seq,
+                    vector: stored(self.metric, vector),
+                    payload: payload.clone(),
+                };
+                self.points.insert((*id, vnode), point);
+            }
+            Operation::Delete { id } => {
+                if self.points.remove(&(*id, vnode)).is_some() {
+                    *seq += 1;
+                }
+            }
+        }
+    }
+
+    /// A vnode's seq, count and digest, computed from the points.
+    pub fn state(&self, vnode: Vnode) -> (u64, u64, u128) {
+        let seq = self.seqs.get(&vnode).copied().unwrap_or(0);
+        let (mut count, mut digest) = (0, 0_u128);
+        for ((id, v), point) in &self.points {
+            if *v == vnode {
+                count += 1;
+                digest = digest.wrapping_add(hash(*id, point));
+            }
+        }
+        (seq, count, digest)
+    }
+
+    /// A view shows exactly this: by id, in order, in pages, counted and by
+    /// exact search, for all vnodes and for some.
+    pub fn check(&self, view: &View) {
+        let odd: VnodeSet = self.all.iter().filter(|v| v.0 % 2 == 1).collect();
+        for (wanted, page) in [(&self.all, 7), (&odd, 1000)] {
+            let here: Vec<_> = self
+                .points
+                .iter()
+                .filter(|((_, v), _)| wanted.contains(*v))
+                .collect();
+            let missing: Vec<Vnode> = wanted.iter().filter(|v| !self.held.contains(*v)).collect();
+            let count = view.count(wanted);
+            assert_eq!(count.found, here.len() as u64);
+            assert_eq!(count.not_here, missing);
+            let expected: Vec<Record> = here.iter().map(|(key, p)| record(key.0, p)).collect();
+            assert_eq!(scroll_all(view, wanted, page), expected);
+            let first_page = view.scroll(wanted, None, 3, WHOLE).unwrap();
+            assert_eq!(first_page.not_here, missing);
+            let keys: Vec<_> = here.iter().map(|(key, _)| **key).collect();
+            let retrieved = view.retrieve(&keys, WHOLE).unwrap();
+            assert_eq!(retrieved.found, expected);
+            self.check_search(view, wanted, &missing);
+        }
+        let nobody = (PointId::Num(u64::MAX - 7), self.all.iter().next().unwrap());
+        assert!(view.retrieve(&[nobody], WHOLE).unwrap().found.is_empty());
+        assert_eq!(view.points(), self.points.len() as u64);
+        assert!(view.readable().iter().eq(self.held.iter()));
+    }
+
+    fn check_search(&self, view: &View, wanted: &VnodeSet, missing: &[Vnode]) {
+        let Some(point) = self.points.values().next() else {
+            return;
+        };
+        let mut vector: Vec<f32> = point.vector.iter().map(|x| x + 0.25).collect();
+        vector[0] -= 1.5;
+        for limit in [1, 10, 10_000] {
+            let query = Query {
+                vector: vector.clone(),
+                limit,
+                exact: true,
+                want: WHOLE,
+                ..Query::default()
+            };
+            let answer = view.search(wanted, &[query]).unwrap();
+            assert_eq!(answer.not_here, missing);
+            self.check_nearest(&vector, wanted, limit, &answer.found[0]);
+        }
+    }
+
+    /// Hits are points of the model with their right scores, none twice, and
+    /// no point left out is nearer than one that is there.
+    pub fn check_nearest(
+        &self,
+        query: &[f32],
+        wanted: &VnodeSet,
+        limit: usize,
+        hits: &[quoit_engine::Hit],
+    ) {
+        let query = stored(self.metric, query);
+        let mut scores: Vec<f64> = self
+            .points
+            .iter()
+            .filter(|((_, v), _)| wanted.contains(*v))
+            .map(|(_, p)| score(self.metric, &query, &p.vector))
+            .collect();
+        let higher_is_nearer = matches!(self.metric, Metric::Cosine | Metric::Dot);
+        scores.sort_by(f64::total_cmp);
+        if higher_is_nearer {
+            scores.reverse();
+        }
+        scores.truncate(limit);
+        assert_eq!(hits.len(), scores.len());
+        for (hit, expected) in hits.iter().zip(scores) {
+            let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * (1.0 + b.abs());
+            assert!(near(f64::from(hit.score), expected), "{hit:?}: {expected}");
+            let own = score(self.metric, &query, &hit.record.vector);
+            assert!(near(f64::from(hit.score), own));
+        }
+        // Points of one id in two vnodes may be alike, so they are counted.
+        let mut alike: BTreeMap<_, Vec<&Point>> = BTreeMap::new();
+        for ((id, vnode), point) in &self.points {
+            if wanted.contains(*vnode) {
+                alike.entry((*id, point.version)).or_default().push(point);
+            }
+        }
+        for Record {
+            id,
+            version,
+            payload,
+            vector,
+        } in hits.iter().map(|h| &h.record)
+        {
+            let points = alike.get_mut(&(*id, *version));
+            let same = |p: &&Point| p.vector == *vector && p.payload == *payload;
+            let found = points.and_then(|points| {
+                let at = points.iter().position(same)?;
+                Some(points.remove(at))
+            });
+            assert!(
+                found.is_some(),
+                "{id} in version {version} is not in the model"
+            );
+        }
+    }
+}
+
+fn record(id: PointId, point: &Point) -> Record {
+    Record {
+        id,
+        version: point.version,
+        payload: point.payload.clone(),
+        vector: point.vector.clone(),
+    }
+}
+
+fn hash(id: PointId, point: &Point) -> u128 {
+    let mut content: Vec<u8> = point.vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+    content.extend_from_slice(&point.payload);
+    let mut bytes = id.to_key().to_vec();
+    bytes.extend_from_slice(&point.version.to_le_bytes());
+    bytes.extend_from_slice(&xxh3_128(&content).to_le_bytes());
+    xxh3_128(&bytes)
+}
+
+/// A vector as it is stored: for cosine, of length one.
+pub fn stored(metric: Metric, vector: &[f32]) -> Vec<f32> {
+    let mut vector = vector.to_vec();
+    metric.prepare(&mut vector);
+    vector
+}
+
+pub fn score(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let pairs = a.iter().zip(b).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    match metric {
+        Metric::Cosine | Metric::Dot => pairs.map(|(a, b)| a * b).sum(),
+        Metric::Euclid => pairs.map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt(),
+        Metric::Manhattan => pairs.map(|(a, b)| (a - b).abs()).sum(),
+    }
+}

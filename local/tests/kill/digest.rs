@@ -1,0 +1,76 @@
+//! What a shard's rows and vectors are after a kill, without the server and
+//! without its log: each vnode's count and digest are those of its points.
+//! The digest is computed here a second time, from its definition: the sum of
+//! xxh3-128 over id, seq and xxh3-128 of vector and payload.
+
+use crate::support::copy_dir;
+use quoit_disk::RealDisk;
+use quoit_engine::{Engine, HnswParams, Metric, Params, Tuning, Want};
+use quoit_ring::{PointId, VnodeCount, VnodeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Checks one shard.
+pub fn check(data: &Path, shard: u32) {
+    // A copy: opening changes files, and the server is to find what it left.
+    let copy = tempfile::tempdir().unwrap();
+    let from = data.join(format!("collections/docs/shards/{shard}/data"));
+    copy_dir(&from, copy.path()).unwrap();
+    let vnodes = VnodeCount::new(64).unwrap();
+    let index = Some(HnswParams::default());
+    let params = Params {
+        dimension: crate::model::DIMENSION,
+        metric: Metric::Euclid,
+        index,
+        vnodes,
+    };
+    let engine = Engine::open(Arc::new(RealDisk), copy.path(), params, Tuning::default()).unwrap();
+    let view = engine.view();
+    for vnode in view.readable().iter() {
+        let only: VnodeSet = [vnode].into_iter().collect();
+        let want = Want {
+            payload: true,
+            vector: true,
+        };
+        let records = view.scroll(&only, None, usize::MAX, want).unwrap().found;
+        let state = engine.vnode_state(vnode);
+        assert_eq!(
+            records.len() as u64,
+            state.count,
+            "the count of vnode {}",
+            vnode.0
+        );
+        let sum = records.iter().fold(0_u128, |sum, record| {
+            assert!(
+                record.version <= state.seq,
+                "point {} of vnode {} is from later than the vnode",
+                record.id,
+                vnode.0
+            );
+            assert_eq!(vnodes.vnode_of(&record.id.to_key()), vnode);
+            sum.wrapping_add(point_hash(
+                record.id,
+                record.version,
+                &record.vector,
+                &record.payload,
+            ))
+        });
+        assert_eq!(sum, state.digest, "the digest of vnode {}", vnode.0);
+    }
+}
+
+/// Checks all shards.
+pub fn check_all(data: &Path) {
+    for shard in 0..3 {
+        check(data, shard);
+    }
+}
+
+fn point_hash(id: PointId, seq: u64, vector: &[f32], payload: &[u8]) -> u128 {
+    let mut content: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+    content.extend_from_slice(payload);
+    let mut bytes = id.to_key().to_vec();
+    bytes.extend(seq.to_le_bytes());
+    bytes.extend(xxhash_rust::xxh3::xxh3_128(&content).to_le_bytes());
+    xxhash_rust::xxh3::xxh3_128(&bytes)
+}

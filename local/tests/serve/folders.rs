@@ -1,0 +1,354 @@
+//! Folders that are not what they should be: what is lost or another's is
+//! never served as empty, and what was only begun does no harm.
+
+use crate::support::{Server, copy_dir, data_dir, refuses, wait_for};
+use crate::{count, create, everything, names, put};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A data directory with two collections of two shards, at rest.
+fn two_collections() -> tempfile::TempDir {
+    let data = data_dir();
+    let server = Server::start(data.path(), &[]);
+    let mut client = server.client();
+    for name in ["left", "right"] {
+        create(&mut client, name, 2);
+        put(&mut client, name, 0, 120, "overwritten");
+        put(&mut client, name, 0, 100, name);
+        let gone = serde_json::json!({"points": (100..120).collect::<Vec<u64>>()});
+        client.ok(
+            "POST",
+            &format!("/collections/{name}/points/delete?wait=true"),
+            Some(&gone),
+        );
+    }
+    server.stop();
+    data
+}
+
+fn left(data: &Path) -> PathBuf {
+    data.join("collections/left")
+}
+
+fn right(data: &Path) -> PathBuf {
+    data.join("collections/right")
+}
+
+fn swap(a: &Path, b: &Path) {
+    let aside = a.with_extension("aside");
+    fs::rename(a, &aside).unwrap();
+    fs::rename(b, a).unwrap();
+    fs::rename(aside, b).unwrap();
+}
+
+fn still_whole(data: &Path) {
+    let server = Server::start(data, &[]);
+    let mut client = server.client();
+    assert_eq!(names(&mut client), ["left", "right"]);
+    for name in ["left", "right"] {
+        assert_eq!(count(&mut client, name), 100);
+        let marks = everything(&mut client, name);
+        assert!(marks.iter().all(|p| p["payload"]["mark"] == name), "{name}");
+    }
+    server.stop();
+}
+
+#[test]
+fn shards_of_another_collection_are_refused() {
+    let data = two_collections();
+    let (a, b) = (
+        left(data.path()).join("shards"),
+        right(data.path()).join("shards"),
+    );
+    swap(&a, &b);
+    refuses(
+        data.path(),
+        &[],
+        &[
+            "collection left",
+            "shard 0",
+            "belongs to shard 0 of collection",
+            "check the data directory",
+        ],
+    );
+    swap(&a, &b);
+    still_whole(data.path());
+}
+
+#[test]
+fn shards_of_the_same_collection_in_each_others_place_are_refused() {
+    let data = two_collections();
+    let shards = left(data.path()).join("shards");
+    swap(&shards.join("0"), &shards.join("1"));
+    refuses(
+        data.path(),
+        &[],
+        &[
+            "collection left",
+            "belongs to shard 1 of collection",
+            "not to shard 0",
+        ],
+    );
+    swap(&shards.join("0"), &shards.join("1"));
+    still_whole(data.path());
+}
+
+#[test]
+fn a_ring_of_another_collection_is_refused() {
+    let data = two_collections();
+    let (a, b) = (
+        left(data.path()).join("ring"),
+        right(data.path()).join("ring"),
+    );
+    swap(&a, &b);
+    refuses(
+        data.path(),
+        &[],
+        &[
+            "collection left",
+            "ring",
+            "another collection's",
+            "restore the folder from a copy",
+        ],
+    );
+    swap(&a, &b);
+    still_whole(data.path());
+}
+
+#[test]
+fn a_part_that_is_lost_is_refused_and_not_served_as_empty() {
+    let data = two_collections();
+    let lost = data.path().join("lost");
+    for (part, says) in [
+        ("ring", "its ring is not there"),
+        ("shards", "this shard had data"),
+        ("shards/1", "this shard had data"),
+        ("shards/0/stamp.json", "this shard had data"),
+        ("shards/0/log", "restore both from one copy"),
+        ("shards/1/data/rows", "damaged"),
+        ("shards/1/data/vectors", "damaged"),
+        ("collection.json", "its record is missing"),
+    ] {
+        println!("without {part}");
+        let path = left(data.path()).join(part);
+        fs::rename(&path, &lost).unwrap();
+        refuses(data.path(), &[], &["left", says, "restore"]);
+        // What a start that failed has made in its place is not it.
+        if path.is_dir() {
+            fs::remove_dir_all(&path).unwrap();
+        }
+        fs::rename(&lost, &path).unwrap();
+        still_whole(data.path());
+    }
+}
+
+#[test]
+fn rows_and_vectors_that_are_lost_come_back_from_a_whole_log_and_not_from_a_cut_one() {
+    let data = two_collections();
+    for part in ["shards/1/data", "shards/1/data/manifest"] {
+        println!("without {part}");
+        let path = left(data.path()).join(part);
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+        still_whole(data.path());
+    }
+    let often = ["--checkpoint-bytes", "1000", "--log-segment-bytes", "2000"];
+    let server = Server::start(data.path(), &often);
+    let mut client = server.client();
+    let first = left(data.path()).join("shards/1/log/0000000001.log");
+    assert!(first.exists());
+    wait_for("the log to be cut", || {
+        put(&mut client, "left", 0, 100, "again");
+        (!first.exists()).then_some(())
+    });
+    server.stop();
+    fs::remove_dir_all(left(data.path()).join("shards/1/data")).unwrap();
+    refuses(
+        data.path(),
+        &[],
+        &[
+            "collection left",
+            "shard 1",
+            "the data needs the log from entry 1 on",
+            "restore both from one copy",
+        ],
+    );
+}
+
+#[test]
+fn a_name_whose_folder_is_taken_is_refused_and_the_folder_left_alone() {
+    let data = two_collections();
+    let server = Server::start(data.path(), &[]);
+    // As a disk that does not tell capitals from small letters would have it.
+    let taken = data.path().join("collections/Left");
+    fs::create_dir(&taken).unwrap();
+    fs::write(taken.join("collection.json"), "theirs").unwrap();
+    let wish = serde_json::json!({"vectors": {"size": 4, "distance": "Dot"}});
+    let answer = server
+        .client()
+        .call("PUT", "/collections/Left", Some(&wish))
+        .unwrap();
+    assert_eq!(answer.status, 500);
+    assert!(
+        answer.error().contains("give another name"),
+        "{}",
+        answer.error()
+    );
+    assert_eq!(
+        fs::read_to_string(taken.join("collection.json")).unwrap(),
+        "theirs"
+    );
+    server.stop();
+    fs::remove_dir_all(taken).unwrap();
+    still_whole(data.path());
+}
+
+#[test]
+fn a_damaged_file_is_refused() {
+    let data = two_collections();
+    for part in [
+        "ring",
+        "shards/0/stamp.json",
+        "shards/1/data/manifest",
+        "collection.json",
+    ] {
+        println!("with damage in {part}");
+        let path = find(&left(data.path()).join(part));
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damaged.truncate(whole.len() / 2);
+        fs::write(&path, damaged).unwrap();
+        refuses(data.path(), &[], &["left", "restore"]);
+        fs::write(&path, whole).unwrap();
+        still_whole(data.path());
+    }
+}
+
+/// A file, or the one file of a folder.
+fn find(path: &Path) -> PathBuf {
+    if path.is_file() {
+        return path.to_owned();
+    }
+    let mut files: Vec<_> = fs::read_dir(path)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files.remove(0)
+}
+
+#[test]
+fn an_older_copy_of_one_part_is_refused() {
+    let data = two_collections();
+    let shard = left(data.path()).join("shards/0");
+    let old = data_dir();
+    copy_dir(&shard, old.path()).unwrap();
+    let server = Server::start(data.path(), &[]);
+    put(&mut server.client(), "left", 1000, 200, "later");
+    server.stop();
+    // Rows and vectors from after the end of the log.
+    fs::remove_dir_all(shard.join("log")).unwrap();
+    copy_dir(&old.path().join("log"), &shard.join("log")).unwrap();
+    refuses(
+        data.path(),
+        &[],
+        &[
+            "collection left",
+            "the log ends at",
+            "restore both from one copy",
+        ],
+    );
+}
+
+#[test]
+fn a_copy_of_the_whole_directory_serves_the_same() {
+    let data = two_collections();
+    let copy = data_dir();
+    copy_dir(data.path(), copy.path()).unwrap();
+    still_whole(copy.path());
+}
+
+#[test]
+fn what_was_only_begun_or_already_deleted_does_no_harm() {
+    let data = two_collections();
+    let collections = data.path().join("collections");
+    fs::create_dir(collections.join("begun")).unwrap();
+    fs::create_dir(collections.join("begun-too")).unwrap();
+    fs::write(collections.join("begun-too/collection.new"), "{").unwrap();
+    copy_dir(&left(data.path()), &collections.join(".deleted-0123")).unwrap();
+    still_whole(data.path());
+    for gone in ["begun", "begun-too", ".deleted-0123"] {
+        assert!(!collections.join(gone).exists(), "{gone} is still there");
+    }
+}
+
+#[test]
+fn a_collection_whose_making_was_cut_short_is_made_to_the_end() {
+    let data = two_collections();
+    let record = left(data.path()).join("collection.json");
+    let text = fs::read_to_string(&record)
+        .unwrap()
+        .replace("\"founded\": true", "\"founded\": false");
+    assert!(text.contains("\"founded\": false"), "{text}");
+    // Killed after the record, after the ring, after the first shard.
+    for gone in [&["ring", "shards"][..], &["shards"], &["shards/1"]] {
+        fs::write(&record, &text).unwrap();
+        for part in gone {
+            let path = left(data.path()).join(part);
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap();
+            } else {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        let server = Server::start(data.path(), &[]);
+        let mut client = server.client();
+        put(&mut client, "left", 0, 200, "x");
+        assert_eq!(count(&mut client, "left"), 200);
+        server.stop();
+        assert!(
+            fs::read_to_string(&record)
+                .unwrap()
+                .contains("\"founded\": true")
+        );
+        let server = Server::start(data.path(), &[]);
+        assert_eq!(count(&mut server.client(), "left"), 200);
+        server.stop();
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_collection_is_named() {
+    let data = two_collections();
+    let stray = data.path().join("collections/stray");
+    fs::create_dir(&stray).unwrap();
+    fs::write(stray.join("notes.txt"), "mine").unwrap();
+    refuses(
+        data.path(),
+        &[],
+        &["stray", "not a collection's folder", "move it away"],
+    );
+    assert_eq!(fs::read_to_string(stray.join("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_refused() {
+    let folder = data_dir();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    refuses(&file, &[], &["--data-dir", "cannot create"]);
+
+    let read_only = folder.path().join("read-only");
+    fs::create_dir(&read_only).unwrap();
+    let mut rights = fs::metadata(&read_only).unwrap().permissions();
+    rights.set_readonly(true);
+    fs::set_permissions(&read_only, rights).unwrap();
+    if fs::write(read_only.join("probe"), "").is_ok() {
+        println!("skipped in part: this user may write where nobody may");
+        return;
+    }
+    refuses(&read_only, &[], &["--data-dir", "Permission denied"]);
+}

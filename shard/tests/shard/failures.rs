@@ -1,0 +1,175 @@
+//! A disk that fails: nothing is acknowledged that may be lost, and what can
+//! still be served is.
+
+use crate::disk::{Call, LOG, Watched};
+use crate::support::{count, number_of, options, upsert};
+use futures::FutureExt;
+use futures::future::join_all;
+use quoit_disk::RealDisk;
+use quoit_proto::{ErrorKind, ShardClient};
+use quoit_shard::{OpenError, Shard};
+use std::error::Error;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A shard with point 1, on a disk to be broken.
+async fn shard(dir: &Path) -> (Shard, Watched) {
+    let disk = Watched::new(Arc::new(RealDisk));
+    let shard = Shard::open(options(Arc::new(disk.clone()), dir))
+        .await
+        .unwrap();
+    shard.write(upsert(&[(1, 1)])).await.unwrap();
+    (shard, disk)
+}
+
+async fn reopened(dir: &Path) -> Shard {
+    let mut again = options(Arc::new(RealDisk), dir);
+    again.birth = None;
+    Shard::open(again).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_the_log_acknowledges_nothing_and_stops_writes_but_not_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, disk) = shard(dir.path()).await;
+    disk.fail(Call::Sync, LOG, io::ErrorKind::Other);
+    let error = shard.write(upsert(&[(2, 1)])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown, "{}", error.message);
+    assert_eq!(number_of(&shard, 2).await, None);
+    for _ in 0..2 {
+        let error = shard.write(upsert(&[(3, 1)])).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable);
+        for part in ["takes no writes", "its log failed", "restart it"] {
+            assert!(error.message.contains(part), "{}", error.message);
+        }
+    }
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(count(&shard).await.unwrap(), 1);
+    let status = shard.status().await.unwrap();
+    assert!(
+        status.writes_stopped.contains("its log failed"),
+        "{}",
+        status.writes_stopped
+    );
+    drop(shard);
+
+    let shard = reopened(dir.path()).await;
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(number_of(&shard, 3).await, None, "it was refused for good");
+    shard.write(upsert(&[(4, 1)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn writers_that_wait_behind_a_failed_sync_are_all_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, disk) = shard(dir.path()).await;
+    disk.hold(Call::Sync, LOG);
+    disk.fail(Call::Sync, LOG, io::ErrorKind::Other);
+    let mut waiting: Vec<_> = (10..60).map(|n| shard.write(upsert(&[(n, 1)]))).collect();
+    for write in &mut waiting {
+        assert!(write.now_or_never().is_none());
+    }
+    disk.release();
+    for answer in join_all(waiting).await {
+        let error = answer.unwrap_err();
+        assert!(
+            [ErrorKind::Unknown, ErrorKind::Unavailable].contains(&error.kind),
+            "{}",
+            error.message
+        );
+    }
+    assert_eq!(count(&shard).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_applied_stops_the_shard_and_is_applied_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, disk) = shard(dir.path()).await;
+    disk.fail(Call::Write, "/vectors/", io::ErrorKind::Other);
+    let error = shard.write(upsert(&[(2, 1)])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown, "{}", error.message);
+    let error = count(&shard).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    for part in [
+        "an entry could not be applied",
+        "restart it when the cause is mended",
+    ] {
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+    let error = shard.write(upsert(&[(3, 1)])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(!shard.serves());
+    shard.stop();
+    drop(shard);
+
+    let shard = reopened(dir.path()).await;
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(
+        number_of(&shard, 2).await,
+        Some(1.0),
+        "it was durable in the log"
+    );
+    assert_eq!(number_of(&shard, 3).await, None);
+}
+
+#[tokio::test]
+async fn a_read_only_disk_refuses_writes_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, disk) = shard(dir.path()).await;
+    disk.fail(Call::Write, LOG, io::ErrorKind::ReadOnlyFilesystem);
+    let mut error = shard.write(upsert(&[(2, 1)])).await.unwrap_err();
+    if error.kind == ErrorKind::Unknown {
+        // Of the first one nobody can tell.
+        error = shard.write(upsert(&[(2, 1)])).await.unwrap_err();
+    }
+    assert_eq!(error.kind, ErrorKind::DiskFull, "{}", error.message);
+    assert!(error.message.contains("read-only"), "{}", error.message);
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(number_of(&shard, 2).await, None);
+    drop(shard);
+    let shard = reopened(dir.path()).await;
+    shard.write(upsert(&[(3, 1)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_does_not_fit_the_collection_is_refused_and_not_logged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, _disk) = shard(dir.path()).await;
+    let applied = shard.status().await.unwrap().applied_index;
+    let broken = |break_it: fn(&mut quoit_proto::v1::Upsert)| {
+        let mut request = upsert(&[(2, 1)]);
+        let kind = request.writes[0].operations[0].kind.as_mut().unwrap();
+        let quoit_proto::v1::operation::Kind::Upsert(upsert) = kind else {
+            unreachable!()
+        };
+        break_it(upsert);
+        request
+    };
+    let mut elsewhere = upsert(&[(2, 1)]);
+    elsewhere.writes[0].vnode = 64;
+    for (request, part) in [
+        (broken(|u| u.vector.push(1.0)), "5 dimensions"),
+        (broken(|u| u.vector[2] = f32::NAN), "component 2"),
+        (broken(|u| u.vector[3] = f32::INFINITY), "component 3"),
+        (broken(|u| u.id = None), "without an id"),
+        (elsewhere, "64 is not one of them"),
+    ] {
+        let error = shard.write(request).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Invalid);
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+    assert_eq!(shard.status().await.unwrap().applied_index, applied);
+    assert_eq!(count(&shard).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_shard_that_was_founded_and_whose_folder_is_empty_is_lost_and_not_new() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut founded = options(Arc::new(RealDisk), dir.path());
+    founded.birth = None;
+    let error = Shard::open(founded).await.err().unwrap();
+    assert!(matches!(error, OpenError::Stamp(_)));
+    let why = error.source().unwrap().to_string();
+    assert!(why.contains("not empty but lost"), "{why}");
+}
