@@ -112,7 +112,7 @@ impl Corpus {
     pub fn search_request(&self, query: usize) -> Result<v1::SearchRequest> {
         let vector = self.data.queries.vectors.row(query).unwrap_or_default();
         Ok(v1::SearchRequest {
-            vnodes: all_vnodes()?.to_bytes().into(),
+            vnodes: all_vnodes()?.to_bytes(),
             queries: vec![v1::Query {
                 vector: vector.to_vec(),
                 limit: 10,

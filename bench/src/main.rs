@@ -108,7 +108,7 @@ fn tell(section: &Section) {
         let verdict = if goal.met { "met" } else { "MISSED" };
         eprintln!(
             "  {}: {} (goal {}): {verdict}",
-            goal.what, goal.measured, goal.goal
+            goal.what, goal.measured, goal.promised
         );
     }
 }

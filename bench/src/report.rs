@@ -19,7 +19,7 @@ pub struct Goal {
     /// Of what.
     pub what: String,
     /// The promise.
-    pub goal: String,
+    pub promised: String,
     /// The measured value.
     pub measured: String,
     /// Whether it is kept.
@@ -84,7 +84,7 @@ impl Section {
     ) {
         self.goals.push(Goal {
             what: what.into(),
-            goal: goal.into(),
+            promised: goal.into(),
             measured: measured.into(),
             met,
         });
@@ -122,7 +122,7 @@ fn goals<'a>(goals: impl IntoIterator<Item = &'a Goal>) -> Table {
     let mut table = Table::new(&["what", "goal", "measured", ""]);
     for Goal {
         what,
-        goal,
+        promised,
         measured,
         met,
     } in goals
@@ -130,7 +130,7 @@ fn goals<'a>(goals: impl IntoIterator<Item = &'a Goal>) -> Table {
         let verdict = if *met { "met" } else { "**missed**" };
         table.row([
             what.clone(),
-            goal.clone(),
+            promised.clone(),
             measured.clone(),
             verdict.to_owned(),
         ]);

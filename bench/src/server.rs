@@ -21,7 +21,7 @@ const COLLECTION: &str = "bench";
 const BATCH: usize = 100;
 
 /// How long a start, a stop or the indexing may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A server that runs; killed when it is dropped.
 pub struct Server {
@@ -123,7 +123,7 @@ impl Server {
         let mut connection = self.connect()?;
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            if self.counts(&mut connection)? == (points, points) {
+            if Self::counts(&mut connection)? == (points, points) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -137,7 +137,7 @@ impl Server {
     ///
     /// # Errors
     /// The server does not answer.
-    pub fn counts(&self, connection: &mut Connection) -> Result<(u64, u64)> {
+    pub fn counts(connection: &mut Connection) -> Result<(u64, u64)> {
         let answer = connection.ask("GET", &format!("/collections/{COLLECTION}"), b"")?;
         let info = parse(&answer)?;
         let count = |name: &str| info["result"][name].as_u64().unwrap_or(0);

@@ -20,6 +20,9 @@ const TAG_NUM: u8 = 0;
 /// The tag byte that starts a UUID's canonical bytes.
 const TAG_UUID: u8 = 1;
 
+/// The digits of the greatest number.
+const MAX_DIGITS: usize = 20;
+
 /// A text or a row of bytes that is no point id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a point id is an unsigned 64-bit integer or a UUID")]
@@ -80,8 +83,10 @@ impl FromStr for PointId {
     /// Reads a decimal number or a UUID in any of its usual forms (with
     /// hyphens, bare hex, braces, `urn:uuid:`).
     fn from_str(s: &str) -> Result<Self, NotAPointId> {
-        // Digits only: the parser of numbers would take a plus sign as well.
-        if s.bytes().all(|b| b.is_ascii_digit())
+        // Digits only: the parser of numbers would take a plus sign as well. And
+        // no more of them than a number has: a bare UUID may be all digits.
+        if s.len() <= MAX_DIGITS
+            && s.bytes().all(|b| b.is_ascii_digit())
             && let Ok(n) = s.parse()
         {
             return Ok(Self::Num(n));
@@ -182,6 +187,14 @@ mod tests {
             any::<u64>().prop_map(PointId::Num),
             any::<u128>().prop_map(|u| PointId::Uuid(uuid::Uuid::from_u128(u))),
         ]
+    }
+
+    #[test]
+    fn a_bare_uuid_that_is_all_digits_is_no_number() {
+        let text = "00000000000000000000000000000008";
+        let uuid = uuid::Uuid::from_u128(8);
+        assert_eq!(text.parse(), Ok(PointId::Uuid(uuid)));
+        assert_eq!(u64::MAX.to_string().parse(), Ok(PointId::Num(u64::MAX)));
     }
 
     proptest! {

@@ -93,7 +93,7 @@ fn costs(
     let micros = |used: Duration| used.as_secs_f64() * 1e6 / requests;
     // The first round warms up.
     for round in 0..=setting.rounds(5, 3) {
-        let served = |work: &mut dyn FnMut() -> Result<()>| -> Result<f64> {
+        let on_server = |work: &mut dyn FnMut() -> Result<()>| -> Result<f64> {
             let started = cpu_of(server.pid())?;
             for _ in 0..PASSES {
                 work()?;
@@ -101,15 +101,15 @@ fn costs(
             Ok(micros(cpu_of(server.pid())?.saturating_sub(started)))
         };
         let costs = [
-            served(&mut || {
+            on_server(&mut || {
                 plain
                     .iter()
                     .try_for_each(|_| connection.ask("GET", "/livez", b"").map(drop))
             })?,
             micros(searches(setting, replica, false)?),
-            served(&mut || ask_all(connection, &plain))?,
+            on_server(&mut || ask_all(connection, &plain))?,
             micros(searches(setting, replica, true)?),
-            served(&mut || ask_all(connection, &full))?,
+            on_server(&mut || ask_all(connection, &full))?,
         ];
         if round > 0 {
             for (row, cost) in rows.iter_mut().zip(costs) {

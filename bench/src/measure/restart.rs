@@ -133,7 +133,7 @@ fn restart_server(setting: &Setting, dir: &Path) -> Result<Restart> {
     let answer = server::ids_found(&Server::search(&mut connection, &body)?)?;
     let took = started.elapsed();
     check(setting, &answer)?;
-    let (points, indexed) = server.counts(&mut connection)?;
+    let (points, indexed) = Server::counts(&mut connection)?;
     drop(connection);
     server.stop()?;
     Ok(Restart {
