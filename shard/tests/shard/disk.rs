@@ -1,11 +1,12 @@
 //! A disk that counts, holds up and fails calls by the name of the file.
 
+use crate::support::PATIENCE;
 use quoit_disk::{Disk, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What can be counted, held up and failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +78,11 @@ impl Rules {
         let path = path.to_string_lossy();
         let is = |rule: &Rule| rule.0 == call && path.contains(rule.1);
         let mut held = self.held.lock().unwrap();
-        while held.iter().any(is) {
-            held = self.released.wait(held).unwrap();
+        let begun = Instant::now();
+        // Bounded, so that a test that fails in between comes to its end.
+        while held.iter().any(is) && begun.elapsed() < PATIENCE {
+            let waited = self.released.wait_timeout(held, PATIENCE);
+            held = waited.unwrap().0;
         }
         drop(held);
         let fails = self.fails.lock().unwrap();
