@@ -12,7 +12,7 @@ use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 pub struct Bare(Index);
 
 impl Bare {
-    /// Builds the graph over a corpus with two threads, and says what processor
+    /// Builds the graph over a corpus with some threads, and says what processor
     /// time that took.
     pub fn build(corpus: &Corpus, threads: usize) -> Result<(Self, Duration)> {
         let params = HnswParams::default();

@@ -28,6 +28,10 @@ const RUN: Duration = Duration::from_secs(2);
 /// What the probe of the disk writes before each sync, in bytes.
 const PROBE: usize = 4096;
 
+/// The folders of the runs are removed before the probe, which keeps the disk
+/// busy for a moment.
+const SETTLE: Duration = Duration::from_secs(1);
+
 /// Syncs that the probe times.
 const PROBES: u64 = 300;
 
@@ -60,6 +64,7 @@ pub fn run(setting: &Setting) -> Result<Section> {
             let many = rate(setting, &runtime, &rates.params, MANY)?;
             rates.runs.push((one, many));
         }
+        std::thread::sleep(SETTLE);
         syncs.push(fdatasync(setting.scratch_dir()?.path())?);
     }
     let micros = |d: &Duration| d.as_secs_f64() * 1e6;

@@ -7,7 +7,7 @@ use crate::replica::{Replica, query};
 use crate::report::{Section, Table};
 use crate::setting::Setting;
 
-/// Candidate lists that are tried; the first is the default's.
+/// Candidate lists that are tried after the default's.
 const HIGHER: [usize; 4] = [128, 256, 512, 1024];
 
 /// By default settings.
@@ -51,7 +51,7 @@ fn one(setting: &Setting, corpus: &Corpus, section: &mut Section) -> Result<()> 
     };
     let default = recall_at(None)?;
     row(format!("{} (default)", default_ef()), default);
-    let mut best = (default_ef(), default);
+    let mut best = (0, 0.0);
     for ef in HIGHER {
         let recall = recall_at(Some(ef))?;
         row(ef.to_string(), recall);
