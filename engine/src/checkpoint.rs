@@ -244,7 +244,7 @@ pub fn load_graph(
         hnsw,
         saved.quantizer,
     )?;
-    if graph.len() as u64 != slots.len() {
+    if (graph.len() as u64) < slots.len() {
         let what = format!(
             "{} vectors, and {} slots beside it",
             graph.len(),

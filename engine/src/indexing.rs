@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::index::Graph;
 use crate::slots::{Slot, SlotSet};
 use crate::vectors::Segments;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,7 +41,7 @@ impl Rebuild {
 /// How many vectors a quantizer learns its range from.
 const SAMPLE: usize = 1000;
 
-/// Smaller graphs are not worth building anew.
+/// Smaller graphs are not worth building anew for the dead in them.
 const REBUILD_ABOVE: usize = 1000;
 
 impl Engine {
@@ -110,8 +111,8 @@ impl Engine {
         let dead = usize::try_from(writer.dead_in_graph).unwrap_or(usize::MAX);
         // A few dead ones in each segment would keep the files of all.
         let waiting = indexing.waiting_for(&writer.in_graph).count() as u64;
-        let wasteful = dead > in_graph / 4 || waiting > writer.vectors.segments().count() / 4;
-        if in_graph < REBUILD_ABOVE || !wasteful {
+        let dying = in_graph >= REBUILD_ABOVE && dead > in_graph / 4;
+        if !dying && waiting <= writer.vectors.segments().count() / 4 {
             return Ok(None);
         }
         let todo: Vec<Slot> = writer.visible.iter().collect();
@@ -176,10 +177,37 @@ fn begin(params: &Params, segments: &Segments, slots: &[Slot]) -> Result<Graph> 
 
 fn add_all(graph: &Graph, segments: &Segments, slots: &[Slot], threads: usize) -> Result<()> {
     graph.reserve(slots.len())?;
+    in_parallel(slots, threads, |slot| {
+        graph.add(slot, segments.vector(slot)?)
+    })?;
+    if threads == 1 {
+        return Ok(());
+    }
+    let lost = Mutex::new(Vec::new());
+    in_parallel(slots, threads, |slot| {
+        if !graph.finds(slot, segments.vector(slot)?)? {
+            lost.lock().push(slot);
+        }
+        Ok(())
+    })?;
+    let lost = lost.into_inner();
+    graph.reserve(lost.len())?;
+    for slot in lost {
+        graph.add_again(slot, segments.vector(slot)?)?;
+    }
+    Ok(())
+}
+
+/// Does something for each slot, with some threads; the first failure is the answer.
+fn in_parallel(
+    slots: &[Slot],
+    threads: usize,
+    each: impl Fn(Slot) -> Result<()> + Sync,
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
         while let Some(slot) = slots.get(next.fetch_add(1, Ordering::Relaxed)) {
-            graph.add(*slot, segments.vector(*slot)?)?;
+            each(*slot)?;
         }
         Ok(())
     };

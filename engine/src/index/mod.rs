@@ -3,6 +3,11 @@
 //! deletion or visibility: what is dead or hidden is the view's to say, and the
 //! order of the candidates is set right on full precision by the search.
 //!
+//! Vectors added side by side can be left where no search comes: with four
+//! threads up to one in a hundred. So who adds in parallel looks for each one
+//! afterwards ([`Graph::finds`]) and adds those that are not found a second
+//! time, one after the other ([`Graph::add_again`]).
+//!
 //! Never removes: concurrent removal leaves live vectors unreachable in this
 //! library. A graph with too many dead slots is built anew instead.
 
@@ -51,6 +56,12 @@ const FIRST_CAPACITY: usize = 8192;
 
 /// The library's own mark for "no key"; under churn some answers carry it.
 const NO_KEY: u64 = u64::MAX;
+
+/// Marks the key of a vector that was added a second time.
+const AGAIN: u64 = 1 << 32;
+
+/// A vector that is not among so many nearest to itself counts as lost.
+const FINDS_WITHIN: usize = 128;
 
 /// A graph over slots.
 pub struct Graph {
@@ -149,7 +160,7 @@ impl Graph {
         self.quantizer
     }
 
-    /// Vectors in the graph, dead ones too.
+    /// Vectors in the graph: dead ones too, and those added again twice.
     pub fn len(&self) -> usize {
         self.index.read().size()
     }
@@ -179,9 +190,43 @@ impl Graph {
     /// # Errors
     /// The library could not.
     pub fn add(&self, slot: Slot, vector: &[f32]) -> Result<()> {
+        self.add_key(u64::from(slot.0), vector)
+    }
+
+    /// Adds a vector a second time. Nothing may be added meanwhile, and room
+    /// must have been reserved.
+    ///
+    /// # Errors
+    /// The library could not.
+    pub fn add_again(&self, slot: Slot, vector: &[f32]) -> Result<()> {
+        self.add_key(u64::from(slot.0) | AGAIN, vector)
+    }
+
+    /// Whether a search for a vector comes to its slot.
+    ///
+    /// # Errors
+    /// The library could not.
+    pub fn finds(&self, slot: Slot, vector: &[f32]) -> Result<bool> {
+        // Most are their own nearest: a longer list is for those that are not.
+        for want in [4, 32, FINDS_WITHIN] {
+            let found = self.matches(vector, want)?;
+            if found.keys.iter().any(|k| slot_of(*k) == Some(slot)) {
+                return Ok(true);
+            }
+            // Equal vectors hide each other, and adding them again hides more.
+            let bits = |d: Option<&f32>| d.map(|d| d.to_bits());
+            let distances = &found.distances;
+            let equal = bits(distances.first()) == bits(distances.last());
+            if equal && distances.len() == FINDS_WITHIN {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn add_key(&self, key: u64, vector: &[f32]) -> Result<()> {
         let _permit = self.threads.take();
         let index = self.index.read();
-        let key = u64::from(slot.0);
         match self.quantizer {
             Some(q) => index.add(key, &q.quantize(vector)),
             None => index.add(key, vector),
@@ -194,21 +239,23 @@ impl Graph {
     /// # Errors
     /// The library could not.
     pub fn candidates(&self, query: &[f32], want: usize) -> Result<Vec<Slot>> {
-        let _permit = self.threads.take();
-        let index = self.index.read();
-        if index.size() == 0 {
+        if self.len() == 0 {
             return Ok(Vec::new());
         }
-        let matches = match self.quantizer {
+        let keys = self.matches(query, want)?.keys;
+        let twice = |k: u64| k & AGAIN != 0 && keys.contains(&(k ^ AGAIN));
+        let once = keys.iter().filter(|k| !twice(**k));
+        Ok(once.filter_map(|k| slot_of(*k)).collect())
+    }
+
+    fn matches(&self, query: &[f32], want: usize) -> Result<usearch::ffi::Matches> {
+        let _permit = self.threads.take();
+        let index = self.index.read();
+        match self.quantizer {
             Some(q) => index.search(&q.quantize(query), want),
             None => index.search(query, want),
-        };
-        let keys = matches.map_err(Error::graph("search"))?.keys.into_iter();
-        let keys = keys.filter(|k| *k != NO_KEY);
-        Ok(keys
-            .filter_map(|k| u32::try_from(k).ok())
-            .map(Slot)
-            .collect())
+        }
+        .map_err(Error::graph("search"))
     }
 
     /// Writes the graph to a file. The caller sees to it that nothing is added meanwhile.
@@ -221,6 +268,13 @@ impl Graph {
             .ok_or_else(|| Error::damaged(path, "a path that is not text"))?;
         self.index.read().save(name).map_err(Error::graph("save"))
     }
+}
+
+fn slot_of(key: u64) -> Option<Slot> {
+    if key == NO_KEY {
+        return None;
+    }
+    u32::try_from(key & !AGAIN).ok().map(Slot)
 }
 
 /// A counted entry.

@@ -48,7 +48,8 @@ pub fn with_precision(mut params: Params, precision: Precision) -> Params {
 pub fn tuning() -> Tuning {
     Tuning {
         index_batch: 256,
-        index_threads: 2,
+        // What the library links side by side is not the same twice.
+        index_threads: 1,
         cache_bytes: 1 << 20,
         // No table is written behind a test's back: the store syncs its journal
         // before it does so, and `journal` would cut what was synced.
