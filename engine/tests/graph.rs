@@ -373,7 +373,6 @@ fn what_many_threads_index_side_by_side_is_found() {
             assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), 5);
         }
     }
-    eprintln!("{lost} lost");
     assert!(lost <= 4, "{lost} of 14,000 points are not found");
 }
 
