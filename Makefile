@@ -16,7 +16,8 @@ demo: setup ## Load 20,000 real embeddings, search them, and stay up to be tried
 	$(CARGO) run --release --bin quoit -- demo
 
 test: setup check ## Everything that must pass: format, lints, all tests (no root needed)
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --doc
+	$(CARGO) test --workspace --all-targets
 
 check: setup ## Format and lints only; changes nothing
 	$(CARGO) fmt --all --check
