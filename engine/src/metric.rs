@@ -66,11 +66,12 @@ impl Metric {
         }
         let norm = f32::dot(vector, vector).unwrap_or(0.0).sqrt();
         if norm > 0.0 && norm.is_finite() {
+            let scale = norm.recip();
             for x in vector {
-                // The quotient is at most one in size.
+                // The product is at most about one in size.
                 #[allow(clippy::cast_possible_truncation)]
                 {
-                    *x = (f64::from(*x) / norm) as f32;
+                    *x = (f64::from(*x) * scale) as f32;
                 }
             }
         }

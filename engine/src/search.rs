@@ -312,7 +312,7 @@ impl View {
 fn rerank_depth(precision: Precision, limit: usize) -> usize {
     match precision {
         Precision::F32 => limit,
-        Precision::Bf16 => limit + limit / 2 + 8,
+        Precision::Bf16 => limit + limit / 8 + 4,
         Precision::I8 => 4 * limit + 16,
     }
 }

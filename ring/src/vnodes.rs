@@ -78,10 +78,12 @@ impl VnodeSet {
 
     /// The vnodes in order.
     pub fn iter(&self) -> impl Iterator<Item = Vnode> + '_ {
-        self.words.iter().enumerate().flat_map(|(i, w)| {
-            (0..64_usize)
-                .filter(move |b| w >> b & 1 == 1)
-                .filter_map(move |b| u16::try_from(i * 64 + b).ok().map(Vnode))
+        // A word at a time: each read asks which vnodes are *not* here, and
+        // that set is almost always empty.
+        (0_u32..).zip(&self.words).flat_map(|(i, word)| {
+            let some = |w: u64| (w != 0).then_some(w);
+            std::iter::successors(some(*word), move |w| some(w & (w - 1)))
+                .filter_map(move |w| u16::try_from(i * 64 + w.trailing_zeros()).ok().map(Vnode))
         })
     }
 

@@ -189,18 +189,11 @@ fn curves(
     for ef in LISTS {
         ours.set_ef(ef);
         theirs.set_ef(ef);
-        // These warm the caches too.
         let recalls = (recall(corpus, ours)?, recall(corpus, theirs)?);
         let (mut a, mut b) = (Samples::default(), Samples::default());
-        for round in 0..rounds {
-            // Whoever comes second finds the caches full of the other's.
-            if round % 2 == 0 {
-                a.add(threads, queries, ours)?;
-                b.add(threads, queries, theirs)?;
-            } else {
-                b.add(threads, queries, theirs)?;
-                a.add(threads, queries, ours)?;
-            }
+        for _ in 0..rounds {
+            a.add(threads, queries, ours)?;
+            b.add(threads, queries, theirs)?;
         }
         our.push(a.point(recalls.0));
         their.push(b.point(recalls.1));
@@ -221,8 +214,12 @@ struct Samples {
 }
 
 impl Samples {
-    /// Each thread asks all queries once.
+    /// Each thread asks all queries once, after the caches have been filled by
+    /// asking them all unmeasured: before, they were full of the other's.
     fn add(&mut self, threads: usize, queries: usize, contender: &impl Contender) -> Result<()> {
+        for query in 0..queries {
+            std::hint::black_box(contender.answer(query)?);
+        }
         let (started, cpu) = (Instant::now(), process_cpu());
         let work = |first: usize| -> Result<()> {
             for i in 0..queries {

@@ -19,6 +19,7 @@ use crate::metric::Metric;
 use crate::slots::Slot;
 use parking_lot::{Condvar, Mutex, RwLock};
 pub use quantizer::Quantizer;
+use std::num::NonZero;
 use std::path::Path;
 use usearch::{IndexOptions, MetricKind, ScalarKind};
 
@@ -46,9 +47,11 @@ pub struct HnswParams {
     pub precision: Precision,
 }
 
-/// How many threads may be inside one graph at once. The library gives each its
-/// own scratch space and answers wrongly when it runs out, so entry is counted.
-const THREADS: usize = 32;
+/// How many threads may be inside one graph at once, for each processor. The
+/// library gives each its own scratch space and answers wrongly when it runs
+/// out, so entry is counted. It hands the spaces out in turn: were there many
+/// more than processors, each search would get one that is in no cache.
+const THREADS_PER_PROCESSOR: usize = 2;
 
 /// Room for so many vectors at first; doubled when it is used up, so that the
 /// pause that growing costs comes seldom.
@@ -69,7 +72,8 @@ pub struct Graph {
     /// library would free memory twice); read for all else.
     index: RwLock<usearch::Index>,
     quantizer: Option<Quantizer>,
-    threads: Permits,
+    threads: usize,
+    permits: Permits,
 }
 
 impl Graph {
@@ -145,13 +149,16 @@ impl Graph {
         if metric == Metric::Manhattan {
             manhattan::install(&mut index, params.precision, dimension);
         }
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = THREADS_PER_PROCESSOR * processors;
         index
-            .reserve_capacity_and_threads(capacity, THREADS)
+            .reserve_capacity_and_threads(capacity, threads)
             .map_err(Error::graph("reserve"))?;
         Ok(Self {
             index: RwLock::new(index),
             quantizer,
-            threads: Permits::new(THREADS),
+            threads,
+            permits: Permits::new(threads),
         })
     }
 
@@ -181,7 +188,7 @@ impl Graph {
         };
         self.index
             .write()
-            .reserve_capacity_and_threads(needed.next_power_of_two(), THREADS)
+            .reserve_capacity_and_threads(needed.next_power_of_two(), self.threads)
             .map_err(Error::graph("grow"))
     }
 
@@ -225,7 +232,7 @@ impl Graph {
     }
 
     fn add_key(&self, key: u64, vector: &[f32]) -> Result<()> {
-        let _permit = self.threads.take();
+        let _permit = self.permits.take();
         let index = self.index.read();
         match self.quantizer {
             Some(q) => index.add(key, &q.quantize(vector)),
@@ -249,7 +256,7 @@ impl Graph {
     }
 
     fn matches(&self, query: &[f32], want: usize) -> Result<usearch::ffi::Matches> {
-        let _permit = self.threads.take();
+        let _permit = self.permits.take();
         let index = self.index.read();
         match self.quantizer {
             Some(q) => index.search(&q.quantize(query), want),
