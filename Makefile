@@ -27,6 +27,7 @@ fmt: ## Format the code
 	$(CARGO) fmt --all
 
 bench: setup ## Measure, and write docs/benchmarks.md anew
+	$(CARGO) build --release --bin quoit
 	$(CARGO) run --release --package quoit-bench
 
 chaos: setup ## kill -9 at 200 random moments, and prove that nothing acknowledged is lost

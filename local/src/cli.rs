@@ -6,7 +6,7 @@ use crate::simulate::{self, SimulateArgs};
 use crate::telemetry::{self, LogFormat};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::error::Error;
-use std::io;
+use std::io::{self, Write};
 
 /// Quoit, an elastic vector database: the whole system in one process, for a laptop and for tests.
 #[derive(Debug, Parser)]
@@ -92,12 +92,10 @@ pub fn run() -> Result<(), Box<dyn Error>> {
             simulate::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock())?;
         }
         Command::Completion { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "quoit",
-                &mut io::stdout().lock(),
-            );
+            // Through memory: the library panics where it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quoit", &mut script);
+            io::stdout().lock().write_all(&script)?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::node::{self, Node, NodeOptions};
 use metrics_exporter_prometheus::PrometheusHandle;
 use quoit_crds::VectorCollection;
 use quoit_router::{App, Catalog, ServerLimits};
-use quoit_shard::UpkeepOptions;
+use quoit_shard::{UpkeepOptions, Watermark};
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -57,6 +57,10 @@ pub struct ServeArgs {
     /// The size of one file of a shard's log: the log is cut behind a checkpoint by whole files.
     #[arg(long, value_name = "BYTES", default_value_t = NodeOptions::default().log_segment_bytes, help_heading = "Advanced")]
     pub log_segment_bytes: u64,
+    /// Writes are refused while less than this is free on the disk, and taken again when there is
+    /// a quarter more: what is written besides, such as checkpoints, needs room too.
+    #[arg(long, value_name = "BYTES", default_value_t = Watermark::default().stop_below, help_heading = "Advanced")]
+    pub disk_reserve: u64,
 }
 
 impl ServeArgs {
@@ -64,7 +68,7 @@ impl ServeArgs {
         let upkeep = UpkeepOptions {
             checkpoint_bytes: self.checkpoint_bytes,
             checkpoint_after: Duration::from_secs(self.checkpoint_seconds),
-            ..UpkeepOptions::default()
+            watermark: Watermark::above(self.disk_reserve),
         };
         NodeOptions {
             upkeep,

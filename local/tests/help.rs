@@ -55,6 +55,8 @@ fn help_shows_each_command_with_its_flags_defaults_and_examples() {
             "--checkpoint-seconds <SECONDS>",
             "[default: 60]",
             "--log-segment-bytes <BYTES>",
+            "--disk-reserve <BYTES>",
+            "[default: 268435456]",
             "Examples:",
             "quoit serve -f collection.yaml",
             "curl -X PUT",
@@ -152,4 +154,22 @@ fn a_ring_is_simulated_as_numbers_for_programs() {
     }
     let moved = report["quoit"]["moved"].as_f64().unwrap();
     assert!(moved <= 0.2 + 1.0 / 4096.0, "{moved}");
+}
+
+#[test]
+fn who_reads_only_the_beginning_is_not_told_of_an_error() {
+    for args in [
+        &["completion", "bash"][..],
+        &["ring", "simulate", "--members", "3"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = quoit();
+        let ended = command.args(args).stdout(writer).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            ended.status.success() && said.is_empty(),
+            "{args:?}: {said}"
+        );
+    }
 }

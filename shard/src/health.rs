@@ -16,12 +16,20 @@ pub struct Watermark {
     pub start_above: u64,
 }
 
+impl Watermark {
+    /// Keeps so many bytes free.
+    #[must_use]
+    pub fn above(stop_below: u64) -> Self {
+        Self {
+            stop_below,
+            start_above: stop_below.saturating_add(stop_below / 4),
+        }
+    }
+}
+
 impl Default for Watermark {
     fn default() -> Self {
-        Self {
-            stop_below: 256 << 20,
-            start_above: 320 << 20,
-        }
+        Self::above(256 << 20)
     }
 }
 

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use quoit_engine::{Engine, Entry, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -30,6 +30,9 @@ const QUEUE: usize = 4096;
 /// wait for an endless last.
 const GROUP_BYTES: usize = 8 << 20;
 const GROUP_PROPOSALS: usize = 1024;
+
+/// The log is at rest when no write has come for so long.
+const REST: Duration = Duration::from_secs(5);
 
 /// The pause before a committed entry that found the disk full is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -174,7 +177,7 @@ impl Logger {
     fn run(mut self, queue: &Receiver<ToLog>) {
         let mut stopping = false;
         while !stopping {
-            let Ok(first) = queue.recv() else {
+            let Some(first) = self.next(queue) else {
                 break;
             };
             let mut group = Vec::new();
@@ -200,8 +203,23 @@ impl Logger {
                 break;
             }
         }
-        // At rest the log says that all of it is durable, so that damage to
-        // its last group cannot pass for a torn tail.
+        self.note_rest();
+    }
+
+    /// The next message; `None` when no more can come.
+    fn next(&mut self, queue: &Receiver<ToLog>) -> Option<ToLog> {
+        match queue.recv_timeout(REST) {
+            Err(RecvTimeoutError::Timeout) => {
+                self.note_rest();
+                queue.recv().ok()
+            }
+            message => message.ok(),
+        }
+    }
+
+    /// At rest the log says that all of it is durable, so that damage to its
+    /// last group cannot pass for a torn tail.
+    fn note_rest(&mut self) {
         if let Err(error) = self.log.mark_synced() {
             tracing::warn!(%error, "the log could not note that it is at rest");
         }

@@ -101,10 +101,11 @@ impl Upkeep {
     }
 
     fn round(&self, last: &mut Checkpointed) -> quoit_engine::Result<()> {
-        self.health
-            .note_free_space(self.engine.free_space()?, self.options.watermark);
+        self.note_free_space()?;
         loop {
             let step = self.engine.index_step()?;
+            // Under a load there is always more to index.
+            self.note_free_space()?;
             self.bell.indexed.notify_waiters();
             if step == IndexStep::Idle || self.health.is_stopping() {
                 break;
@@ -117,6 +118,12 @@ impl Upkeep {
                 break;
             }
         }
+        Ok(())
+    }
+
+    fn note_free_space(&self) -> quoit_engine::Result<()> {
+        self.health
+            .note_free_space(self.engine.free_space()?, self.options.watermark);
         Ok(())
     }
 

@@ -172,6 +172,14 @@ fn section(compared: &[Compared], lists: Table) -> Section {
         );
     }
     section.table(table);
+    section.text(
+        "Where the lists are short the engine is behind, and what bounds it is memory: the walk through the graph measures as\n\
+         many distances as the bare one's, and then each of the ten and more best is read again at full precision, 1.5 KiB\n\
+         from another place than the graph, which is in no near cache, and which drives some of the graph out. Faster\n\
+         kernels change nothing there and prefetching a hundredth; what would is a graph that keeps the full precision\n\
+         beside its own, or scores that are not exact. The exact scores are what wins at the recalls that are asked for\n\
+         in earnest.",
+    );
     section.text("With the same candidate list, one thread, one graph:");
     section.table(lists);
     section

@@ -15,6 +15,7 @@ mod deletion;
 mod files;
 mod folders;
 mod restart;
+mod room;
 
 use serde_json::{Value, json};
 use support::Client;

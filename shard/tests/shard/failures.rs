@@ -2,13 +2,15 @@
 //! still be served is.
 
 use crate::disk::{Call, LOG, Watched};
-use crate::support::{count, number_of, options, upsert};
+use crate::support::{count, number_of, options, until, upsert};
 use futures::FutureExt;
 use futures::future::join_all;
 use quoit_disk::RealDisk;
 use quoit_proto::{ErrorKind, ShardClient};
+use quoit_shard::log::LogError;
 use quoit_shard::{OpenError, Shard};
 use std::error::Error;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -172,4 +174,34 @@ async fn a_shard_that_was_founded_and_whose_folder_is_empty_is_lost_and_not_new(
     assert!(matches!(error, OpenError::Stamp(_)));
     let why = error.source().unwrap().to_string();
     assert!(why.contains("not empty but lost"), "{why}");
+}
+
+/// Opens a copy of the shard's log in which the last entry's bytes are not
+/// those that were written.
+fn open_a_damaged_copy(dir: &Path) -> Result<(), LogError> {
+    let copy = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(dir.join("shard/log")).unwrap() {
+        let file = file.unwrap();
+        let mut bytes = fs::read(file.path()).unwrap();
+        let payload = b"{\"a\":1}";
+        let mut places = bytes.windows(payload.len());
+        if let Some(at) = places.rposition(|window| window == payload) {
+            bytes[at] = b'[';
+        }
+        fs::write(copy.path().join(file.file_name()), bytes).unwrap();
+    }
+    let options = options(Arc::new(RealDisk), dir).log;
+    quoit_shard::log::open(Arc::new(RealDisk), copy.path(), options).map(drop)
+}
+
+#[tokio::test]
+async fn damage_to_the_last_write_does_not_pass_for_a_torn_tail_once_the_log_rests() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, _disk) = shard(dir.path()).await;
+    let error = until("a log that refuses the damage", async || {
+        open_a_damaged_copy(dir.path()).err()
+    });
+    let error = error.await;
+    assert!(matches!(error, LogError::Damaged { .. }), "{error:?}");
+    drop(shard);
 }
