@@ -13,12 +13,16 @@ use crate::index::{Graph, Precision};
 use crate::slots::Slot;
 use crate::vectors::Owner;
 use crate::view::{Answer, Record, View, Want};
+use quoit_filter::Filter;
 use quoit_ring::VnodeSet;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
 
 /// Below so many visible points every one is compared: as quick, and exact.
 const SCAN_BELOW: u64 = 1000;
+
+/// Reading and checking a payload takes about as long as so many comparisons.
+const PAYLOAD_CHECK: u64 = 30;
 
 /// One query.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +37,8 @@ pub struct Query {
     pub exact: bool,
     /// The least near score that counts.
     pub threshold: Option<f32>,
+    /// Only points that meet it.
+    pub filter: Filter,
     /// What is wanted of each hit.
     pub want: Want,
 }
@@ -72,13 +78,14 @@ impl PartialOrd for Near {
     }
 }
 
-/// The `limit` nearest of what it was shown.
-struct Best {
+/// The `limit` nearest of what it was shown that meet the filter.
+struct Best<'a> {
     limit: usize,
+    filter: Option<&'a Filter>,
     heap: BinaryHeap<Near>,
 }
 
-impl Best {
+impl Best<'_> {
     fn offer(&mut self, view: &View, query: &[f32], slot: Slot) -> Result<()> {
         let distance = view
             .params
@@ -89,6 +96,13 @@ impl Best {
             return Ok(());
         }
         let owner = view.segments.owner(slot)?;
+        // Last, since it costs more than a distance: of points that are too
+        // far no payload is read.
+        if let Some(filter) = self.filter
+            && !view.meets(filter, owner, view.segments.seq(slot)?)?
+        {
+            return Ok(());
+        }
         self.heap.push(Near {
             distance,
             owner,
@@ -150,12 +164,23 @@ impl View {
     #[must_use]
     pub fn comparisons(&self, query: &Query) -> u64 {
         match (&self.graph, self.params.index) {
-            (Some(_), Some(params)) if !query.exact => {
+            (Some(_), Some(params)) if !query.exact && query.filter.is_always_met() => {
                 // A graph search looks at some neighbours of each candidate.
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit) as u64;
                 (ef * params.m as u64).min(self.points()) + self.tail.len()
             }
-            _ => self.points(),
+            _ => self.points() + self.comparisons_to_filter(&query.filter),
+        }
+    }
+
+    /// About how many comparisons take as long as checking a filter on every
+    /// point: none for one that every point meets.
+    #[must_use]
+    pub fn comparisons_to_filter(&self, filter: &Filter) -> u64 {
+        if filter.is_always_met() {
+            0
+        } else {
+            self.points() * PAYLOAD_CHECK
         }
     }
 
@@ -175,6 +200,7 @@ impl View {
         self.params.metric.prepare(&mut vector);
         let mut best = Best {
             limit: query.limit,
+            filter: (!query.filter.is_always_met()).then_some(&query.filter),
             heap: BinaryHeap::with_capacity(query.limit.min(1024) + 1),
         };
         self.find(allowed, query, &vector, &mut best)?;
@@ -196,13 +222,14 @@ impl View {
         allowed: &Allowed<'_>,
         query: &Query,
         vector: &[f32],
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) -> Result<()> {
         if query.limit == 0 {
             return Ok(());
         }
         let graph = match (&self.graph, self.params.index) {
-            (Some(graph), Some(params)) if !query.exact => {
+            // The graph knows no payloads.
+            (Some(graph), Some(params)) if !query.exact && query.filter.is_always_met() => {
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
                 // A list that holds a good part of all points is no shortcut.
                 let worth = allowed.points > SCAN_BELOW.max(4 * ef as u64);
@@ -237,7 +264,7 @@ impl View {
         allowed: &Allowed<'_>,
         slots: impl Iterator<Item = Slot>,
         vector: &[f32],
-        best: &mut Best,
+        best: &mut Best<'_>,
     ) -> Result<()> {
         for slot in slots {
             if allowed.vnodes.is_none() || allowed.contains(slot)? {

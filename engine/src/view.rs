@@ -12,7 +12,9 @@ use crate::rows::{RowsView, id_key};
 use crate::slots::{Slot, SlotSet};
 use crate::vectors::{Owner, Segments};
 use crate::vnodes::VnodeTable;
+use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
+use serde_json::Map;
 use std::sync::Arc;
 
 /// An immutable picture of a replica.
@@ -92,6 +94,24 @@ impl View {
         self.vnodes.readable()
     }
 
+    /// How many points of some vnodes meet a filter.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn count_matching(&self, vnodes: &VnodeSet, filter: &Filter) -> Result<Answer<u64>> {
+        if filter.is_always_met() {
+            return Ok(self.count(vnodes));
+        }
+        let mut found = 0;
+        for row in self.rows.ids_from(None) {
+            let (id, vnode, row) = row?;
+            if vnodes.contains(vnode) && self.readable().contains(vnode) {
+                found += u64::from(self.meets(filter, Owner { id, vnode }, row.seq)?);
+            }
+        }
+        Ok(self.answer(vnodes, found))
+    }
+
     /// How many points some vnodes have.
     #[must_use]
     pub fn count(&self, vnodes: &VnodeSet) -> Answer<u64> {
@@ -118,14 +138,15 @@ impl View {
         Ok(self.answer(&wanted, found))
     }
 
-    /// Points in the order of their ids, from an id on. A page is longer than
-    /// `limit` only to not end between equal ids.
+    /// Points that meet a filter, in the order of their ids, from an id on. A
+    /// page is longer than `limit` only to not end between equal ids.
     ///
     /// # Errors
     /// Stored data is damaged or cannot be read.
     pub fn scroll(
         &self,
         vnodes: &VnodeSet,
+        filter: &Filter,
         from: Option<PointId>,
         limit: usize,
         want: Want,
@@ -136,7 +157,10 @@ impl View {
             if page.len() >= limit && page.last().is_none_or(|last| last.id != id) {
                 break;
             }
-            if vnodes.contains(vnode) && self.readable().contains(vnode) {
+            if vnodes.contains(vnode)
+                && self.readable().contains(vnode)
+                && self.meets(filter, Owner { id, vnode }, row.seq)?
+            {
                 page.push(self.record(id, vnode, row.slot, row.seq, want)?);
             }
         }
@@ -173,6 +197,22 @@ impl View {
             payload,
             vector,
         })
+    }
+
+    /// Whether a point that the view shows meets a filter.
+    pub(crate) fn meets(&self, filter: &Filter, owner: Owner, seq: u64) -> Result<bool> {
+        if filter.is_always_met() {
+            return Ok(true);
+        }
+        let payload = self.rows.feed_row(owner.vnode, seq)?.payload;
+        let payload = match payload.as_slice() {
+            [] => Map::new(),
+            text => serde_json::from_slice(text).map_err(|e| {
+                let what = format!("the payload of point {} is no JSON object: {e}", owner.id);
+                self.rows.damaged(what)
+            })?,
+        };
+        Ok(filter.is_met(owner.id, &payload))
     }
 
     pub(crate) fn answer<T>(&self, wanted: &VnodeSet, found: T) -> Answer<T> {

@@ -10,6 +10,7 @@ mod support;
 
 use quoit_disk::SimDisk;
 use quoit_engine::{Engine, Error, Metric, Params, Query, SaveGraph};
+use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use std::fs;
@@ -68,7 +69,8 @@ fn a_flipped_bit_anywhere_in_a_slot_is_found_when_it_is_read() {
         assert_eq!(view.retrieve(&[others], WHOLE).unwrap().found.len(), 1);
         let reads = [
             view.retrieve(&[id], WHOLE).map(drop),
-            view.scroll(&vnodes([0]), None, 100, WHOLE).map(drop),
+            view.scroll(&vnodes([0]), &Filter::default(), None, 100, WHOLE)
+                .map(drop),
             view.search(&vnodes([0]), &[query(&rig, number, true)])
                 .map(drop),
             view.search(&vnodes([0]), &[query(&rig, number, false)])

@@ -85,7 +85,7 @@ fn bad_input_is_refused_with_field_and_remedy_and_changes_nothing() {
         ("POST", QUERY, r#"{"query": [1, 1, 1], "limit": 0}"#.into(), 422, &["limit", "1 or larger"]),
         ("POST", QUERY, r#"{"query": [1, 1, 1], "limit": 1001}"#.into(), 422, &["limit", "1000 at most", "scroll"]),
         ("POST", QUERY, r#"{"query": [1, 1, 1], "offset": 18446744073709551615}"#.into(), 422, &["offset", "1000 at most", "scroll"]),
-        ("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"must": [{"key": "n", "match": {"value": 1}}]}}"#.into(), 400, &["filter.must", "not supported yet"]),
+        ("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"must": [{"key": "n", "match": {"value": 1.5}}]}}"#.into(), 400, &["filter.must[0].match.value", "`range`"]),
         ("POST", QUERY, r#"{"query": 4711}"#.into(), 404, &["No point with id 4711"]),
         ("POST", "/collections/docs/points/query/batch", json!({"searches": vec![json!({}); 6]}).to_string(), 422, &["searches", "6", "5"]),
         ("POST", "/collections/docs/points/scroll", r#"{"limit": 0}"#.into(), 422, &["limit", "1 or larger"]),

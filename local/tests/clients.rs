@@ -32,3 +32,20 @@ fn an_unmodified_qdrant_client_works_before_and_after_a_restart() {
         server.stop();
     }
 }
+
+#[test]
+fn random_filters_find_the_points_that_qdrant_clients_local_mode_finds() {
+    let Some(python) = std::env::var_os("QUOIT_PYTHON") else {
+        println!("skipped: QUOIT_PYTHON names no Python with qdrant-client");
+        return;
+    };
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../router/tests/clients/congruence.py"
+    );
+    let data = data_dir();
+    let server = Server::start(data.path(), &[]);
+    let said = run(Command::new(&python).args([script, &server.url(), "300"]));
+    assert!(said.status.success(), "{}{}", said.out, said.err);
+    server.stop();
+}

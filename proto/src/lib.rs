@@ -4,8 +4,10 @@
 
 mod client;
 mod convert;
+mod filter;
 
 pub use client::{ErrorKind, ShardClient, ShardError};
+pub use filter::BadFilter;
 
 /// Package `quoit.v1`, generated.
 #[allow(missing_docs, clippy::pedantic)]

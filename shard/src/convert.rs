@@ -5,7 +5,8 @@
 use quoit_engine::{
     Answer, Entry, Hit, Operation, Outcome, Params, Query, Record, VnodeWrite, Want,
 };
-use quoit_proto::v1;
+use quoit_filter::Filter;
+use quoit_proto::{BadFilter, v1};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 
 /// A message that does not fit, in words.
@@ -98,8 +99,11 @@ pub fn write_response(vnodes: &[u32], outcomes: &[Outcome]) -> v1::WriteResponse
 }
 
 /// A query as the engine takes it.
-pub fn query(query: v1::Query) -> Query {
-    Query {
+///
+/// # Errors
+/// Its filter means nothing.
+pub fn query(query: v1::Query) -> Result<Query, Misfit> {
+    Ok(Query {
         limit: query.limit as usize,
         ef: query.hnsw_ef.map(|ef| ef as usize),
         exact: query.exact,
@@ -108,8 +112,18 @@ pub fn query(query: v1::Query) -> Query {
             payload: query.with_payload,
             vector: query.with_vector,
         },
+        filter: filter(query.filter)?,
         vector: query.vector,
-    }
+    })
+}
+
+/// A filter as the engine takes it; every point meets one that is not there.
+///
+/// # Errors
+/// It means nothing.
+pub fn filter(filter: Option<v1::Filter>) -> Result<Filter, Misfit> {
+    let read = filter.unwrap_or_default().try_into();
+    read.map_err(|e: BadFilter| Misfit(e.to_string()))
 }
 
 /// What a search found.

@@ -318,9 +318,10 @@ impl ShardClient for Shard {
     }
 
     async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ShardError> {
+        let queries = request.queries.into_iter().map(convert::query);
+        let queries: Vec<Query> = queries.collect::<Result<_, _>>().map_err(invalid)?;
         let view = self.strong_view().await?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
-        let queries: Vec<Query> = request.queries.into_iter().map(convert::query).collect();
         let compared = queries.iter().map(|q| view.comparisons(q)).sum();
         let answer = self
             .run(compared, move || view.search(&vnodes, &queries))
@@ -362,11 +363,13 @@ impl ShardClient for Shard {
             payload: request.with_payload,
             vector: request.with_vector,
         };
+        let filter = convert::filter(request.filter).map_err(invalid)?;
         let limit = request.limit as usize;
         let view = self.strong_view().await?;
+        let compared = u64::from(request.limit) + view.comparisons_to_filter(&filter);
         let answer = self
-            .run(u64::from(request.limit), move || {
-                view.scroll(&vnodes, from, limit, want)
+            .run(compared, move || {
+                view.scroll(&vnodes, &filter, from, limit, want)
             })
             .await?;
         Ok(v1::ScrollResponse {
@@ -376,10 +379,13 @@ impl ShardClient for Shard {
     }
 
     async fn count(&self, request: v1::CountRequest) -> Result<v1::CountResponse, ShardError> {
+        let filter = convert::filter(request.filter).map_err(invalid)?;
+        let vnodes = VnodeSet::from_bytes(&request.vnodes);
+        let view = self.strong_view().await?;
+        let compared = view.comparisons_to_filter(&filter);
         let answer = self
-            .strong_view()
-            .await?
-            .count(&VnodeSet::from_bytes(&request.vnodes));
+            .run(compared, move || view.count_matching(&vnodes, &filter))
+            .await?;
         Ok(v1::CountResponse {
             count: answer.found,
             not_here: convert::not_here(&answer.not_here),

@@ -310,6 +310,11 @@ impl RowsBatch<'_> {
 }
 
 impl RowsView {
+    /// The error of a row that is not what was written.
+    pub fn damaged(&self, what: String) -> Error {
+        Error::damaged(&self.rows.path, what)
+    }
+
     /// A row of `ids`.
     ///
     /// # Errors

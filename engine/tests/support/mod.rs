@@ -14,6 +14,7 @@ use quoit_engine::{
     Engine, Entry, HnswParams, IndexStep, Metric, Outcome, Params, Precision, Query, ReclaimStep,
     Result, Tuning, View, Want,
 };
+use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeCount, VnodeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -213,7 +214,10 @@ pub fn scroll_all(view: &View, vnodes: &VnodeSet, page: usize) -> Vec<quoit_engi
     let mut all: Vec<quoit_engine::Record> = Vec::new();
     let mut from = None;
     loop {
-        let found = view.scroll(vnodes, from, page, WHOLE).unwrap().found;
+        let found = view
+            .scroll(vnodes, &Filter::default(), from, page, WHOLE)
+            .unwrap()
+            .found;
         let more = found.len() >= page;
         let last = found.last().map(|r| r.id);
         all.extend(found);

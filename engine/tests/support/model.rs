@@ -2,6 +2,7 @@
 
 use super::{WHOLE, scroll_all};
 use quoit_engine::{Entry, Metric, Operation, Outcome, Params, Query, Record, View};
+use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_128;
@@ -109,7 +110,9 @@ impl Model {
             assert_eq!(count.not_here, missing);
             let expected: Vec<Record> = here.iter().map(|(key, p)| record(key.0, p)).collect();
             assert_eq!(scroll_all(view, wanted, page), expected);
-            let first_page = view.scroll(wanted, None, 3, WHOLE).unwrap();
+            let first_page = view
+                .scroll(wanted, &Filter::default(), None, 3, WHOLE)
+                .unwrap();
             assert_eq!(first_page.not_here, missing);
             let keys: Vec<_> = here.iter().map(|(key, _)| **key).collect();
             let retrieved = view.retrieve(&keys, WHOLE).unwrap();

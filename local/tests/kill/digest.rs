@@ -6,6 +6,7 @@
 use crate::support::copy_dir;
 use quoit_disk::RealDisk;
 use quoit_engine::{Engine, HnswParams, Metric, Params, Tuning, Want};
+use quoit_filter::Filter;
 use quoit_ring::{PointId, VnodeCount, VnodeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +33,10 @@ pub fn check(data: &Path, shard: u32) {
             payload: true,
             vector: true,
         };
-        let records = view.scroll(&only, None, usize::MAX, want).unwrap().found;
+        let records = view
+            .scroll(&only, &Filter::default(), None, usize::MAX, want)
+            .unwrap()
+            .found;
         let state = engine.vnode_state(vnode);
         assert_eq!(
             records.len() as u64,

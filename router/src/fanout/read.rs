@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::future::{join_all, try_join_all};
+use quoit_filter::Filter;
 use quoit_proto::v1::{CountRequest, RetrieveRequest, ScrollRequest, StatusResponse};
 use quoit_ring::PointId;
 
@@ -68,9 +69,10 @@ pub(crate) async fn retrieve(
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
-/// Up to `limit` points whose ids are `from` or after it.
+/// Up to `limit` points that meet a filter and whose ids are `from` or after it.
 pub(crate) async fn scroll(
     collection: &Collection,
+    filter: &Filter,
     from: Option<PointId>,
     limit: usize,
     with: With,
@@ -84,6 +86,7 @@ pub(crate) async fn scroll(
             limit: u32::try_from(more).unwrap_or(u32::MAX),
             with_payload: with.payload,
             with_vector: with.vector,
+            filter: Some(filter.into()),
         };
         async move {
             let answer = target.client.scroll(request).await;
@@ -108,11 +111,12 @@ pub(crate) async fn scroll(
     })
 }
 
-/// How many points the collection has.
-pub(crate) async fn count(collection: &Collection) -> Result<u64, Error> {
+/// How many points of the collection meet a filter.
+pub(crate) async fn count(collection: &Collection, filter: &Filter) -> Result<u64, Error> {
     let answers = try_join_all(collection.targets().iter().map(|target| {
         let request = CountRequest {
             vnodes: target.bits.clone(),
+            filter: Some(filter.into()),
         };
         async move {
             let answer = target.client.count(request).await;

@@ -1,6 +1,7 @@
 //! Sends searches to every shard and merges what comes back.
 
 use futures::future::try_join_all;
+use quoit_filter::Filter;
 use quoit_proto::v1::{Query, SearchRequest};
 use quoit_ring::PointId;
 
@@ -19,6 +20,7 @@ pub(crate) struct Nearest {
     pub(crate) score_threshold: Option<f32>,
     pub(crate) hnsw_ef: Option<u32>,
     pub(crate) exact: bool,
+    pub(crate) filter: Filter,
     /// A point that is left out: the one whose vector this is.
     pub(crate) exclude: Option<PointId>,
 }
@@ -103,5 +105,6 @@ fn to_query(search: &Nearest) -> Query {
         score_threshold: search.score_threshold,
         hnsw_ef: search.hnsw_ef,
         exact: search.exact,
+        filter: Some((&search.filter).into()),
     }
 }

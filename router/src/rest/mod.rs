@@ -7,6 +7,7 @@ mod call;
 mod collections;
 mod envelope;
 mod error;
+mod filter;
 mod ids;
 mod not_yet;
 mod params;

@@ -70,29 +70,6 @@ impl<'de> Visitor<'de> for Nothing {
     }
 }
 
-/// A filter without a condition, which every point passes.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoFilter;
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Clauses {
-    #[serde(default, rename = "must")]
-    _must: NotYet,
-    #[serde(default, rename = "should")]
-    _should: NotYet,
-    #[serde(default, rename = "must_not")]
-    _must_not: NotYet,
-    #[serde(default, rename = "min_should")]
-    _min_should: NotYet,
-}
-
-impl<'de> Deserialize<'de> for NoFilter {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::<Clauses>::deserialize(deserializer).map(|_| Self)
-    }
-}
-
 /// The name of the one vector that a point has: absent, null or empty.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unnamed;

@@ -8,8 +8,9 @@ use super::body::decode;
 use super::call::Call;
 use super::envelope::{self, Reply, Show};
 use super::error::Error;
+use super::filter::JsonFilter;
 use super::ids::{self, JsonId};
-use super::not_yet::{NoFilter, NotYet};
+use super::not_yet::NotYet;
 use super::payload::{Selector, WithVector};
 use super::upsert::{check_count, written};
 use crate::catalog::Collection;
@@ -86,8 +87,8 @@ struct ScrollBody {
     with_payload: Option<Selector>,
     #[serde(default)]
     with_vector: WithVector,
-    #[serde(default, rename = "filter")]
-    _filter: NoFilter,
+    #[serde(default)]
+    filter: JsonFilter,
     #[serde(default, rename = "order_by")]
     _order_by: NotYet,
     #[serde(default, rename = "shard_key")]
@@ -107,7 +108,7 @@ pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
         vector: body.with_vector.0,
     };
     let from = body.offset.map(|id| id.0);
-    let page = read::scroll(&collection, from, limit, show.with()).await?;
+    let page = read::scroll(&collection, &body.filter.0, from, limit, show.with()).await?;
     Reply::written(|buffer| {
         buffer.extend_from_slice(b"{\"points\":");
         envelope::list(buffer, &page.rows, |buffer, row| {
@@ -125,8 +126,8 @@ pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
 
 #[derive(Deserialize)]
 struct CountBody {
-    #[serde(default, rename = "filter")]
-    _filter: NoFilter,
+    #[serde(default)]
+    filter: JsonFilter,
     // A count is exact either way.
     #[serde(default, rename = "exact")]
     _exact: Option<bool>,
@@ -140,15 +141,14 @@ pub(crate) async fn count(mut call: Call) -> Result<Reply, Error> {
     let body = call
         .body(collection.params().limits.max_request_bytes)
         .await?;
-    let _: CountBody = decode(&body)?;
-    let count = read::count(&collection).await?;
+    let body: CountBody = decode(&body)?;
+    let count = read::count(&collection, &body.filter.0).await?;
     Reply::of(&json!({"count": count}))
 }
 
 #[derive(Deserialize)]
 struct DeleteBody {
     points: Option<Vec<JsonId>>,
-    // Not `NoFilter`: deleting by a filter without conditions would delete everything.
     filter: Option<IgnoredAny>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use futures::future::try_join_all;
+use quoit_filter::Filter;
 use quoit_ring::PointId;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -15,7 +16,8 @@ use super::body::decode;
 use super::call::Call;
 use super::envelope::{self, Reply, Show};
 use super::error::Error;
-use super::not_yet::{NoFilter, NotYet, Unnamed};
+use super::filter::JsonFilter;
+use super::not_yet::{NotYet, Unnamed};
 use super::payload::{Selector, WithVector};
 use super::points::window;
 use super::upsert::fitting;
@@ -31,8 +33,8 @@ struct QueryBody {
     offset: Option<u64>,
     #[serde(default, rename = "using")]
     _using: Unnamed,
-    #[serde(default, rename = "filter")]
-    _filter: NoFilter,
+    #[serde(default)]
+    filter: JsonFilter,
     #[serde(default)]
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -62,8 +64,8 @@ struct SearchBody {
     vector: Older,
     limit: u64,
     offset: Option<u64>,
-    #[serde(default, rename = "filter")]
-    _filter: NoFilter,
+    #[serde(default)]
+    filter: JsonFilter,
     #[serde(default)]
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -134,6 +136,7 @@ struct Plan {
     score_threshold: Option<f32>,
     hnsw_ef: Option<u32>,
     exact: bool,
+    filter: Filter,
 }
 
 /// `POST /collections/{c}/points/query`.
@@ -255,6 +258,7 @@ fn plan_query(collection: &Collection, body: QueryBody, place: &str) -> Result<P
         score_threshold: body.score_threshold.map(|t| t.0),
         hnsw_ef,
         exact,
+        filter: body.filter.0,
     })
 }
 
@@ -274,6 +278,7 @@ fn plan_search(collection: &Collection, body: SearchBody, place: &str) -> Result
         score_threshold: body.score_threshold.map(|t| t.0),
         hnsw_ef,
         exact,
+        filter: body.filter.0,
     })
 }
 
@@ -318,6 +323,7 @@ async fn run(collection: &Collection, plans: &[Plan]) -> Result<Vec<Vec<Scored>>
                 score_threshold: plan.score_threshold,
                 hnsw_ef: plan.hnsw_ef,
                 exact: plan.exact,
+                filter: plan.filter.clone(),
                 exclude,
             })
         })
@@ -368,7 +374,7 @@ async fn in_order(
     plan: &Plan,
 ) -> Result<Vec<Scored>, crate::fanout::Error> {
     let all = plan.offset + plan.limit;
-    let page = read::scroll(collection, None, all, plan.show.with()).await?;
+    let page = read::scroll(collection, &plan.filter, None, all, plan.show.with()).await?;
     let rows = page.rows.into_iter().skip(plan.offset);
     Ok(rows.map(|row| Scored { row, score: 1.0 }).collect())
 }

@@ -208,6 +208,7 @@ impl ShardClient for FakeShard {
                 .points
                 .iter()
                 .filter(|(_, stored)| here.contains(&stored.vnode))
+                .filter(|(id, stored)| meets(query.filter.as_ref(), **id, stored))
                 .map(|(id, stored)| Hit {
                     point: Some(shown(*id, stored, query.with_payload, query.with_vector)),
                     score: self.score(&vector, &stored.vector),
@@ -260,6 +261,7 @@ impl ShardClient for FakeShard {
             .filter(|(id, stored)| {
                 here.contains(&stored.vnode) && from.is_none_or(|from| **id >= from)
             })
+            .filter(|(id, stored)| meets(request.filter.as_ref(), **id, stored))
             .take(request.limit as usize)
             .map(|(id, stored)| shown(*id, stored, request.with_payload, request.with_vector));
         Ok(ScrollResponse {
@@ -274,8 +276,9 @@ impl ShardClient for FakeShard {
         let state = self.state();
         let count = state
             .points
-            .values()
-            .filter(|s| here.contains(&s.vnode))
+            .iter()
+            .filter(|(_, stored)| here.contains(&stored.vnode))
+            .filter(|(id, stored)| meets(request.filter.as_ref(), **id, stored))
             .count();
         Ok(CountResponse {
             count: count as u64,
@@ -297,6 +300,15 @@ impl ShardClient for FakeShard {
             segments: 1,
         })
     }
+}
+
+fn meets(filter: Option<&quoit_proto::v1::Filter>, id: PointId, stored: &Stored) -> bool {
+    let filter = quoit_filter::Filter::try_from(filter.cloned().unwrap()).unwrap();
+    let payload = match stored.payload.as_ref() {
+        [] => serde_json::Map::new(),
+        text => serde_json::from_slice(text).unwrap(),
+    };
+    filter.is_met(id, &payload)
 }
 
 /// A collection and its shards.

@@ -90,6 +90,7 @@ pub fn seqs(response: &v1::WriteResponse) -> Vec<u64> {
 pub async fn count(shard: &Shard) -> Result<u64, ShardError> {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
+        filter: None,
     };
     Ok(shard.count(request).await?.count)
 }

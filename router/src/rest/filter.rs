@@ -1,0 +1,544 @@
+//! Filters as clients write them. A condition tells by its fields what it is;
+//! one that has fields of two kinds, or a field that is not known, is refused
+//! and not guessed at: a condition left out would answer another question.
+
+use std::fmt;
+
+use quoit_filter::{
+    Condition, Filter, GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius, MinShould, Path, Range,
+    Scalar, Scalars, Test, Timestamp, timestamp,
+};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::ids::JsonId;
+use super::not_yet::NotYet;
+
+/// A filter in a JSON body; absent or null, every point meets it.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct JsonFilter(pub(crate) Filter);
+
+impl<'de> Deserialize<'de> for JsonFilter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let clauses = Option::<Clauses>::deserialize(deserializer)?;
+        let filter = clauses.unwrap_or_default().into_filter();
+        let filter = filter.map_err(de::Error::custom)?;
+        filter.check_size().map_err(de::Error::custom)?;
+        Ok(Self(filter))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct Clauses {
+    #[serde(default)]
+    must: Conditions,
+    #[serde(default)]
+    should: Conditions,
+    #[serde(default)]
+    must_not: Conditions,
+    min_should: Option<AtLeast>,
+}
+
+impl Clauses {
+    fn into_filter(self) -> Result<Filter, &'static str> {
+        let min_should = self.min_should.map(|some| match some.min_count {
+            0 => Err("min_should.min_count: 0 is invalid, must be 1 or larger"),
+            min_count => Ok(MinShould {
+                conditions: some.conditions.0,
+                min_count,
+            }),
+        });
+        Ok(Filter {
+            must: self.must.0,
+            should: self.should.0,
+            must_not: self.must_not.0,
+            min_should: min_should.transpose()?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtLeast {
+    conditions: Conditions,
+    min_count: usize,
+}
+
+/// Conditions: a list of them, a single one, or null.
+#[derive(Default)]
+struct Conditions(Vec<Condition>);
+
+impl<'de> Deserialize<'de> for Conditions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ConditionsVisitor;
+
+        impl<'de> Visitor<'de> for ConditionsVisitor {
+            type Value = Conditions;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a condition or a list of conditions")
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                Ok(Conditions::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+                let all = Vec::<JsonCondition>::deserialize(SeqAccessDeserializer::new(seq))?;
+                Ok(Conditions(all.into_iter().map(|c| c.0).collect()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let one = JsonCondition::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Conditions(vec![one.0]))
+            }
+        }
+
+        deserializer.deserialize_any(ConditionsVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "Fields")]
+struct JsonCondition(Condition);
+
+/// All fields that any condition has.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    key: Option<JsonPath>,
+    #[serde(rename = "match")]
+    matches: Option<JsonMatch>,
+    range: Option<JsonRange>,
+    geo_bounding_box: Option<JsonBox>,
+    geo_radius: Option<JsonRadius>,
+    geo_polygon: Option<JsonPolygon>,
+    values_count: Option<JsonCount>,
+    is_empty: Option<WishOrField>,
+    is_null: Option<WishOrField>,
+    has_id: Option<Vec<JsonId>>,
+    nested: Option<Nested>,
+    must: Option<Conditions>,
+    should: Option<Conditions>,
+    must_not: Option<Conditions>,
+    min_should: Option<AtLeast>,
+    #[serde(default, rename = "has_vector")]
+    _has_vector: NotYet,
+    #[serde(default, rename = "slice")]
+    _slice: NotYet,
+}
+
+const TESTS: &str =
+    "match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null";
+
+impl TryFrom<Fields> for JsonCondition {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, String> {
+        let mut tests = Vec::new();
+        tests.extend(fields.matches.map(|m| m.0));
+        tests.extend(fields.range.map(|r| r.0));
+        tests.extend(fields.geo_bounding_box.map(|b| Test::GeoBox(b.0)));
+        tests.extend(fields.geo_radius.map(|r| Test::GeoRadius(r.0)));
+        tests.extend(fields.geo_polygon.map(|p| Test::GeoPolygon(p.0)));
+        tests.extend(fields.values_count.map(|c| Test::Count(c.into())));
+        // What is no test of the field that `key` names.
+        let mut others = Vec::new();
+        for (about, test) in [
+            (fields.is_empty, Test::IsEmpty as fn(bool) -> Test),
+            (fields.is_null, Test::IsNull),
+        ] {
+            match about {
+                Some(WishOrField::Wish(wish)) => tests.push(test(wish)),
+                Some(WishOrField::Field(path)) => others.push(Condition::Field {
+                    path,
+                    test: test(true),
+                }),
+                None => {}
+            }
+        }
+        if let Some(ids) = fields.has_id {
+            others.push(Condition::HasId(ids.iter().map(|id| id.0).collect()));
+        }
+        if let Some(Nested { key, filter }) = fields.nested {
+            others.push(Condition::Nested {
+                path: key.0,
+                filter: Box::new(filter.into_filter()?),
+            });
+        }
+        let has_clauses = fields.must.is_some()
+            || fields.should.is_some()
+            || fields.must_not.is_some()
+            || fields.min_should.is_some();
+        let is_bare = fields.key.is_none() && tests.is_empty() && others.is_empty();
+        if has_clauses || is_bare {
+            let clauses = Clauses {
+                must: fields.must.unwrap_or_default(),
+                should: fields.should.unwrap_or_default(),
+                must_not: fields.must_not.unwrap_or_default(),
+                min_should: fields.min_should,
+            };
+            others.push(Condition::Filter(Box::new(clauses.into_filter()?)));
+        }
+        match (fields.key, tests.pop(), others.pop()) {
+            (Some(path), Some(test), None) if tests.is_empty() => {
+                Ok(Self(Condition::Field { path: path.0, test }))
+            }
+            (None, None, Some(other)) if others.is_empty() => Ok(Self(other)),
+            (Some(path), None, None) => Err(format!(
+                "the condition on {} tests nothing: give it one of {TESTS}",
+                path.0
+            )),
+            (None, Some(_), None) => Err("missing field `key`: which field is it about?".into()),
+            _ => Err(
+                "this is more than one condition: put each in an object of its own, in `must`"
+                    .into(),
+            ),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nested {
+    key: JsonPath,
+    filter: Clauses,
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct JsonPath(Path);
+
+impl TryFrom<String> for JsonPath {
+    type Error = quoit_filter::BadPath;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+/// `is_empty` and `is_null` have two forms: `{"key": …, "is_null": true}` and
+/// `{"is_null": {"key": …}}`.
+enum WishOrField {
+    Wish(bool),
+    Field(Path),
+}
+
+impl<'de> Deserialize<'de> for WishOrField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Field {
+            key: JsonPath,
+        }
+
+        struct WishVisitor;
+
+        impl<'de> Visitor<'de> for WishVisitor {
+            type Value = WishOrField;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("true, false or an object with a `key`")
+            }
+
+            fn visit_bool<E: de::Error>(self, wish: bool) -> Result<WishOrField, E> {
+                Ok(WishOrField::Wish(wish))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WishOrField, A::Error> {
+                let field = Field::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(WishOrField::Field(field.key.0))
+            }
+        }
+
+        deserializer.deserialize_any(WishVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "MatchFields")]
+struct JsonMatch(Test);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchFields {
+    value: Option<JsonScalar>,
+    any: Option<Vec<JsonScalar>>,
+    except: Option<Vec<JsonScalar>>,
+    text: Option<String>,
+    text_any: Option<String>,
+    phrase: Option<String>,
+    prefix: Option<String>,
+    substring: Option<String>,
+}
+
+impl TryFrom<MatchFields> for JsonMatch {
+    type Error = &'static str;
+
+    fn try_from(fields: MatchFields) -> Result<Self, &'static str> {
+        let mut tests = Vec::new();
+        tests.extend(fields.value.map(|v| Test::Value(v.0)));
+        if let Some(values) = fields.any {
+            tests.push(Test::Any(scalars(values)?));
+        }
+        if let Some(values) = fields.except {
+            tests.push(Test::Except(scalars(values)?));
+        }
+        tests.extend(fields.text.map(Test::Text));
+        tests.extend(fields.text_any.map(Test::TextAny));
+        tests.extend(fields.phrase.map(Test::Phrase));
+        tests.extend(fields.prefix.map(Test::Prefix));
+        tests.extend(fields.substring.map(Test::Substring));
+        match (tests.pop(), tests.is_empty()) {
+            (Some(test), true) => Ok(Self(test)),
+            _ => Err(
+                "give it exactly one of value, any, except, text, text_any, phrase, prefix, substring",
+            ),
+        }
+    }
+}
+
+fn scalars(values: Vec<JsonScalar>) -> Result<Scalars, &'static str> {
+    let (mut integers, mut keywords) = (Vec::new(), Vec::new());
+    for value in values {
+        match value.0 {
+            Scalar::Integer(n) => integers.push(n),
+            Scalar::Keyword(s) => keywords.push(s),
+            Scalar::Bool(_) => return Err("true and false are matched by `value` alone"),
+        }
+    }
+    match (integers.is_empty(), keywords.is_empty()) {
+        (false, false) => Err("the values must be all integers or all texts"),
+        (false, true) => Ok(Scalars::Integers(integers.into_iter().collect())),
+        (true, _) => Ok(Scalars::Keywords(keywords.into_iter().collect())),
+    }
+}
+
+struct JsonScalar(Scalar);
+
+impl<'de> Deserialize<'de> for JsonScalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ScalarVisitor;
+
+        impl Visitor<'_> for ScalarVisitor {
+            type Value = JsonScalar;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str(
+                    "a text, a 64-bit integer, true or false (other numbers are found by `range`)",
+                )
+            }
+
+            fn visit_bool<E: de::Error>(self, b: bool) -> Result<JsonScalar, E> {
+                Ok(JsonScalar(Scalar::Bool(b)))
+            }
+
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<JsonScalar, E> {
+                Ok(JsonScalar(Scalar::Integer(n)))
+            }
+
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<JsonScalar, E> {
+                let wrong = || E::invalid_value(de::Unexpected::Unsigned(n), &self);
+                i64::try_from(n)
+                    .map(|n| JsonScalar(Scalar::Integer(n)))
+                    .map_err(|_| wrong())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<JsonScalar, E> {
+                Ok(JsonScalar(Scalar::Keyword(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// Bounds of one kind, or, in a `range`, of either.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bounds<T> {
+    lt: Option<T>,
+    lte: Option<T>,
+    gt: Option<T>,
+    gte: Option<T>,
+}
+
+type JsonCount = Bounds<u64>;
+
+impl<T> From<Bounds<T>> for Range<T> {
+    fn from(Bounds { lt, lte, gt, gte }: Bounds<T>) -> Self {
+        Self { lt, lte, gt, gte }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "Bounds<Bound>")]
+struct JsonRange(Test);
+
+#[derive(Clone, Copy)]
+enum Bound {
+    Number(f64),
+    Time(Timestamp),
+}
+
+impl TryFrom<Bounds<Bound>> for JsonRange {
+    type Error = &'static str;
+
+    fn try_from(bounds: Bounds<Bound>) -> Result<Self, &'static str> {
+        let Bounds { lt, lte, gt, gte } = bounds;
+        let all = [lt, lte, gt, gte];
+        let number = |bound: Option<Bound>| match bound {
+            Some(Bound::Number(x)) => Some(x),
+            _ => None,
+        };
+        let time = |bound: Option<Bound>| match bound {
+            Some(Bound::Time(t)) => Some(t),
+            _ => None,
+        };
+        let numbers = all.iter().filter(|b| number(**b).is_some()).count();
+        let times = all.iter().filter(|b| time(**b).is_some()).count();
+        if numbers > 0 && times > 0 {
+            return Err("the bounds must be all numbers or all dates");
+        }
+        Ok(Self(if times > 0 {
+            Test::Time(Range {
+                lt: time(lt),
+                lte: time(lte),
+                gt: time(gt),
+                gte: time(gte),
+            })
+        } else {
+            Test::Range(Range {
+                lt: number(lt),
+                lte: number(lte),
+                gt: number(gt),
+                gte: number(gte),
+            })
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BoundVisitor;
+
+        impl Visitor<'_> for BoundVisitor {
+            type Value = Bound;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a number, or a date as text")
+            }
+
+            fn visit_f64<E: de::Error>(self, x: f64) -> Result<Bound, E> {
+                Ok(Bound::Number(x))
+            }
+
+            #[allow(clippy::cast_precision_loss)]
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<Bound, E> {
+                Ok(Bound::Number(n as f64))
+            }
+
+            #[allow(clippy::cast_precision_loss)]
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<Bound, E> {
+                Ok(Bound::Number(n as f64))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bound, E> {
+                timestamp(text).map(Bound::Time).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(BoundVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "LatLon")]
+struct Place(GeoPoint);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LatLon {
+    lat: f64,
+    lon: f64,
+}
+
+impl TryFrom<LatLon> for Place {
+    type Error = GeoError;
+
+    fn try_from(LatLon { lat, lon }: LatLon) -> Result<Self, GeoError> {
+        GeoPoint::new(lat, lon).map(Self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(from = "Corners")]
+struct JsonBox(GeoBox);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Corners {
+    top_left: Place,
+    bottom_right: Place,
+}
+
+impl From<Corners> for JsonBox {
+    fn from(corners: Corners) -> Self {
+        Self(GeoBox {
+            top_left: corners.top_left.0,
+            bottom_right: corners.bottom_right.0,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "Circle")]
+struct JsonRadius(GeoRadius);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Circle {
+    center: Place,
+    radius: f64,
+}
+
+impl TryFrom<Circle> for JsonRadius {
+    type Error = GeoError;
+
+    fn try_from(circle: Circle) -> Result<Self, GeoError> {
+        GeoRadius::new(circle.center.0, circle.radius).map(Self)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "Rings")]
+struct JsonPolygon(GeoPolygon);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rings {
+    exterior: Ring,
+    interiors: Option<Vec<Ring>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ring {
+    points: Vec<Place>,
+}
+
+impl TryFrom<Rings> for JsonPolygon {
+    type Error = GeoError;
+
+    fn try_from(rings: Rings) -> Result<Self, GeoError> {
+        let ring = |ring: Ring| ring.points.into_iter().map(|p| p.0).collect();
+        let interiors = rings.interiors.unwrap_or_default();
+        GeoPolygon::new(
+            ring(rings.exterior),
+            interiors.into_iter().map(ring).collect(),
+        )
+        .map(Self)
+    }
+}

@@ -1,0 +1,228 @@
+"""Random filters over random payloads: a server must find the points that
+qdrant-client's own local mode finds.
+
+    python congruence.py http://127.0.0.1:6333 [rounds] [seed]
+
+Makes and deletes the collection `dialect_filters`. Ends with code 0 if every
+answer agreed, and otherwise with the seed, the filter and the difference.
+"""
+
+import random
+import sys
+import warnings
+
+from qdrant_client import QdrantClient, models
+
+NAME = "dialect_filters"
+POINTS = 300
+WORDS = ["red", "green", "dark blue", "light Blue", "", "größer", "a-b_c", "The red car"]
+KEYS = ["word", "n", "x", "yes", "when", "place", "tags", "parts", "deep", "two words"]
+DATES = [
+    "2024-06-15",
+    "2024-06-15T12:00:00Z",
+    "2024-06-15 12:00:00.5",
+    "2024-06-15T14:00:00+02:00",
+    "2024-06-14T23:59:59-01:30",
+    "2023-02-28T00:00",
+    "not a date",
+    "2024-06-15T12",
+]
+PATHS = [
+    "word", "n", "x", "yes", "when", "place", "tags", "tags[]", "tags[1]", "parts", "parts[]", "parts[].name",
+    "parts[].size", "parts.name", "parts[0].name", "parts[].tags", "parts[].tags[]", "deep.word", "deep.n", "deep",
+    '"two words"', "missing", "deep.missing", "parts[].missing", "n.word", "place.lat",
+]
+
+
+def scalar():
+    return random.choice(
+        [
+            lambda: random.choice(WORDS),
+            lambda: random.randrange(5),
+            lambda: random.choice([0.5, 1.0, 2.0, -3.25]),
+            lambda: random.random() < 0.5,
+            lambda: None,
+            lambda: random.choice(DATES),
+            place,
+        ]
+    )()
+
+
+def place():
+    return {"lat": random.uniform(-80, 80), "lon": random.uniform(-179, 179)}
+
+
+def value(depth=0):
+    kind = random.randrange(8)
+    if kind < 5 or depth > 1:
+        return scalar()
+    if kind == 5:
+        return [value(depth + 1) for _ in range(random.randrange(4))]
+    if kind == 6:
+        return [random.choice(WORDS) for _ in range(random.randrange(3))]
+    return {key: value(depth + 1) for key in random.sample(["word", "n", "name", "size"], 2)}
+
+
+def part():
+    made = {"name": random.choice(WORDS), "size": random.randrange(4)}
+    if random.random() < 0.5:
+        made["tags"] = random.sample(WORDS, random.randrange(3))
+    return made
+
+
+def payload():
+    usual = {
+        "word": lambda: random.choice(WORDS),
+        "n": lambda: random.randrange(5),
+        "x": lambda: random.uniform(-2, 2),
+        "yes": lambda: random.random() < 0.5,
+        "when": lambda: random.choice(DATES),
+        "place": place,
+        "tags": lambda: random.sample(WORDS, random.randrange(4)),
+        "parts": lambda: [part() for _ in range(random.randrange(4))],
+        "deep": lambda: {"word": random.choice(WORDS), "n": random.randrange(5)},
+        "two words": lambda: random.choice(WORDS),
+    }
+    keys = random.sample(KEYS, random.randrange(len(KEYS) + 1))
+    return {key: usual[key]() if random.random() < 0.8 else value() for key in keys}
+
+
+def bounds(one):
+    return {name: one() for name in ("lt", "lte", "gt", "gte") if random.random() < 0.35}
+
+
+def match():
+    return random.choice(
+        [
+            lambda: models.MatchValue(value=random.choice(WORDS)),
+            lambda: models.MatchValue(value=random.randrange(5)),
+            lambda: models.MatchValue(value=random.random() < 0.5),
+            lambda: models.MatchAny(any=random.sample(WORDS, random.randrange(4))),
+            lambda: models.MatchAny(any=random.sample(range(5), random.randrange(1, 4))),
+            lambda: models.MatchExcept(**{"except": random.sample(WORDS, random.randrange(4))}),
+            lambda: models.MatchExcept(**{"except": random.sample(range(5), random.randrange(1, 4))}),
+            lambda: models.MatchText(text=random.choice(WORDS)),
+            lambda: models.MatchTextAny(text_any=random.choice(WORDS)),
+            lambda: models.MatchPhrase(phrase=random.choice(WORDS)),
+        ]
+    )()
+
+
+def test():
+    """What a condition asks of a field."""
+    return random.choice(
+        [
+            lambda: {"match": match()},
+            lambda: {"match": match()},
+            lambda: {"range": models.Range(**bounds(lambda: random.choice([-1.0, 0.5, 1, 2, 3])))},
+            lambda: {"range": models.DatetimeRange(**({"gte": random.choice(DATES[:6])} | bounds(lambda: random.choice(DATES[:6]))))},
+            lambda: {"values_count": models.ValuesCount(**({"gte": 1} if random.random() < 0.5 else bounds(lambda: random.randrange(4))))},
+            lambda: {"is_empty": random.random() < 0.5},
+            lambda: {"is_null": random.random() < 0.5},
+            lambda: {"geo_radius": models.GeoRadius(center=models.GeoPoint(**place()), radius=random.uniform(0, 1.5e7))},
+            lambda: {"geo_bounding_box": box()},
+            lambda: {"geo_polygon": polygon()},
+        ]
+    )()
+
+
+def box():
+    a, b = place(), place()
+    return models.GeoBoundingBox(
+        top_left=models.GeoPoint(lat=max(a["lat"], b["lat"]), lon=a["lon"]),
+        bottom_right=models.GeoPoint(lat=min(a["lat"], b["lat"]), lon=b["lon"]),
+    )
+
+
+def polygon():
+    ring = [models.GeoPoint(**place()) for _ in range(random.randrange(3, 6))]
+    return models.GeoPolygon(exterior=models.GeoLineString(points=ring + ring[:1]))
+
+
+def condition(depth):
+    kind = random.randrange(12)
+    if kind == 0 and depth:
+        return filter_of(depth - 1)
+    if kind == 1 and depth:
+        nested = models.Nested(key=random.choice(["parts", "parts[]", "tags", "deep"]), filter=inner(depth - 1))
+        return models.NestedCondition(nested=nested)
+    if kind == 2:
+        return models.HasIdCondition(has_id=random.sample(range(POINTS), 30))
+    if kind == 3:
+        return models.IsEmptyCondition(is_empty=models.PayloadField(key=random.choice(PATHS)))
+    if kind == 4:
+        return models.IsNullCondition(is_null=models.PayloadField(key=random.choice(PATHS)))
+    return models.FieldCondition(key=random.choice(PATHS), **test())
+
+
+def inner(depth):
+    """A filter on the objects of `parts`."""
+    conditions = [
+        models.FieldCondition(key=random.choice(["name", "size", "tags", "missing"]), **test())
+        for _ in range(random.randrange(1, 3))
+    ]
+    return models.Filter(**{random.choice(["must", "should", "must_not"]): conditions})
+
+
+def filter_of(depth):
+    clauses = {}
+    for clause in ("must", "should", "must_not"):
+        if random.random() < 0.45:
+            some = [condition(depth) for _ in range(random.randrange(3))]
+            clauses[clause] = some[0] if len(some) == 1 and random.random() < 0.3 else some
+    if random.random() < 0.15:
+        some = [condition(depth) for _ in range(random.randrange(1, 4))]
+        clauses["min_should"] = models.MinShould(conditions=some, min_count=random.randrange(1, 3))
+    return models.Filter(**clauses)
+
+
+def scroll(client, wish):
+    found, after = client.scroll(NAME, scroll_filter=wish, limit=POINTS, with_payload=False)
+    assert after is None
+    return [point.id for point in found]
+
+
+def main():
+    url = sys.argv[1]
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    random.seed(seed)
+    points = [
+        models.PointStruct(id=n, vector=[random.gauss(0, 1) for _ in range(4)], payload=payload())
+        for n in range(POINTS)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        server, local = QdrantClient(url=url, timeout=30), QdrantClient(":memory:")
+    for client in (server, local):
+        client.delete_collection(NAME)
+        params = models.VectorParams(size=4, distance=models.Distance.EUCLID)
+        client.create_collection(NAME, vectors_config=params)
+        client.upsert(NAME, points=points)
+
+    matched = 0
+    for n in range(rounds):
+        wish = filter_of(2)
+        shown = f"seed {seed}, round {n}: {wish.model_dump_json(exclude_none=True)}"
+        theirs, ours = scroll(local, wish), scroll(server, wish)
+        if theirs != ours:
+            odd = sorted(set(theirs) ^ set(ours))[0]
+            raise AssertionError(
+                f"{shown}\npoint {odd} is found by {'the client' if odd in theirs else 'the server'} alone: "
+                f"{points[odd].payload}"
+            )
+        assert server.count(NAME, count_filter=wish).count == len(theirs), shown
+        query = [random.gauss(0, 1) for _ in range(4)]
+        nearest = [
+            [hit.id for hit in client.query_points(NAME, query=query, query_filter=wish, limit=10).points]
+            for client in (local, server)
+        ]
+        assert nearest[0] == nearest[1], (shown, nearest)
+        matched += 0 < len(theirs) < POINTS
+    assert matched > rounds // 4, f"only {matched} of {rounds} filters tell points apart"
+    server.delete_collection(NAME)
+    print(f"{rounds} filters, {matched} of them tell points apart: all agree")
+
+
+if __name__ == "__main__":
+    main()
