@@ -91,7 +91,39 @@ impl Error {
     /// Whether the cause is a disk without room: writes may come back with the space.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::File { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self.io_kind(), Some(StorageFull | QuotaExceeded))
+    }
+
+    /// Whether the cause is a disk that cannot be written at all.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::ReadOnlyFilesystem)
+    }
+
+    /// Whether stored bytes are not what was written: such a replica must not
+    /// be read either.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+
+    /// What the operating system said, wherever in the causes it is.
+    fn io_kind(&self) -> Option<io::ErrorKind> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let io = error
+                .downcast_ref::<io::Error>()
+                .or_else(|| match error.downcast_ref::<fjall::Error>() {
+                    Some(fjall::Error::Io(io)) => Some(io),
+                    _ => None,
+                });
+            if let Some(io) = io {
+                return Some(io.kind());
+            }
+            cause = error.source();
+        }
+        None
     }
 }
 

@@ -53,12 +53,6 @@ pub enum Error {
         /// Why.
         source: Box<OpenError>,
     },
-    /// There is something in its place already.
-    #[error("there is a folder {} already: move it away, or give another name", dir.display())]
-    Taken {
-        /// The folder.
-        dir: PathBuf,
-    },
     /// The ring names a shard that is not there.
     #[error("its ring and its shards do not fit")]
     Placement(#[from] BadPlacement),
@@ -102,7 +96,6 @@ impl Hosted {
     pub async fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
-        name: &str,
         mut record: Record,
         options: NodeOptions,
     ) -> Result<Self, Error> {
@@ -123,7 +116,7 @@ impl Hosted {
             shards.push(opened.clone());
             clients.insert(shard, opened);
         }
-        let picture = picture(name, &resolved, &ring, &clients)?;
+        let picture = picture(&record.name, &resolved, &ring, &clients)?;
         if !record.founded {
             record.founded = true;
             record::write(&*disk, dir, &record)?;

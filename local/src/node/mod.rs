@@ -3,15 +3,17 @@
 //!
 //! ```text
 //! DIR/LOCK                          held while a process uses the directory
-//! DIR/collections/NAME/
-//!     collection.json               identity, spec, whether it is founded
+//! DIR/collections/UID/
+//!     collection.json               name, identity, spec, whether it is founded
 //!     ring                          the ring
 //!     shards/N/{stamp.json, log/, data/}
 //! ```
 //!
 //! A collection is made in steps that can be gone on with: record, ring, shards,
-//! then the record says that it is founded. It is deleted by one rename, and
-//! what is left of it is removed after that or at the next start.
+//! then the record says that it is founded. It is deleted by renaming its record,
+//! and what is left of it is removed after that or at the next start. No folder's
+//! path is ever used twice: who still reads a deleted collection removes files
+//! by their paths, and these must not be those of one made after it.
 
 mod hosted;
 mod record;
@@ -55,6 +57,24 @@ pub enum Error {
     NoRecord {
         /// The folder.
         path: PathBuf,
+    },
+    /// A folder is not where it was made.
+    #[error("{} has the record of collection {uid}: give it back its name, {uid}, or move it away", path.display())]
+    Misnamed {
+        /// The folder.
+        path: PathBuf,
+        /// The collection in it.
+        uid: Uuid,
+    },
+    /// Two folders have collections of one name.
+    #[error("{} and {} both have a collection {name}: move one of them away", one.display(), other.display())]
+    Twice {
+        /// The name.
+        name: String,
+        /// A folder.
+        one: PathBuf,
+        /// Another.
+        other: PathBuf,
     },
     /// A collection cannot be opened.
     #[error("collection {name} cannot be opened")]
@@ -100,6 +120,9 @@ impl Default for NodeOptions {
     }
 }
 
+/// What the name of a deleted collection's folder starts with.
+const DELETED: &str = ".deleted-";
+
 /// The collections of this process. Clones are the same node.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
@@ -122,39 +145,32 @@ impl Node {
     /// It is in use, or something in it is damaged or lost.
     pub async fn open(dir: &Path, options: NodeOptions) -> Result<Self, Error> {
         let collections = dir.join("collections");
-        std::fs::create_dir_all(&collections).map_err(directory("create", &collections))?;
-        let lock = lock(dir)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let mut hosted = BTreeMap::new();
+        for dir in [dir, &collections] {
+            disk.create_dir_all(dir).map_err(directory("create", dir))?;
+        }
+        let lock = lock(dir)?;
+        let mut hosted: BTreeMap<String, Arc<Hosted>> = BTreeMap::new();
         for path in disk
             .list(&collections)
             .map_err(directory("list", &collections))?
         {
-            let name = path
-                .file_name()
-                .and_then(|n| n.to_str())
-                .unwrap_or_default()
-                .to_owned();
-            if name.starts_with(".deleted-") {
-                std::fs::remove_dir_all(&path).map_err(directory("remove", &path))?;
+            let Some((path, record)) = look_into(&*disk, path)? else {
                 continue;
+            };
+            let name = record.name.clone();
+            if let Some(other) = hosted.get(&name) {
+                return Err(Error::Twice {
+                    name,
+                    one: other.dir().to_owned(),
+                    other: path,
+                });
             }
-            let opened = |source| Error::Open {
+            let collection = Hosted::open(disk.clone(), &path, record, options).await;
+            let collection = collection.map_err(|source| Error::Open {
                 name: name.clone(),
                 source,
-            };
-            let record = record::read(&*disk, &path).map_err(|e| opened(e.into()))?;
-            let Some(record) = record else {
-                if is_empty(&path) {
-                    // Its making was cut short before its record was there.
-                    std::fs::remove_dir_all(&path).map_err(directory("remove", &path))?;
-                    continue;
-                }
-                return Err(Error::NoRecord { path });
-            };
-            let collection = Hosted::open(disk.clone(), &path, &name, record, options)
-                .await
-                .map_err(opened)?;
+            })?;
             tracing::info!(collection = name, "opened");
             hosted.insert(name, Arc::new(collection));
         }
@@ -250,21 +266,17 @@ impl Inner {
     }
 
     async fn make(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), hosted::Error> {
-        let dir = self.dir.join(name);
-        if dir.exists() {
-            // On a disk that does not tell capitals from small letters it may
-            // be another collection's.
-            return Err(hosted::Error::Taken { dir });
-        }
         let record = Record {
             format: record::FORMAT,
+            name: name.to_owned(),
             uid: Uuid::new_v4(),
             founded: false,
             spec,
         };
+        let dir = self.dir.join(record.uid.to_string());
         let made = async {
             record::write(&*self.disk, &dir, &record)?;
-            Hosted::open(self.disk.clone(), &dir, name, record, self.options).await
+            Hosted::open(self.disk.clone(), &dir, record, self.options).await
         };
         match made.await {
             Ok(collection) => {
@@ -296,7 +308,7 @@ impl Inner {
         // The files can be opened once at a time.
         drop(present);
         record::write(&*self.disk, &dir, &record)?;
-        let collection = Hosted::open(self.disk.clone(), &dir, name, record, self.options).await?;
+        let collection = Hosted::open(self.disk.clone(), &dir, record, self.options).await?;
         self.put(name, collection);
         Ok(())
     }
@@ -342,29 +354,37 @@ impl Inner {
 
     async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
         let _changing = self.changing.lock().await;
-        let Some(collection) = self.hosted_mut().remove(name) else {
+        let Some(collection) = self.find(name) else {
             return Ok(false);
         };
-        let (dir, record) = (collection.dir().to_owned(), collection.record().clone());
+        let dir = collection.dir().to_owned();
+        // First: if it cannot be, the collection is served as before.
+        record::mark_deleted(&*self.disk, &dir).map_err(|error| not_deleted(&error))?;
+        self.hosted_mut().remove(name);
         // Its threads must not find their files gone.
-        let stopped = tokio::task::spawn_blocking(move || collection.discard()).await;
-        if stopped.is_err() {
-            tracing::error!(collection = name, "a shard panicked while it stopped");
-        }
-        let gone = self.dir.join(format!(".deleted-{}", record.uid));
-        // From here on it is deleted, whatever happens to the rest.
-        let renamed = self.disk.rename(&dir, &gone);
-        if let Err(error) = renamed.and_then(|()| self.disk.sync_dir(&self.dir)) {
-            let why = format!(
-                "the collection's folder could not be removed: {error}; it is there again after a restart"
-            );
-            return Err(CatalogError::Internal(why));
-        }
-        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(&gone)).await;
-        if let Ok(Err(error)) = removed {
-            tracing::warn!(collection = name, %error, "the deleted collection's files could not all be removed; tried again at the next start");
+        let removed = tokio::task::spawn_blocking(move || {
+            collection.discard();
+            drop(collection);
+            remove_deleted(&dir)
+        });
+        match removed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(collection = name, %error, "the deleted collection's files could not all be removed; tried again at the next start");
+            }
+            Err(_) => tracing::error!(collection = name, "a shard panicked while it stopped"),
         }
         Ok(true)
+    }
+}
+
+fn not_deleted(error: &io::Error) -> CatalogError {
+    let why = format!("the collection could not be marked as deleted, nothing is: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull
+        | io::ErrorKind::QuotaExceeded
+        | io::ErrorKind::ReadOnlyFilesystem => CatalogError::DiskFull(why),
+        _ => CatalogError::Internal(why),
     }
 }
 
@@ -428,9 +448,58 @@ fn lock(dir: &Path) -> Result<File, Error> {
     }
 }
 
-fn is_empty(dir: &Path) -> bool {
-    let record = |name: &std::ffi::OsStr| name == "collection.new";
-    std::fs::read_dir(dir).is_ok_and(|entries| entries.flatten().all(|e| record(&e.file_name())))
+/// What an entry of the folder of collections is: a collection's record, or
+/// nothing that is to be opened.
+fn look_into(disk: &dyn Disk, path: PathBuf) -> Result<Option<(PathBuf, Record)>, Error> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with(DELETED) || record::is_marked_deleted(&path) {
+        if let Err(error) = remove_deleted(&path) {
+            tracing::warn!(path = %path.display(), %error, "a deleted collection's files could not all be removed");
+        }
+        return Ok(None);
+    }
+    if !path.is_dir() {
+        tracing::warn!(path = %path.display(), "not a collection's folder: left alone");
+        return Ok(None);
+    }
+    let record = record::read(disk, &path).map_err(|source| Error::Open {
+        name: name.clone().into_owned(),
+        source: source.into(),
+    })?;
+    let Some(record) = record else {
+        // Its making may have been cut short before its record was there. What
+        // holds anything else is not removed, and not served as empty.
+        remove_file(&path.join(record::UNFINISHED)).map_err(directory("empty", &path))?;
+        return match std::fs::remove_dir(&path) {
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Err(Error::NoRecord { path }),
+            other => other.map(|()| None).map_err(directory("remove", &path)),
+        };
+    };
+    if name == record.uid.to_string() {
+        Ok(Some((path, record)))
+    } else {
+        let uid = record.uid;
+        Err(Error::Misnamed { path, uid })
+    }
+}
+
+/// Removes a deleted collection's folder. It is renamed first: its mark may be
+/// the first of it that goes, and what is left would be no collection's.
+fn remove_deleted(dir: &Path) -> io::Result<()> {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with(DELETED) {
+        return remove(dir);
+    }
+    let gone = dir.with_file_name(format!("{DELETED}{name}"));
+    std::fs::rename(dir, &gone)?;
+    remove(&gone)
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 fn remove(dir: &Path) -> io::Result<()> {

@@ -13,6 +13,8 @@ use uuid::Uuid;
 pub struct Record {
     /// The layout of the folder.
     pub format: u32,
+    /// What clients call it.
+    pub name: String,
     /// The collection's identity; a new one for each collection ever made.
     pub uid: Uuid,
     /// Whether each shard has taken its first vnodes. Before that an empty
@@ -24,6 +26,12 @@ pub struct Record {
 
 /// The layout that this version writes.
 pub const FORMAT: u32 = 1;
+
+/// A record that is being written: what is left of it is no record.
+pub const UNFINISHED: &str = "collection.new";
+
+/// What the record of a deleted collection is called.
+const DELETED: &str = "collection.deleted";
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +105,7 @@ pub fn write(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), Error> 
     let write = || {
         let bytes = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
         disk.create_dir_all(dir)?;
-        let new = dir.join("collection.new");
+        let new = dir.join(UNFINISHED);
         let file = disk.open(&new)?;
         file.set_len(0)?;
         file.write_at(&bytes, 0)?;
@@ -109,4 +117,15 @@ pub fn write(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), Error> 
         path: path.clone(),
         source,
     })
+}
+
+/// Deletes a collection, for all later starts. Until this is done it is there.
+pub fn mark_deleted(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    disk.rename(&dir.join("collection.json"), &dir.join(DELETED))?;
+    disk.sync_dir(dir)
+}
+
+/// Whether the collection of a folder was deleted.
+pub fn is_marked_deleted(dir: &Path) -> bool {
+    dir.join(DELETED).exists()
 }

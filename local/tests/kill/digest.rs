@@ -3,7 +3,7 @@
 //! The digest is computed here a second time, from its definition: the sum of
 //! xxh3-128 over id, seq and xxh3-128 of vector and payload.
 
-use crate::support::copy_dir;
+use crate::support::{collection_dir, copy_dir};
 use quoit_disk::RealDisk;
 use quoit_engine::{Engine, HnswParams, Metric, Params, Tuning, Want};
 use quoit_filter::Filter;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub fn check(data: &Path, shard: u32) {
     // A copy: opening changes files, and the server is to find what it left.
     let copy = tempfile::tempdir().unwrap();
-    let from = data.join(format!("collections/docs/shards/{shard}/data"));
+    let from = collection_dir(data, "docs").join(format!("shards/{shard}/data"));
     copy_dir(&from, copy.path()).unwrap();
     let vnodes = VnodeCount::new(64).unwrap();
     let index = Some(HnswParams::default());

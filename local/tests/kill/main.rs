@@ -30,7 +30,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use support::Server;
+use support::{Server, collection_dir};
 
 const COLLECTION: &str = "
 apiVersion: quoit.dev/v1alpha1
@@ -164,7 +164,7 @@ struct Checkpoints {
 
 impl Checkpoints {
     fn note(&mut self, data: &Path) {
-        let shard = data.join("collections/docs/shards/0");
+        let shard = collection_dir(data, "docs").join("shards/0");
         // None is there before the first checkpoint.
         let manifest = std::fs::read(shard.join("data/manifest")).unwrap_or_default();
         if manifest != self.manifest {

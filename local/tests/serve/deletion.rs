@@ -1,6 +1,6 @@
 //! Deleting collections.
 
-use crate::support::{Server, data_dir, wait_for};
+use crate::support::{Server, collection_dir, data_dir, wait_for};
 use crate::{count, create, everything, names, put, vector};
 use serde_json::json;
 use std::io::Write;
@@ -34,9 +34,9 @@ fn a_deleted_collection_is_gone_with_its_files_and_stays_gone() {
         .join("collections")
         .read_dir()
         .unwrap()
-        .map(|e| e.unwrap().file_name())
+        .map(|e| e.unwrap().path())
         .collect();
-    assert_eq!(left, ["other"]);
+    assert_eq!(left, [collection_dir(data.path(), "other")]);
     server.stop();
     let server = Server::start(data.path(), &[]);
     let mut client = server.client();

@@ -1,7 +1,7 @@
 //! Folders that are not what they should be: what is lost or another's is
 //! never served as empty, and what was only begun does no harm.
 
-use crate::support::{Server, copy_dir, data_dir, refuses, wait_for};
+use crate::support::{Server, collection_dir, copy_dir, data_dir, refuses, wait_for};
 use crate::{count, create, everything, names, put};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,11 +27,11 @@ fn two_collections() -> tempfile::TempDir {
 }
 
 fn left(data: &Path) -> PathBuf {
-    data.join("collections/left")
+    collection_dir(data, "left")
 }
 
 fn right(data: &Path) -> PathBuf {
-    data.join("collections/right")
+    collection_dir(data, "right")
 }
 
 fn swap(a: &Path, b: &Path) {
@@ -39,6 +39,15 @@ fn swap(a: &Path, b: &Path) {
     fs::rename(a, &aside).unwrap();
     fs::rename(b, a).unwrap();
     fs::rename(aside, b).unwrap();
+}
+
+/// What a refusal calls the collection `left`: its name is in its record, and
+/// without that its folder is all there is to name.
+fn named<'a>(folder: &'a Path, part: &str) -> &'a str {
+    match part {
+        "collection.json" => folder.file_name().unwrap().to_str().unwrap(),
+        _ => "collection left",
+    }
 }
 
 fn still_whole(data: &Path) {
@@ -65,7 +74,7 @@ fn shards_of_another_collection_are_refused() {
         data.path(),
         &[],
         &[
-            "collection left",
+            "collection ",
             "shard 0",
             "belongs to shard 0 of collection",
             "check the data directory",
@@ -105,7 +114,7 @@ fn a_ring_of_another_collection_is_refused() {
         data.path(),
         &[],
         &[
-            "collection left",
+            "collection ",
             "ring",
             "another collection's",
             "restore the folder from a copy",
@@ -130,9 +139,10 @@ fn a_part_that_is_lost_is_refused_and_not_served_as_empty() {
         ("collection.json", "its record is missing"),
     ] {
         println!("without {part}");
-        let path = left(data.path()).join(part);
+        let folder = left(data.path());
+        let path = folder.join(part);
         fs::rename(&path, &lost).unwrap();
-        refuses(data.path(), &[], &["left", says, "restore"]);
+        refuses(data.path(), &[], &[named(&folder, part), says, "restore"]);
         // What a start that failed has made in its place is not it.
         if path.is_dir() {
             fs::remove_dir_all(&path).unwrap();
@@ -179,30 +189,31 @@ fn rows_and_vectors_that_are_lost_come_back_from_a_whole_log_and_not_from_a_cut_
 }
 
 #[test]
-fn a_name_whose_folder_is_taken_is_refused_and_the_folder_left_alone() {
+fn collections_in_each_others_folders_are_refused() {
     let data = two_collections();
-    let server = Server::start(data.path(), &[]);
-    // As a disk that does not tell capitals from small letters would have it.
-    let taken = data.path().join("collections/Left");
-    fs::create_dir(&taken).unwrap();
-    fs::write(taken.join("collection.json"), "theirs").unwrap();
-    let wish = serde_json::json!({"vectors": {"size": 4, "distance": "Dot"}});
-    let answer = server
-        .client()
-        .call("PUT", "/collections/Left", Some(&wish))
-        .unwrap();
-    assert_eq!(answer.status, 500);
-    assert!(
-        answer.error().contains("give another name"),
-        "{}",
-        answer.error()
+    let (a, b) = (left(data.path()), right(data.path()));
+    swap(&a, &b);
+    refuses(
+        data.path(),
+        &[],
+        &["has the record of collection", "give it back its name"],
     );
-    assert_eq!(
-        fs::read_to_string(taken.join("collection.json")).unwrap(),
-        "theirs"
+    swap(&a, &b);
+    still_whole(data.path());
+}
+
+#[test]
+fn two_collections_of_one_name_are_refused() {
+    let data = two_collections();
+    let record = right(data.path()).join("collection.json");
+    let whole = fs::read_to_string(&record).unwrap();
+    fs::write(&record, whole.replace("\"right\"", "\"left\"")).unwrap();
+    refuses(
+        data.path(),
+        &[],
+        &["both have a collection left", "move one of them away"],
     );
-    server.stop();
-    fs::remove_dir_all(taken).unwrap();
+    fs::write(&record, whole).unwrap();
     still_whole(data.path());
 }
 
@@ -216,12 +227,13 @@ fn a_damaged_file_is_refused() {
         "collection.json",
     ] {
         println!("with damage in {part}");
-        let path = find(&left(data.path()).join(part));
+        let folder = left(data.path());
+        let path = find(&folder.join(part));
         let whole = fs::read(&path).unwrap();
         let mut damaged = whole.clone();
         damaged.truncate(whole.len() / 2);
         fs::write(&path, damaged).unwrap();
-        refuses(data.path(), &[], &["left", "restore"]);
+        refuses(data.path(), &[], &[named(&folder, part), "restore"]);
         fs::write(&path, whole).unwrap();
         still_whole(data.path());
     }

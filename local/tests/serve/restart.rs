@@ -1,6 +1,6 @@
 //! Stopping and starting again.
 
-use crate::support::{Server, data_dir, refuses, wait_for};
+use crate::support::{Server, collection_dir, data_dir, refuses, wait_for};
 use crate::{count, create, everything, info, names, put, vector};
 use serde_json::json;
 use std::net::{TcpListener, TcpStream};
@@ -72,9 +72,7 @@ fn what_was_indexed_before_an_orderly_stop_is_indexed_at_once_after_it() {
         "{log}"
     );
     for shard in 0..2 {
-        let folder = data
-            .path()
-            .join(format!("collections/docs/shards/{shard}/data"));
+        let folder = collection_dir(data.path(), "docs").join(format!("shards/{shard}/data"));
         let manifest = std::fs::read_to_string(folder.join("manifest")).unwrap();
         assert!(
             manifest.contains("graph_hash"),

@@ -52,6 +52,18 @@ pub fn quoit() -> Command {
     command
 }
 
+/// The folder of the collection of a name.
+pub fn collection_dir(data_dir: &Path, name: &str) -> PathBuf {
+    let is_named = |path: &PathBuf| {
+        let record = std::fs::read(path.join("collection.json")).unwrap_or_default();
+        let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
+        record["name"] == name
+    };
+    let folders = data_dir.join("collections").read_dir().unwrap();
+    let mut named = folders.map(|e| e.unwrap().path()).filter(is_named);
+    named.next().expect("there is a collection of this name")
+}
+
 /// What a program that has ended said.
 #[derive(Debug)]
 pub struct Said {
