@@ -7,7 +7,7 @@ use quoit_engine::{Params, Tuning};
 use quoit_proto::{ErrorKind, ShardClient, v1};
 use quoit_ring::ShardId;
 use quoit_shard::log::LogOptions;
-use quoit_shard::{FORMAT, Shard, ShardOptions, Stamp, UpkeepOptions};
+use quoit_shard::{Shard, ShardOptions, Stamp, UpkeepOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,11 +45,7 @@ pub async fn open(dir: &Path, params: Params) -> Result<Arc<Shard>> {
     let options = ShardOptions {
         disk: Arc::new(RealDisk),
         dir: dir.to_owned(),
-        stamp: Stamp {
-            collection: Uuid::nil(),
-            shard: ShardId(0),
-            format: FORMAT,
-        },
+        stamp: Stamp::new(Uuid::nil(), ShardId(0), &params),
         birth,
         params,
         tuning: Tuning::default(),

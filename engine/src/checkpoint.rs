@@ -83,7 +83,9 @@ impl Engine {
         };
         let former = indexing.saved.manifest.graph.clone();
         let new_graph = match graph {
-            Some(graph) if worth_saving(save, &indexing, &in_graph) => {
+            Some(graph)
+                if worth_saving(save, &indexing, &in_graph) && self.has_room_for(&graph)? =>
+            {
                 let number = indexing.saved.next_graph;
                 indexing.saved.next_graph += 1;
                 Some(self.save_graph(number, &graph, &in_graph)?)
@@ -113,6 +115,20 @@ impl Engine {
             tracing::warn!(%error, "a saved graph that nothing needs could not be removed");
         }
         Ok(applied)
+    }
+
+    /// Without room for the graph the checkpoint is made all the same: it lets
+    /// the log be cut, which makes room.
+    fn has_room_for(&self, graph: &Graph) -> Result<bool> {
+        let (free, needed) = (self.free_space()?, graph.saved_bytes());
+        if free < needed {
+            tracing::warn!(
+                free,
+                needed,
+                "no room to save the graph: what the saved one lacks is indexed again after a restart"
+            );
+        }
+        Ok(free >= needed)
     }
 
     fn save_graph(&self, number: u64, graph: &Graph, slots: &SlotSet) -> Result<SavedGraph> {

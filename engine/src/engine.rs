@@ -10,7 +10,7 @@ use crate::checkpoint::{self, Saved};
 use crate::entry::{Entry, Outcome};
 use crate::error::{Error, Result};
 use crate::indexing::Rebuild;
-use crate::rows::{Rows, RowsTuning, VnodeState};
+use crate::rows::{self, Rows, RowsTuning, VnodeState};
 use crate::slots::{Slot, SlotSet};
 use crate::vectors::{Segment, Vectors};
 use crate::view::View;
@@ -71,6 +71,19 @@ impl Indexing {
         self.sync_failed |= synced.is_err();
         synced
     }
+}
+
+/// Removes what a process left that was killed while it made a replica's row
+/// store. The caller has shown that the log still has all that the replica was
+/// ever told; one that has made a checkpoint is left alone.
+///
+/// # Errors
+/// The store cannot be removed.
+pub fn remove_unfinished(dir: &Path) -> Result<()> {
+    if dir.join("manifest").exists() {
+        return Ok(());
+    }
+    rows::remove(&dir.join("rows"))
 }
 
 impl Engine {

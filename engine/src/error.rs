@@ -101,24 +101,25 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::ReadOnlyFilesystem)
     }
 
-    /// Whether stored bytes are not what was written: such a replica must not
-    /// be read either.
+    /// Whether something could not be read or written, and nothing that was
+    /// read is wrong.
     #[must_use]
-    pub fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. })
+    pub fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::File { .. } | Self::Graph { .. } => true,
+            // After a failed write the store takes no others, and is read as before.
+            Self::Rows { source, .. } => {
+                matches!(source, fjall::Error::Poisoned) || self.io_kind().is_some()
+            }
+            Self::Damaged { .. } | Self::MisfitEntry { .. } | Self::BadQuery(_) => false,
+        }
     }
 
     /// What the operating system said, wherever in the causes it is.
     fn io_kind(&self) -> Option<io::ErrorKind> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
-            let io = error
-                .downcast_ref::<io::Error>()
-                .or_else(|| match error.downcast_ref::<fjall::Error>() {
-                    Some(fjall::Error::Io(io)) => Some(io),
-                    _ => None,
-                });
-            if let Some(io) = io {
+            if let Some(io) = error.downcast_ref::<io::Error>() {
                 return Some(io.kind());
             }
             cause = error.source();

@@ -25,7 +25,7 @@ mod vnodes;
 mod writer;
 
 pub use checkpoint::SaveGraph;
-pub use engine::Engine;
+pub use engine::{Engine, remove_unfinished};
 pub use entry::{Entry, Operation, Outcome, VnodeWrite};
 pub use error::{Error, Result};
 pub use index::{HnswParams, Precision};

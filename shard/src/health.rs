@@ -2,6 +2,7 @@
 //! from what its threads report and from the room on its disk.
 
 use crate::replication::ProposeError;
+use crate::solo::chain;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -78,6 +79,27 @@ impl Health {
     /// Why writes are not taken, if they are not.
     pub fn writes_stopped(&self) -> Option<String> {
         self.may_write().err().map(|e| e.to_string())
+    }
+
+    /// What the engine could not do. Damage ends all; of a disk that fails
+    /// reads are still right, since a view shows only what was applied. Says
+    /// whether another try may succeed.
+    pub fn note_failure(&self, what: &str, error: &quoit_engine::Error) -> bool {
+        if error.is_disk_full() {
+            self.note_disk_full();
+            return true;
+        }
+        let why = chain(error);
+        tracing::error!(error = why, "{what}");
+        let why = format!("{what} ({why}); restart it when the cause is mended");
+        if error.is_read_only() {
+            self.note_read_only();
+        } else if error.is_of_the_disk() {
+            self.stop_writes(why);
+        } else {
+            self.stop_all(why);
+        }
+        false
     }
 
     /// A write found the disk full.

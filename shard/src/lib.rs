@@ -16,5 +16,5 @@ mod upkeep;
 
 pub use health::Watermark;
 pub use shard::{OpenError, Shard, ShardOptions};
-pub use stamp::{FORMAT, Stamp, StampError};
+pub use stamp::{Stamp, StampError};
 pub use upkeep::UpkeepOptions;

@@ -52,6 +52,9 @@ const TAIL_PATIENCE: Duration = Duration::from_secs(30);
 /// asked; a longer one on a thread of its own, so that others are not kept waiting.
 const COMPARED_IN_PLACE: u64 = 20_000;
 
+/// The log index of a shard's first entry: it takes its first vnodes.
+const FOUNDING: u64 = 1;
+
 /// How much of the log a replay reads at once, in bytes.
 const REPLAY_BYTES: u64 = 16 << 20;
 
@@ -131,13 +134,12 @@ impl Shard {
             max_tail,
         } = options;
         stamp::check(&*disk, &dir, &stamp, birth.is_some())?;
-        let engine = Arc::new(Engine::open(
-            disk.clone(),
-            &dir.join("data"),
-            params,
-            tuning,
-        )?);
-        let opened = log::open(disk, &dir.join("log"), log)?;
+        let opened = log::open(disk.clone(), &dir.join("log"), log)?;
+        let data = dir.join("data");
+        if birth.is_some() && opened.reader.last().index <= FOUNDING {
+            quoit_engine::remove_unfinished(&data)?;
+        }
+        let engine = Arc::new(Engine::open(disk, &data, params, tuning)?);
         if let Some(torn) = opened.writer.torn_tail() {
             tracing::info!(
                 ?torn,

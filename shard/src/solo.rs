@@ -347,24 +347,17 @@ impl Applier {
         loop {
             match self.engine.apply(entries) {
                 Ok(outcomes) => return Ok(outcomes),
-                Err(error) if error.is_disk_full() && !self.health.is_stopping() => {
-                    self.health.note_disk_full();
+                Err(error) => {
+                    let what = "an entry could not be applied";
+                    let again = self.health.note_failure(what, &error);
+                    if !again || self.health.is_stopping() {
+                        return Err(chain(&error));
+                    }
                     std::thread::sleep(RETRY);
                     let again = retry
                         .iter()
                         .map(|(index, bytes)| Ok((*index, (self.decode)(bytes.clone())?)));
                     entries = again.collect::<Result<_, String>>()?;
-                }
-                Err(error) => {
-                    let why = chain(&error);
-                    tracing::error!(
-                        error = why,
-                        "an entry could not be applied: this shard stops until it is restarted"
-                    );
-                    self.health.stop_all(format!(
-                        "an entry could not be applied ({why}); restart it when the cause is mended"
-                    ));
-                    return Err(why);
                 }
             }
         }

@@ -3,8 +3,10 @@
 //! its own, or serve as empty what is merely lost.
 
 use quoit_disk::Disk;
+use quoit_engine::Params;
 use quoit_ring::ShardId;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
@@ -17,11 +19,52 @@ pub struct Stamp {
     /// The shard.
     pub shard: ShardId,
     /// The layout of the folder.
-    pub format: u32,
+    format: u32,
+    /// What every vector in it is made for. Files say it only by their sizes.
+    shape: Shape,
+}
+
+/// What cannot change while there is data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Shape {
+    dimension: usize,
+    metric: String,
+    vnodes: u32,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self {
+            dimension,
+            metric,
+            vnodes,
+        } = self;
+        write!(
+            f,
+            "dimension {dimension}, metric {metric} and {vnodes} vnodes"
+        )
+    }
 }
 
 /// The layout that this version writes.
-pub const FORMAT: u32 = 1;
+const FORMAT: u32 = 1;
+
+impl Stamp {
+    /// The stamp of a collection's shard.
+    #[must_use]
+    pub fn new(collection: Uuid, shard: ShardId, params: &Params) -> Self {
+        Self {
+            collection,
+            shard,
+            format: FORMAT,
+            shape: Shape {
+                dimension: params.dimension,
+                metric: format!("{:?}", params.metric),
+                vnodes: params.vnodes.get(),
+            },
+        }
+    }
+}
 
 /// Why a folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +103,24 @@ pub enum StampError {
         /// Who asked.
         expected: Box<Stamp>,
     },
+    /// The folder is of another layout.
+    #[error("{} is of format {format}, and this version of quoit knows format {FORMAT}: use the version that wrote it", path.display())]
+    Newer {
+        /// The stamp's file.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// The folder's vectors are of another shape.
+    #[error("{} was made for {}, and the collection's record says {}: restore the record from a copy", path.display(), found.shape, expected.shape)]
+    Misshapen {
+        /// The stamp's file.
+        path: PathBuf,
+        /// What it was made for.
+        found: Box<Stamp>,
+        /// What was asked for.
+        expected: Box<Stamp>,
+    },
     /// A shard that was founded before has no data.
     #[error("{} is not there, and this shard had data: it is not empty but lost; restore the folder from a copy", path.display())]
     Lost {
@@ -84,10 +145,25 @@ pub fn check(disk: &dyn Disk, dir: &Path, expected: &Stamp, new: bool) -> Result
             if found == *expected {
                 return Ok(());
             }
-            Err(StampError::Foreign {
-                path,
-                found: Box::new(found),
-                expected: Box::new(expected.clone()),
+            if found.format != FORMAT {
+                let format = found.format;
+                return Err(StampError::Newer { path, format });
+            }
+            let whose = |stamp: &Stamp| (stamp.collection, stamp.shard);
+            let is_ours = whose(&found) == whose(expected);
+            let (found, expected) = (Box::new(found), Box::new(expected.clone()));
+            Err(if is_ours {
+                StampError::Misshapen {
+                    path,
+                    found,
+                    expected,
+                }
+            } else {
+                StampError::Foreign {
+                    path,
+                    found,
+                    expected,
+                }
             })
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound && new => {

@@ -3,7 +3,7 @@
 //! One thread, so that none of these meets another.
 
 use crate::health::{Health, Watermark};
-use crate::solo::{Solo, chain};
+use crate::solo::Solo;
 use parking_lot::{Condvar, Mutex};
 use quoit_engine::{Engine, IndexStep, ReclaimStep, SaveGraph};
 use std::sync::Arc;
@@ -82,19 +82,10 @@ impl Upkeep {
             bytes: 0,
         };
         while !self.health.is_stopping() && self.health.reads_stopped().is_none() {
-            if let Err(error) = self.round(&mut last) {
-                let why = chain(&error);
-                if error.is_disk_full() {
-                    self.health.note_disk_full();
-                } else {
-                    tracing::error!(
-                        error = why,
-                        "upkeep failed: this shard stops until it is restarted"
-                    );
-                    self.health.stop_all(format!(
-                        "its upkeep failed ({why}); restart it when the cause is mended"
-                    ));
-                }
+            if let Err(error) = self.round(&mut last)
+                && !self.health.note_failure("its upkeep failed", &error)
+            {
+                return;
             }
             self.bell.wait();
         }
@@ -104,8 +95,10 @@ impl Upkeep {
         self.note_free_space()?;
         loop {
             let step = self.engine.index_step()?;
-            // Under a load there is always more to index.
+            // Under a load there is always more to index, and the rest must
+            // have its turn all the same.
             self.note_free_space()?;
+            self.engine.reclaim_step()?;
             self.bell.indexed.notify_waiters();
             if step == IndexStep::Idle || self.health.is_stopping() {
                 break;

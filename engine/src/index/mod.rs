@@ -265,6 +265,11 @@ impl Graph {
         .map_err(Error::graph("search"))
     }
 
+    /// How many bytes its file will have.
+    pub fn saved_bytes(&self) -> u64 {
+        self.index.read().serialized_length() as u64
+    }
+
     /// Writes the graph to a file. The caller sees to it that nothing is added meanwhile.
     ///
     /// # Errors

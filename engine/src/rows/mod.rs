@@ -137,6 +137,18 @@ pub struct RowsBatch<'a> {
     batch: fjall::OwnedWriteBatch,
 }
 
+/// Removes a row store, whole or begun. The library makes one in several
+/// steps, and opens none whose making was cut short.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(Error::file("remove", path)),
+    }
+}
+
 impl Rows {
     /// Opens the store, creating it where it is new.
     ///

@@ -203,11 +203,7 @@ fn shard_options(
     ShardOptions {
         disk,
         dir: dir.join("shards").join(shard.to_string()),
-        stamp: Stamp {
-            collection: record.uid,
-            shard,
-            format: quoit_shard::FORMAT,
-        },
+        stamp: Stamp::new(record.uid, shard, &resolved.engine),
         birth,
         params: resolved.engine.clone(),
         tuning: spec::tuning(record.spec.shards),

@@ -203,6 +203,32 @@ fn collections_in_each_others_folders_are_refused() {
 }
 
 #[test]
+fn a_record_that_says_another_shape_than_the_data_has_is_refused_and_harms_nothing() {
+    let data = two_collections();
+    let record = left(data.path()).join("collection.json");
+    let whole = fs::read_to_string(&record).unwrap();
+    for (is, would_be) in [
+        ("\"dimension\": 4", "\"dimension\": 8"),
+        ("\"metric\": \"Euclid\"", "\"metric\": \"Cosine\""),
+        ("\"vnodes\": 4096", "\"vnodes\": 1024"),
+    ] {
+        assert!(whole.contains(is), "{whole}");
+        fs::write(&record, whole.replace(is, would_be)).unwrap();
+        refuses(
+            data.path(),
+            &[],
+            &[
+                "collection left",
+                "was made for dimension 4",
+                "restore the record",
+            ],
+        );
+        fs::write(&record, &whole).unwrap();
+        still_whole(data.path());
+    }
+}
+
+#[test]
 fn two_collections_of_one_name_are_refused() {
     let data = two_collections();
     let record = right(data.path()).join("collection.json");

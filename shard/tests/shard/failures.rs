@@ -85,13 +85,14 @@ async fn writers_that_wait_behind_a_failed_sync_are_all_told() {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_applied_stops_the_shard_and_is_applied_after_a_restart() {
+async fn an_entry_that_cannot_be_applied_stops_writes_but_not_reads_and_is_applied_after_a_restart()
+{
     let dir = tempfile::tempdir().unwrap();
     let (shard, disk) = shard(dir.path()).await;
     disk.fail(Call::Write, "/vectors/", io::ErrorKind::Other);
     let error = shard.write(upsert(&[(2, 1)])).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unknown, "{}", error.message);
-    let error = count(&shard).await.unwrap_err();
+    let error = shard.write(upsert(&[(3, 1)])).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     for part in [
         "an entry could not be applied",
@@ -99,9 +100,10 @@ async fn an_entry_that_cannot_be_applied_stops_the_shard_and_is_applied_after_a_
     ] {
         assert!(error.message.contains(part), "{}", error.message);
     }
-    let error = shard.write(upsert(&[(3, 1)])).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert!(!shard.serves());
+    assert_eq!(count(&shard).await.unwrap(), 1);
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(number_of(&shard, 2).await, None);
+    assert!(shard.serves());
     shard.stop();
     drop(shard);
 
@@ -204,4 +206,58 @@ async fn damage_to_the_last_write_does_not_pass_for_a_torn_tail_once_the_log_res
     let error = error.await;
     assert!(matches!(error, LogError::Damaged { .. }), "{error:?}");
     drop(shard);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_fails_stops_writes_but_not_reads() {
+    for (kind, refused) in [
+        (io::ErrorKind::Other, ErrorKind::Unavailable),
+        (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::DiskFull),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Watched::new(Arc::new(RealDisk));
+        let mut options = options(Arc::new(disk.clone()), dir.path());
+        options.upkeep.checkpoint_bytes = 1;
+        let shard = Shard::open(options).await.unwrap();
+        disk.fail(Call::Write, "/manifest", kind);
+        shard.write(upsert(&[(1, 1)])).await.unwrap();
+        let error = until("writes to be refused", async || {
+            shard.write(upsert(&[(1, 1)])).await.err()
+        });
+        let error = error.await;
+        assert_eq!(error.kind, refused, "{}", error.message);
+        assert_eq!(number_of(&shard, 1).await, Some(1.0));
+        assert!(shard.serves());
+        drop(shard);
+        let shard = reopened(dir.path()).await;
+        assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    }
+}
+
+#[tokio::test]
+async fn a_shard_whose_making_was_cut_short_is_made_to_the_end() {
+    // As a kill leaves the row store: its files come one after the other.
+    for begun in [
+        &["lock"][..],
+        &["lock", "0.jnl"],
+        &["lock", "0.jnl", "version"],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let born = || options(Arc::new(RealDisk), dir.path());
+        drop(Shard::open(born()).await.unwrap());
+        let data = dir.path().join("shard/data");
+        fs::remove_dir_all(&data).unwrap();
+        fs::create_dir_all(data.join("rows")).unwrap();
+        for file in begun {
+            fs::write(data.join("rows").join(file), "").unwrap();
+        }
+        let shard = Shard::open(born()).await.unwrap();
+        shard.write(upsert(&[(1, 1)])).await.unwrap();
+        drop(shard);
+        // With a write in its log it is begun no longer.
+        assert_eq!(
+            number_of(&Shard::open(born()).await.unwrap(), 1).await,
+            Some(1.0)
+        );
+    }
 }

@@ -6,7 +6,7 @@ use quoit_proto::v1;
 use quoit_proto::{ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, VnodeCount, VnodeSet};
 use quoit_shard::log::LogOptions;
-use quoit_shard::{FORMAT, Shard, ShardOptions, Stamp, UpkeepOptions, Watermark};
+use quoit_shard::{Shard, ShardOptions, Stamp, UpkeepOptions, Watermark};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,23 +25,23 @@ pub fn all_vnodes() -> VnodeSet {
     vnodes().iter().collect()
 }
 
+pub fn params() -> Params {
+    Params {
+        dimension: DIMENSION,
+        metric: Metric::Euclid,
+        index: Some(HnswParams::default()),
+        vnodes: vnodes(),
+    }
+}
+
 /// A shard that holds the whole ring, on a disk that is never full.
 pub fn options(disk: Arc<dyn Disk>, dir: &Path) -> ShardOptions {
     ShardOptions {
         disk,
         dir: dir.join("shard"),
-        stamp: Stamp {
-            collection: Uuid::from_u128(7),
-            shard: ShardId(0),
-            format: FORMAT,
-        },
+        stamp: Stamp::new(Uuid::from_u128(7), ShardId(0), &params()),
         birth: Some(all_vnodes()),
-        params: Params {
-            dimension: DIMENSION,
-            metric: Metric::Euclid,
-            index: Some(HnswParams::default()),
-            vnodes: vnodes(),
-        },
+        params: params(),
         tuning: Tuning {
             index_threads: 1,
             ..Tuning::default()
