@@ -78,7 +78,10 @@ pub fn run() -> Result<(), Box<dyn Error>> {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;
-            runtime.block_on(serve::run(&args))?;
+            let done = runtime.block_on(serve::run(&args));
+            // A start that was stopped may still be replaying a log.
+            runtime.shutdown_background();
+            done?;
         }
         Command::Demo(args) => {
             // What goes well the demo tells by itself.

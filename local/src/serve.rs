@@ -250,8 +250,23 @@ async fn serve_http(
 /// # Errors
 /// It could not start, or a server failed.
 pub async fn run(args: &ServeArgs) -> Result<(), Error> {
-    let server = Server::open(args).await?;
-    let stop = stop_signal().map_err(Error::Signals)?;
+    // Before all else: a start can take long, and who stops it must not have
+    // to kill it.
+    let mut stop = Box::pin(stop_signal().map_err(Error::Signals)?);
+    let starting = tokio::spawn({
+        let args = args.clone();
+        async move { Server::open(&args).await }
+    });
+    let server = tokio::select! {
+        opened = starting => match opened {
+            Ok(opened) => opened?,
+            Err(cut_short) => std::panic::resume_unwind(cut_short.into_panic()),
+        },
+        () = &mut stop => {
+            tracing::info!("stopped while it was starting: the next start does what this one began");
+            return Ok(());
+        }
+    };
     let grpc = server.grpc.local_addr().map_err(|source| Error::Bind {
         flag: "--grpc",
         address: args.grpc,

@@ -202,3 +202,17 @@ fn the_grpc_port_speaks_http_2() {
     drop(stream);
     server.stop();
 }
+
+#[test]
+fn a_start_that_is_told_to_stop_ends_in_order() {
+    let data = data_dir();
+    // A file that never comes to its end holds up the start.
+    let file = data.path().join("collections.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    let server = Server::spawn(data.path(), &["-f", file.to_str().unwrap()]);
+    let held = std::fs::File::options().write(true).open(&file).unwrap();
+    let log = server.stop();
+    assert!(log.contains("stopped while it was starting"), "{log}");
+    drop(held);
+}
