@@ -16,6 +16,10 @@ use super::error::Error;
 const DISCARD: usize = 64 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
+/// How long the next piece of a body may take. Room is set aside for all of a
+/// body: clients that send nothing must not keep it from the others.
+const PIECE_TIME: Duration = Duration::from_secs(10);
+
 /// At most so much is set aside on the word of a header.
 const TRUST: usize = 1 << 20;
 
@@ -41,7 +45,14 @@ pub(crate) async fn read(
         return Err(Error::FitBody { limit });
     }
     let mut whole = BytesMut::with_capacity(declared.unwrap_or(0).min(TRUST));
-    while let Some(piece) = stream.next().await {
+    loop {
+        let piece = tokio::time::timeout(PIECE_TIME, stream.next()).await;
+        let piece = piece.map_err(|_| Error::AwaitBody {
+            seconds: PIECE_TIME.as_secs(),
+        })?;
+        let Some(piece) = piece else {
+            return Ok(whole.freeze());
+        };
         let piece = piece.map_err(|e| Error::ReadBody(e.to_string()))?;
         if whole.len() + piece.len() > limit {
             drop(whole);
@@ -50,7 +61,6 @@ pub(crate) async fn read(
         }
         whole.extend_from_slice(&piece);
     }
-    Ok(whole.freeze())
 }
 
 /// Reads what is left of a body that nobody wants, within bounds.
@@ -93,4 +103,18 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Err
         ""
     };
     Err(Error::ReadJson(text + remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_is_not_waited_for() {
+        let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
+        let body = Body::from_stream(first.chain(stream::pending()));
+        let read = read(body, Some(1000), 1000).await;
+        assert!(matches!(read, Err(Error::AwaitBody { seconds: 10 })));
+    }
 }

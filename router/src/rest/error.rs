@@ -21,6 +21,9 @@ pub(crate) enum Error {
     /// The body broke off.
     #[error("The body of the request could not be read to its end: {0}")]
     ReadBody(String),
+    /// The body stopped coming.
+    #[error("No byte of the request's body came for {seconds} s: nothing is done; send it again")]
+    AwaitBody { seconds: u64 },
     /// The path or the query string cannot be read.
     #[error("Deserialize error in {place}: {message}")]
     ReadUrl {
@@ -135,7 +138,7 @@ impl Error {
             Self::MatchMethod(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::FitBody { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Enter => StatusCode::TOO_MANY_REQUESTS,
-            Self::Finish { .. } => StatusCode::REQUEST_TIMEOUT,
+            Self::AwaitBody { .. } | Self::Finish { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::WriteAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ChangeCollection { source, .. } => match source {
                 CatalogError::AlreadyExists { .. } => StatusCode::CONFLICT,
