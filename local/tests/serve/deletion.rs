@@ -54,8 +54,11 @@ fn a_collection_made_again_does_not_bring_old_points_back() {
         create(&mut client, "docs", 2);
         assert_eq!(count(&mut client, "docs"), 0);
         put(&mut client, "docs", round * 1000, 50, "x");
+        let old = collection_dir(data.path(), "docs");
         assert_eq!(delete(&server, "docs"), true);
         create(&mut client, "docs", 3);
+        // Who still reads the old one may remove files of it, by their paths.
+        assert_ne!(collection_dir(data.path(), "docs"), old);
         put(&mut client, "docs", 7, 2, "new");
         assert_eq!(count(&mut client, "docs"), 2);
         if kill {
