@@ -360,11 +360,16 @@ impl Inner {
         let dir = collection.dir().to_owned();
         // First: if it cannot be, the collection is served as before.
         record::mark_deleted(&*self.disk, &dir).map_err(|error| not_deleted(&error))?;
+        // From here on it takes no write, whatever happens to the rest: the
+        // next start may find the mark.
         self.hosted_mut().remove(name);
-        // Its threads must not find their files gone.
+        let disk = self.disk.clone();
         let removed = tokio::task::spawn_blocking(move || {
+            // Its threads must not find their files gone.
             collection.discard();
             drop(collection);
+            // Nor must a power cut take the mark back and leave the files gone.
+            disk.sync_dir(&dir)?;
             remove_deleted(&dir)
         });
         match removed.await {

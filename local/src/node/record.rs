@@ -119,13 +119,13 @@ pub fn write(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), Error> 
     })
 }
 
-/// Deletes a collection, for all later starts. Until this is done it is there.
+/// Marks a collection as deleted. If this fails, nothing has changed; that it
+/// is done for all later starts is only known after the folder was synced.
 pub fn mark_deleted(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    disk.rename(&dir.join("collection.json"), &dir.join(DELETED))?;
-    disk.sync_dir(dir)
+    disk.rename(&dir.join("collection.json"), &dir.join(DELETED))
 }
 
 /// Whether the collection of a folder was deleted.
 pub fn is_marked_deleted(dir: &Path) -> bool {
-    dir.join(DELETED).exists()
+    dir.join(DELETED).exists() && !dir.join("collection.json").exists()
 }

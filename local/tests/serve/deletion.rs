@@ -170,3 +170,26 @@ fn hang_up(server: &Server, method: &str, path: &str, body: &str) {
     // Long enough that the server has begun; how far it has come is chance.
     std::thread::sleep(Duration::from_millis(3));
 }
+
+#[test]
+fn a_deletion_that_cannot_be_leaves_the_collection_served_and_kept() {
+    let data = data_dir();
+    let server = Server::start(data.path(), &[]);
+    let mut client = server.client();
+    create(&mut client, "docs", 1);
+    put(&mut client, "docs", 0, 10, "x");
+    // Where its record would be renamed to.
+    let blocked = collection_dir(data.path(), "docs").join("collection.deleted");
+    std::fs::create_dir(&blocked).unwrap();
+    let answer = client.call("DELETE", "/collections/docs", None).unwrap();
+    assert_eq!(answer.status, 500);
+    assert!(answer.error().contains("nothing is"), "{}", answer.error());
+    put(&mut client, "docs", 10, 10, "x");
+    assert_eq!(count(&mut client, "docs"), 20);
+    server.stop();
+    let server = Server::start(data.path(), &[]);
+    assert_eq!(count(&mut server.client(), "docs"), 20);
+    std::fs::remove_dir(&blocked).unwrap();
+    assert_eq!(delete(&server, "docs"), true);
+    server.stop();
+}
