@@ -50,7 +50,7 @@ pub async fn open(dir: &Path, params: Params) -> Result<Arc<Shard>> {
         params,
         tuning: Tuning::default(),
         upkeep: UpkeepOptions::default(),
-        log: LogOptions::new(Uuid::new_v4().as_u64_pair().0),
+        log: LogOptions::new(0, Uuid::new_v4().as_u64_pair().0),
         max_tail: MAX_TAIL,
     };
     Ok(Arc::new(Shard::open(options).await?))

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::setting::Setting;
 use quoit_disk::RealDisk;
 use quoit_engine::{
-    Engine, Entry, IndexStep, Operation, Outcome, Query, Tuning, View, VnodeWrite, Want,
+    Engine, Entry, Identity, IndexStep, Operation, Outcome, Query, Tuning, View, VnodeWrite, Want,
 };
 use quoit_ring::{PointId, VnodeSet};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ impl Replica {
         let engine = Engine::open(
             Arc::new(RealDisk),
             &dir.path().join("data"),
+            Identity(1),
             corpus.params()?,
             Tuning::default(),
         )?;

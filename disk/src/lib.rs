@@ -18,6 +18,16 @@ pub use map::Map;
 pub use real::RealDisk;
 pub use sim::SimDisk;
 
+/// Whether a file could not be opened because this process, or the machine, has
+/// too many open: nothing is wrong with the file, and later it may go.
+#[must_use]
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// A file system. Paths are absolute or relative to the process, as for `std::fs`.
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file to read and write, creating it if it is not there; what is

@@ -10,18 +10,18 @@
 //! that survive a power cut are never behind the graph, and no slot that the
 //! graph knows is given out a second time by the replay.
 
-use crate::Params;
 use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};
 use crate::index::{Graph, HnswParams, Precision, Quantizer};
 use crate::slots::SlotSet;
+use crate::{Identity, Params};
 use quoit_disk::Disk;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What the manifest says. Its file is this as JSON in one line, and a second
-/// line with the xxh3 of the first in hex.
+/// line with the xxh3 of the first in hex, seeded by the replica's identity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// All entries up to here are in the rows and vectors that were synced.
@@ -103,7 +103,7 @@ impl Engine {
             applied,
             graph: new_graph.or(former),
         };
-        write_manifest(&*self.disk, &self.dir, &manifest)?;
+        write_manifest(&*self.disk, &self.dir, self.identity, &manifest)?;
         if is_new {
             indexing.saved.slots = in_graph;
         }
@@ -175,7 +175,7 @@ fn worth_saving(save: SaveGraph, indexing: &Indexing, in_graph: &SlotSet) -> boo
 ///
 /// # Errors
 /// It cannot be read or is damaged.
-pub fn read_manifest(disk: &dyn Disk, dir: &Path) -> Result<Option<Manifest>> {
+pub fn read_manifest(disk: &dyn Disk, dir: &Path, identity: Identity) -> Result<Option<Manifest>> {
     let path = dir.join("manifest");
     let bytes = match disk.read(&path) {
         Ok(bytes) => bytes,
@@ -184,22 +184,31 @@ pub fn read_manifest(disk: &dyn Disk, dir: &Path) -> Result<Option<Manifest>> {
     };
     let manifest = std::str::from_utf8(&bytes).ok().and_then(|text| {
         let (json, hash) = text.trim_end().split_once('\n')?;
-        let whole = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(json.as_bytes())) == hash;
-        whole.then(|| serde_json::from_str(json).ok()).flatten()
+        (manifest_hash(json, identity) == hash)
+            .then(|| serde_json::from_str(json).ok())
+            .flatten()
     });
-    manifest
-        .map(Some)
-        .ok_or_else(|| Error::damaged(path, "its checksum does not fit its content"))
+    manifest.map(Some).ok_or_else(|| {
+        let what = "its checksum does not fit its content, or it is another replica's";
+        Error::damaged(path, what)
+    })
 }
 
-fn write_manifest(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()> {
+fn manifest_hash(json: &str, identity: Identity) -> String {
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), identity.0);
+    format!("{hash:016x}")
+}
+
+fn write_manifest(
+    disk: &dyn Disk,
+    dir: &Path,
+    identity: Identity,
+    manifest: &Manifest,
+) -> Result<()> {
     let path = dir.join("manifest");
     let json = serde_json::to_string(manifest)
         .map_err(|e| Error::file("encode", &path)(std::io::Error::other(e)))?;
-    let text = format!(
-        "{json}\n{:016x}\n",
-        xxhash_rust::xxh3::xxh3_64(json.as_bytes())
-    );
+    let text = format!("{json}\n{}\n", manifest_hash(&json, identity));
     let new = dir.join("manifest.new");
     write_whole(disk, &new, text.as_bytes())?;
     disk.rename(&new, &path)

@@ -16,7 +16,7 @@ use crate::vectors::{Segment, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
 use crate::writer::Writer;
-use crate::{Params, Tuning};
+use crate::{Identity, Params, Tuning};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use quoit_disk::Disk;
@@ -29,6 +29,7 @@ use std::sync::Arc;
 pub struct Engine {
     pub(crate) params: Params,
     pub(crate) tuning: Tuning,
+    pub(crate) identity: Identity,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) rows: Rows,
@@ -88,19 +89,27 @@ pub fn remove_unfinished(dir: &Path) -> Result<()> {
 
 impl Engine {
     /// Opens a replica's folder, creating it where it is new. The caller then
-    /// replays the log from [`Engine::replay_from`].
+    /// replays the log from [`Engine::replay_from`]. Every file holds the
+    /// replica's identity in its checksums: one of another replica, put in its
+    /// place, is damage.
     ///
     /// # Errors
-    /// Something stored is damaged, or the disk failed.
-    pub fn open(disk: Arc<dyn Disk>, dir: &Path, params: Params, tuning: Tuning) -> Result<Self> {
+    /// Something stored is damaged or another's, or the disk failed.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        identity: Identity,
+        params: Params,
+        tuning: Tuning,
+    ) -> Result<Self> {
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
-        let mut manifest = checkpoint::read_manifest(&*disk, dir)?.unwrap_or_default();
+        let mut manifest = checkpoint::read_manifest(&*disk, dir, identity)?.unwrap_or_default();
         let rows_tuning = RowsTuning {
             cache_bytes: tuning.cache_bytes,
             memtable_bytes: tuning.memtable_bytes,
         };
-        let rows = Rows::open(&dir.join("rows"), rows_tuning)?;
+        let rows = Rows::open(&dir.join("rows"), identity, rows_tuning)?;
         let replica = rows.replica()?;
         if replica.applied < manifest.applied {
             let what = format!(
@@ -114,6 +123,7 @@ impl Engine {
         let vectors = Vectors::open(
             disk.clone(),
             &dir.join("vectors"),
+            identity,
             params.dimension,
             Slot(replica.next_slot),
             &visible,
@@ -157,6 +167,7 @@ impl Engine {
             writer: Mutex::new(writer),
             params,
             tuning,
+            identity,
             disk,
             dir: dir.to_owned(),
             rows,
@@ -196,6 +207,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Reads one vector of each segment, after the replay: files that are
+    /// another replica's are found now, and not by a client's search.
+    ///
+    /// # Errors
+    /// A segment is damaged or another's.
+    pub fn probe(&self) -> Result<()> {
+        let view = self.view();
+        let firsts = view.visible.first_of_each_segment();
+        firsts.into_iter().try_for_each(|slot| {
+            let read = view.segments.vector(slot);
+            read.map(drop)
+        })
+    }
+
     /// Applies entries, in order and without a gap. When this returns, a new
     /// view shows them. For each entry, the outcomes of its vnodes in order.
     ///
@@ -219,6 +244,14 @@ impl Engine {
     #[must_use]
     pub fn vnode_state(&self, vnode: Vnode) -> VnodeState {
         self.writer.lock().vnodes.get(vnode)
+    }
+
+    /// Shows that the row store still takes writes.
+    ///
+    /// # Errors
+    /// It does not, since an earlier write failed: open the replica anew.
+    pub fn check_rows(&self) -> Result<()> {
+        self.rows.persist()
     }
 
     /// The free bytes of the disk that this replica is on.

@@ -101,6 +101,12 @@ impl Error {
         self.io_kind() == Some(io::ErrorKind::ReadOnlyFilesystem)
     }
 
+    /// Whether the cause is that too many files are open: another try may do.
+    #[must_use]
+    pub fn is_out_of_descriptors(&self) -> bool {
+        self.io().is_some_and(quoit_disk::is_out_of_descriptors)
+    }
+
     /// Whether something could not be read or written, and nothing that was
     /// read is wrong.
     #[must_use]
@@ -117,10 +123,14 @@ impl Error {
 
     /// What the operating system said, wherever in the causes it is.
     fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.io().map(io::Error::kind)
+    }
+
+    fn io(&self) -> Option<&io::Error> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<io::Error>() {
-                return Some(io.kind());
+                return Some(io);
             }
             cause = error.source();
         }

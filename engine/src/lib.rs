@@ -62,6 +62,11 @@ impl Default for HnswParams {
     }
 }
 
+/// Which replica's data it is, as a random number or the hash of a name. Two
+/// replicas that could come to have each other's files differ in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(pub u64);
+
 /// What may differ between replicas: sizes and threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {

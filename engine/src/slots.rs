@@ -113,6 +113,19 @@ impl SlotSet {
         }
     }
 
+    /// The first slot of each segment that has one.
+    #[must_use]
+    pub fn first_of_each_segment(&self) -> Vec<Slot> {
+        let pages = (0_u32..).zip(&self.pages);
+        let first = |(number, page): (u32, &Option<Arc<Page>>)| {
+            let words = (0_u32..).zip(&page.as_ref()?.words);
+            let (i, word) = words.into_iter().find(|(_, word)| **word != 0)?;
+            let start = number * SLOTS_PER_SEGMENT + i * 64;
+            Some(Slot(start + word.trailing_zeros()))
+        };
+        pages.filter_map(first).collect()
+    }
+
     /// The slots in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
         (0_u32..).zip(&self.pages).flat_map(|(number, page)| {
@@ -232,6 +245,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_of_each_segment_is_the_least_of_it(
+            slots in proptest::collection::btree_set(0_u32..60_000, 0..200),
+        ) {
+            let mut set = SlotSet::default();
+            for slot in &slots {
+                set.insert(Slot(*slot));
+            }
+            let mut firsts = std::collections::BTreeMap::new();
+            for slot in slots {
+                firsts.entry(slot / SLOTS_PER_SEGMENT).or_insert(Slot(slot));
+            }
+            let firsts: Vec<Slot> = firsts.into_values().collect();
+            prop_assert_eq!(set.first_of_each_segment(), firsts);
+        }
+
         #[test]
         fn a_difference_is_that_of_plain_sets(
             a in proptest::collection::btree_set(0_u32..30_000, 0..300),

@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod descriptors;
 mod grpc;
 mod node;
 mod serve;

@@ -2,6 +2,7 @@
 //! told to stop, and stops in an order that loses nothing: no new connections,
 //! requests in flight to their end, then a checkpoint of each shard.
 
+use crate::descriptors;
 use crate::grpc;
 use crate::node::{self, Node, NodeOptions};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -127,7 +128,12 @@ pub struct Server {
     http: TcpListener,
     grpc: TcpListener,
     recorder: Option<PrometheusHandle>,
+    connections: usize,
 }
+
+/// Connections of REST clients at the same time, where the process may open
+/// that many files.
+const MOST_CONNECTIONS: usize = 10_000;
 
 /// How often times that were recorded since the last scrape are folded.
 const FOLD_METRICS: Duration = Duration::from_secs(5);
@@ -151,6 +157,7 @@ impl Server {
             address: args.listen,
             source,
         })?;
+        let descriptors = descriptors::raise();
         let recorder = quoit_router::prometheus()
             .install_recorder()
             .map_err(|e| Error::Metrics(e.to_string()))?;
@@ -162,6 +169,7 @@ impl Server {
             http,
             grpc,
             recorder: Some(recorder),
+            connections: connections_within(descriptors),
         })
     }
 
@@ -181,6 +189,7 @@ impl Server {
             http,
             grpc,
             recorder,
+            connections,
         } = self;
         let (stopping, stopped) = watch::channel(false);
         let told = tokio::spawn(async move {
@@ -213,9 +222,10 @@ impl Server {
             );
         };
         let serving = async {
-            tokio::try_join!(serve_http(http, app, waiting(stopped.clone())), async {
-                Ok(grpc::serve(grpc, waiting(stopped.clone())).await?)
-            },)
+            tokio::try_join!(
+                serve_http(http, app, connections, waiting(stopped.clone())),
+                async { Ok(grpc::serve(grpc, waiting(stopped.clone())).await?) },
+            )
         };
         let served = tokio::select! {
             served = serving => served.map(drop),
@@ -234,15 +244,21 @@ impl Server {
     }
 }
 
+/// Half of what the process may open: the other half is for the shards' files.
+fn connections_within(descriptors: u64) -> usize {
+    usize::try_from(descriptors / 2).map_or(MOST_CONNECTIONS, |half| half.min(MOST_CONNECTIONS))
+}
+
 async fn serve_http(
     listener: TcpListener,
     app: Arc<App>,
-    stop: impl Future<Output = ()> + Send + 'static,
+    connections: usize,
+    stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     listener.set_nonblocking(true).map_err(Error::Http)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Http)?;
-    let served = axum::serve(listener, quoit_router::router(app)).with_graceful_shutdown(stop);
-    served.await.map_err(Error::Http)
+    quoit_router::serve(listener, quoit_router::router(app), connections, stop).await;
+    Ok(())
 }
 
 /// `quoit serve`.

@@ -253,6 +253,15 @@ pub struct CreateCollection {
     pub replication_factor: Option<u32>,
 }
 
+/// Why a name stands for no collection that can be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoCollection {
+    /// There is none of that name.
+    Unknown,
+    /// There is one, and it could not be opened; says why.
+    Unopened(String),
+}
+
 /// Why a collection was not created or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
@@ -285,7 +294,10 @@ pub enum CatalogError {
 #[async_trait::async_trait]
 pub trait Catalog: Send + Sync + 'static {
     /// The collection of that name, as it is now.
-    fn get(&self, name: &str) -> Option<Arc<Collection>>;
+    ///
+    /// # Errors
+    /// There is none that can be served.
+    fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection>;
     /// The names of all, in order.
     fn names(&self) -> Vec<String>;
     /// Makes a collection; returns when requests for it can be served. Also

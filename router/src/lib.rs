@@ -13,6 +13,7 @@
 //! between two requests.
 
 mod catalog;
+mod connections;
 mod fanout;
 mod limits;
 mod merge;
@@ -23,8 +24,9 @@ mod server;
 
 pub use catalog::{
     BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
-    CreateCollection, Hnsw, Metric,
+    CreateCollection, Hnsw, Metric, NoCollection,
 };
+pub use connections::serve;
 pub use limits::ServerLimits;
 pub use metrics::prometheus;
 pub use server::{App, DIALECT_VERSION, router};

@@ -43,7 +43,7 @@ pub(crate) async fn collections(catalog: &dyn Catalog) -> String {
     let collections: Vec<_> = catalog
         .names()
         .iter()
-        .filter_map(|n| catalog.get(n))
+        .filter_map(|n| catalog.get(n).ok())
         .collect();
     let statuses = join_all(collections.iter().map(|collection| async {
         tokio::time::timeout(PATIENCE, read::status(collection)).await

@@ -4,6 +4,7 @@
 use crate::replication::ProposeError;
 use crate::solo::chain;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Room that is kept free for what must go on when writes do not: the row
@@ -34,6 +35,23 @@ impl Default for Watermark {
     }
 }
 
+/// A thread at work.
+pub struct Watched {
+    health: Arc<Health>,
+    thread: &'static str,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let thread = self.thread;
+            self.health.stop_all(format!(
+                "its {thread} thread panicked: this is a bug, and its log says more; restart it"
+            ));
+        }
+    }
+}
+
 /// A shard's health.
 #[derive(Default)]
 pub struct Health {
@@ -44,6 +62,8 @@ pub struct Health {
 #[derive(Default)]
 struct State {
     disk_full: Option<String>,
+    /// It was full at some time.
+    was_full: bool,
     read_only: bool,
     writes_stopped: Option<String>,
     all_stopped: Option<String>,
@@ -81,6 +101,13 @@ impl Health {
         self.may_write().err().map(|e| e.to_string())
     }
 
+    /// Whether writes will not come back by themselves, and the disk was full
+    /// before that: what was written then is what failed.
+    pub fn was_stopped_by_a_full_disk(&self) -> bool {
+        let state = self.state.lock();
+        state.was_full && state.writes_stopped.is_some() && state.all_stopped.is_none()
+    }
+
     /// What the engine could not do. Damage ends all; of a disk that fails
     /// reads are still right, since a view shows only what was applied. Says
     /// whether another try may succeed.
@@ -90,6 +117,10 @@ impl Health {
             return true;
         }
         let why = chain(error);
+        if error.is_out_of_descriptors() {
+            tracing::warn!(error = why, "{what}; it is tried again");
+            return true;
+        }
         tracing::error!(error = why, "{what}");
         let why = format!("{what} ({why}); restart it when the cause is mended");
         if error.is_read_only() {
@@ -105,6 +136,7 @@ impl Health {
     /// A write found the disk full.
     pub fn note_disk_full(&self) {
         let mut state = self.state.lock();
+        state.was_full = true;
         state
             .disk_full
             .get_or_insert_with(|| "a file could not grow".into());
@@ -114,6 +146,11 @@ impl Health {
     /// only a restart brings them back.
     pub fn note_read_only(&self) {
         self.state.lock().read_only = true;
+    }
+
+    /// Whether this much is enough, and was not when it was measured before.
+    pub fn has_room_again(&self, free: u64, watermark: Watermark) -> bool {
+        self.state.lock().disk_full.is_some() && free > watermark.start_above
     }
 
     /// So much of the disk is free.
@@ -129,6 +166,7 @@ impl Health {
                     "the disk is nearly full: writes are refused until there is room"
                 );
             }
+            state.was_full = true;
             state.disk_full = Some(format!("{free} MiB are free, writes need {needed} MiB"));
         } else if is_full {
             state.disk_full = None;
@@ -146,6 +184,13 @@ impl Health {
         self.state.lock().all_stopped.get_or_insert(why);
     }
 
+    /// Held by a thread of the shard while it works: if the thread panics, the
+    /// shard must not go on as if it were still there.
+    pub fn watch(self: &Arc<Self>, thread: &'static str) -> Watched {
+        let health = Arc::clone(self);
+        Watched { health, thread }
+    }
+
     /// The shard is being shut down.
     pub fn begin_stopping(&self) {
         self.stopping.store(true, Ordering::Release);
@@ -154,5 +199,27 @@ impl Health {
     /// Whether the shard is being shut down.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_ends_the_service_and_one_that_ends_does_not() {
+        let health = Arc::new(Health::default());
+        let watched = health.watch("upkeep");
+        std::thread::spawn(move || drop(watched)).join().unwrap();
+        assert_eq!(health.reads_stopped(), None);
+        let watched = health.watch("upkeep");
+        let panicked = std::thread::spawn(move || {
+            let _watched = watched;
+            panic!("on purpose");
+        });
+        assert!(panicked.join().is_err());
+        let why = health.reads_stopped().unwrap();
+        assert!(why.contains("upkeep thread panicked"), "{why}");
+        assert!(health.may_write().is_err());
     }
 }

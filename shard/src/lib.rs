@@ -1,12 +1,13 @@
 //! One shard: its log, its commands and how they are applied.
 //!
 //! ```text
-//! ShardClient ─▶ shard ─▶ replication (the seam) ─▶ log ─▶ engine ─▶ view ─▶ reads
-//!                              upkeep: index, checkpoint, cut the log, reclaim
+//! ShardClient ─▶ keeper ─▶ shard ─▶ replication (the seam) ─▶ log ─▶ engine ─▶ view ─▶ reads
+//!                                          upkeep: index, checkpoint, cut the log, reclaim
 //! ```
 
 mod convert;
 mod health;
+mod keeper;
 pub mod log;
 mod replication;
 mod shard;
@@ -15,6 +16,7 @@ mod stamp;
 mod upkeep;
 
 pub use health::Watermark;
+pub use keeper::Keeper;
 pub use shard::{OpenError, Shard, ShardOptions};
 pub use stamp::{Stamp, StampError};
 pub use upkeep::UpkeepOptions;

@@ -51,7 +51,7 @@ mod tests;
 use bytes::Bytes;
 
 pub use error::LogError;
-pub use open::{Opened, TornTail, open};
+pub use open::{Found, Opened, TornTail, find, open};
 pub use reader::LogReader;
 pub use writer::LogWriter;
 
@@ -78,6 +78,8 @@ pub struct Position {
 /// How a log lays out its files.
 #[derive(Debug, Clone, Copy)]
 pub struct LogOptions {
+    /// Whose log it is. Segments of a log of another identity are damage here.
+    pub identity: u64,
     /// A segment is closed before it outgrows this. A group that is larger has
     /// a segment to itself. At most 1 GiB is used.
     pub segment_bytes: u64,
@@ -91,8 +93,9 @@ pub struct LogOptions {
 impl LogOptions {
     /// Segments of 64 MiB, allocated 4 MiB at a time.
     #[must_use]
-    pub fn new(salt: u64) -> Self {
+    pub fn new(identity: u64, salt: u64) -> Self {
         Self {
+            identity,
             segment_bytes: 64 << 20,
             preallocate_bytes: 4 << 20,
             salt,

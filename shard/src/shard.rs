@@ -22,6 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a shard is opened with.
+#[derive(Clone)]
 pub struct ShardOptions {
     /// Where its folder is.
     pub disk: Arc<dyn Disk>,
@@ -70,6 +71,14 @@ pub enum OpenError {
     /// The log is damaged or cannot be read.
     #[error("the shard's log cannot be opened")]
     Log(#[from] LogError),
+    /// A shard that was founded before has an empty log.
+    #[error(
+        "the log in {} is empty, and this shard had data: it is not empty but lost; restore the folder from a copy", dir.display()
+    )]
+    LogLost {
+        /// The shard's folder.
+        dir: PathBuf,
+    },
     /// Entries that the data needs are not in the log.
     #[error(
         "the data needs the log from entry {needed} on, and it begins at {first}: restore both from one copy"
@@ -134,12 +143,24 @@ impl Shard {
             max_tail,
         } = options;
         stamp::check(&*disk, &dir, &stamp, birth.is_some())?;
-        let opened = log::open(disk.clone(), &dir.join("log"), log)?;
+        let identity = stamp.identity();
+        let found_log = log::find(disk.clone(), &dir.join("log"), log)?;
+        let last = found_log.last().index;
+        if birth.is_none() && last < FOUNDING {
+            return Err(OpenError::LogLost { dir });
+        }
         let data = dir.join("data");
-        if birth.is_some() && opened.reader.last().index <= FOUNDING {
+        if birth.is_some() && last <= FOUNDING {
             quoit_engine::remove_unfinished(&data)?;
         }
-        let engine = Arc::new(Engine::open(disk, &data, params, tuning)?);
+        let engine = Arc::new(Engine::open(disk, &data, identity, params, tuning)?);
+        if last < engine.applied() {
+            return Err(OpenError::LogBehind {
+                applied: engine.applied(),
+                last,
+            });
+        }
+        let opened = found_log.settle()?;
         if let Some(torn) = opened.writer.torn_tail() {
             tracing::info!(
                 ?torn,
@@ -147,6 +168,7 @@ impl Shard {
             );
         }
         replay(&engine, &opened.reader)?;
+        engine.probe()?;
         let health = Arc::new(Health::default());
         let bell = Arc::new(Bell::default());
         let params = engine.params().clone();
@@ -219,6 +241,13 @@ impl Shard {
     #[must_use]
     pub fn serves(&self) -> bool {
         self.health.reads_stopped().is_none()
+    }
+
+    /// Whether it takes no writes because its disk was full, and so much is free
+    /// now that it would if it were opened anew.
+    pub(crate) fn would_be_mended_by_opening(&self, enough: u64) -> bool {
+        self.health.was_stopped_by_a_full_disk()
+            && self.engine.free_space().is_ok_and(|free| free > enough)
     }
 
     fn view(&self) -> Result<Arc<View>, ShardError> {
@@ -415,12 +444,6 @@ fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
         return Err(OpenError::Gap {
             needed: from,
             first,
-        });
-    }
-    if last < engine.applied() {
-        return Err(OpenError::LogBehind {
-            applied: engine.applied(),
-            last,
         });
     }
     let mut next = from;

@@ -175,6 +175,7 @@ struct Logger {
 
 impl Logger {
     fn run(mut self, queue: &Receiver<ToLog>) {
+        let _watched = self.health.watch("log");
         let mut stopping = false;
         while !stopping {
             let Some(first) = self.next(queue) else {
@@ -260,6 +261,9 @@ impl Logger {
         let answer = if matches!(error, LogError::Full { .. }) {
             self.health.note_disk_full();
             ProposeError::DiskFull(error.to_string())
+        } else if matches!(error, LogError::Descriptors { .. }) {
+            tracing::warn!(error = chain(error), "a write was refused");
+            ProposeError::Busy("too many files are open on its machine")
         } else {
             let why = chain(error);
             tracing::error!(
@@ -282,7 +286,7 @@ impl Logger {
             // One who no longer waits does not need the answer.
             drop(reply.send(Err(answer.clone())));
         }
-        matches!(error, LogError::Full { .. })
+        matches!(error, LogError::Full { .. } | LogError::Descriptors { .. })
     }
 
     fn purge(&mut self, index: u64) {
@@ -303,6 +307,7 @@ struct Applier {
 
 impl Applier {
     fn run(self, groups: &Receiver<Vec<Committed>>) {
+        let _watched = self.health.watch("apply");
         while let Ok(group) = groups.recv() {
             let mut retry = Vec::with_capacity(group.len());
             let mut entries = Vec::with_capacity(group.len());

@@ -3,7 +3,7 @@
 //! its own, or serve as empty what is merely lost.
 
 use quoit_disk::Disk;
-use quoit_engine::Params;
+use quoit_engine::{Identity, Params};
 use quoit_ring::ShardId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -63,6 +63,15 @@ impl Stamp {
                 vnodes: params.vnodes.get(),
             },
         }
+    }
+}
+
+impl Stamp {
+    /// What the checksums of all files of the shard are seeded by.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        let name = format!("{} {}", self.collection, self.shard);
+        Identity(xxhash_rust::xxh3::xxh3_64(name.as_bytes()))
     }
 }
 

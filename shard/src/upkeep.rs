@@ -76,6 +76,7 @@ pub struct Upkeep {
 impl Upkeep {
     /// Works until the shard stops or fails.
     pub fn run(self) {
+        let _watched = self.health.watch("upkeep");
         let mut last = Checkpointed {
             when: Instant::now(),
             applied: self.engine.applied(),
@@ -115,8 +116,13 @@ impl Upkeep {
     }
 
     fn note_free_space(&self) -> quoit_engine::Result<()> {
-        self.health
-            .note_free_space(self.engine.free_space()?, self.options.watermark);
+        let (free, watermark) = (self.engine.free_space()?, self.options.watermark);
+        if self.health.has_room_again(free, watermark) {
+            // The row store writes in the background, too. If that failed, it
+            // is to be known before a write is taken that could not be applied.
+            self.engine.check_rows()?;
+        }
+        self.health.note_free_space(free, watermark);
         Ok(())
     }
 

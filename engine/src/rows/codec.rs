@@ -1,7 +1,8 @@
 //! The values of rows as bytes, numbers little-endian. Decoding takes any
 //! bytes: what no encoder wrote is `None` and never a panic.
 
-use super::{FeedRow, IdRow, ReplicaRow, VnodeState};
+use super::{FeedRow, IdRow, OwnedReplicaRow, ReplicaRow, VnodeState};
+use crate::Identity;
 use crate::slots::Slot;
 use quoit_ring::{Holding, PointId};
 
@@ -38,18 +39,22 @@ pub fn encode_vnode(state: &VnodeState) -> Vec<u8> {
     value
 }
 
-pub fn encode_replica(replica: ReplicaRow) -> Vec<u8> {
-    let ReplicaRow { applied, next_slot } = replica;
-    let mut value = applied.to_le_bytes().to_vec();
+pub fn encode_replica(row: OwnedReplicaRow) -> Vec<u8> {
+    let ReplicaRow { applied, next_slot } = row.replica;
+    let mut value = row.identity.0.to_le_bytes().to_vec();
+    value.extend_from_slice(&applied.to_le_bytes());
     value.extend_from_slice(&next_slot.to_le_bytes());
     value
 }
 
-pub fn decode_replica(mut bytes: &[u8]) -> Option<ReplicaRow> {
+pub fn decode_replica(mut bytes: &[u8]) -> Option<OwnedReplicaRow> {
     let bytes = &mut bytes;
-    let row = ReplicaRow {
-        applied: u64_of(bytes)?,
-        next_slot: u32_of(bytes)?,
+    let row = OwnedReplicaRow {
+        identity: Identity(u64_of(bytes)?),
+        replica: ReplicaRow {
+            applied: u64_of(bytes)?,
+            next_slot: u32_of(bytes)?,
+        },
     };
     bytes.is_empty().then_some(row)
 }
@@ -138,7 +143,8 @@ mod tests {
             prop_assert_eq!(decode_feed_row(&encode_feed_row(&row)), Some(row));
             let state = VnodeState { holding: Holding::default(), seq, count, digest };
             prop_assert_eq!(decode_vnode(&encode_vnode(&state)), Some(state));
-            let row = ReplicaRow { applied: index, next_slot: slot };
+            let replica = ReplicaRow { applied: index, next_slot: slot };
+            let row = OwnedReplicaRow { identity: Identity(seq), replica };
             prop_assert_eq!(decode_replica(&encode_replica(row)), Some(row));
         }
 

@@ -7,7 +7,7 @@
 //! | `ids` | id bytes, vnode | slot, seq, log index of the vector |
 //! | `feed` | vnode, seq | slot, id, content hash, payload |
 //! | `vnodes` | vnode | holding, seq, count, digest |
-//! | `meta` | `replica` | applied index, next slot |
+//! | `meta` | `replica` | identity, applied index, next slot |
 //!
 //! `ids` is in the order in which clients page. A live point has exactly one
 //! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
@@ -15,6 +15,7 @@
 mod codec;
 mod tear;
 
+use crate::Identity;
 use crate::error::{Error, Result};
 use crate::slots::Slot;
 use codec::{
@@ -71,6 +72,14 @@ pub struct ReplicaRow {
     pub next_slot: u32,
 }
 
+/// The replica's own row as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct OwnedReplicaRow {
+    /// Whose rows these are.
+    identity: Identity,
+    replica: ReplicaRow,
+}
+
 /// A point's part in its vnode's digest.
 #[must_use]
 pub fn point_hash(id: PointId, seq: u64, content: u128) -> u128 {
@@ -118,6 +127,7 @@ pub struct RowsTuning {
 #[derive(Clone)]
 pub struct Rows {
     path: PathBuf,
+    identity: Identity,
     db: Database,
     ids: Keyspace,
     feed: Keyspace,
@@ -154,7 +164,7 @@ impl Rows {
     ///
     /// # Errors
     /// The store is damaged or cannot be opened.
-    pub fn open(path: &Path, tuning: RowsTuning) -> Result<Self> {
+    pub fn open(path: &Path, identity: Identity, tuning: RowsTuning) -> Result<Self> {
         let failed = Error::rows;
         let open = || {
             Database::builder(path)
@@ -180,6 +190,7 @@ impl Rows {
         };
         Ok(Self {
             path: path.to_owned(),
+            identity,
             ids: keyspace("ids")?,
             feed: keyspace("feed")?,
             vnodes: keyspace("vnodes")?,
@@ -261,7 +272,7 @@ impl Rows {
     /// The replica's row; all zero where nothing was applied yet.
     ///
     /// # Errors
-    /// The row cannot be read or is damaged.
+    /// The row cannot be read, is damaged or is another replica's.
     pub fn replica(&self) -> Result<ReplicaRow> {
         let row = self
             .meta
@@ -270,7 +281,13 @@ impl Rows {
         let Some(row) = row else {
             return Ok(ReplicaRow::default());
         };
-        decode_replica(&row).ok_or_else(|| self.damage("the replica's row"))
+        let row = decode_replica(&row).ok_or_else(|| self.damage("the replica's row"))?;
+        if row.identity == self.identity {
+            Ok(row.replica)
+        } else {
+            let what = "these rows are another replica's: restore the folder from a copy";
+            Err(Error::damaged(&self.path, what))
+        }
     }
 
     fn damage(&self, what: &str) -> Error {
@@ -315,7 +332,8 @@ impl RowsBatch<'_> {
     /// # Errors
     /// The store failed; it refuses all further writes.
     pub fn commit(mut self, replica: ReplicaRow) -> Result<()> {
-        let value = encode_replica(replica);
+        let identity = self.rows.identity;
+        let value = encode_replica(OwnedReplicaRow { identity, replica });
         self.batch.insert(&self.rows.meta, "replica", value);
         self.batch.commit().map_err(Error::rows("write a batch"))
     }

@@ -9,6 +9,7 @@ mod segment;
 
 pub use segment::{Owner, Segment};
 
+use crate::Identity;
 use crate::error::{Error, Result};
 use crate::slots::{SLOTS_PER_SEGMENT, Slot, SlotSet};
 use quoit_disk::Disk;
@@ -80,6 +81,7 @@ impl Segments {
 pub struct Vectors {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    identity: Identity,
     dimension: usize,
     segments: Segments,
     /// Dropped segments that a view may still read; their numbers rest.
@@ -99,6 +101,7 @@ impl Vectors {
     pub fn open(
         disk: Arc<dyn Disk>,
         dir: &Path,
+        identity: Identity,
         dimension: usize,
         next: Slot,
         visible: &SlotSet,
@@ -118,7 +121,7 @@ impl Vectors {
             if by_number.len() <= number as usize {
                 by_number.resize(number as usize + 1, None);
             }
-            let segment = Segment::open(&*disk, &path, dimension)?;
+            let segment = Segment::open(&*disk, &path, identity, dimension)?;
             by_number[number as usize] = Some(Arc::new(segment));
         }
         for number in 0..visible.segments() {
@@ -131,6 +134,7 @@ impl Vectors {
         Ok(Self {
             disk,
             dir: dir.to_owned(),
+            identity,
             dimension,
             segments: Segments {
                 by_number: Arc::new(by_number),
@@ -191,7 +195,7 @@ impl Vectors {
             return Ok(segment.clone());
         }
         let path = segment_path(&self.dir, number);
-        let segment = Segment::open(&*self.disk, &path, self.dimension)?;
+        let segment = Segment::open(&*self.disk, &path, self.identity, self.dimension)?;
         // Before any row can name a slot in it, or a power cut would leave
         // rows whose file was never there.
         self.disk

@@ -6,9 +6,11 @@
 //!      | seq u64 | vnode u16 | id length u8 | id 17 bytes | xxh3 u64
 //! ```
 //!
-//! The checksum covers all before it. It is verified when a slot is first read
+//! The checksum covers all before it and is seeded by the replica's identity:
+//! a segment of another replica is damage here. It is verified when a slot is first read
 //! after the file was opened; from then on the page cache is trusted.
 
+use crate::Identity;
 use crate::error::{Error, Result};
 use crate::slots::SLOTS_PER_SEGMENT;
 use quoit_disk::map::Map;
@@ -34,6 +36,7 @@ pub struct Segment {
     path: PathBuf,
     file: Arc<dyn File>,
     map: Map,
+    identity: Identity,
     dimension: usize,
     stride: usize,
     /// Bit i: slot i was found whole, or was written by this process.
@@ -46,7 +49,12 @@ impl Segment {
     /// # Errors
     /// The disk is full, the file cannot be opened or mapped, or it is one of
     /// another dimension.
-    pub fn open(disk: &dyn Disk, path: &Path, dimension: usize) -> Result<Self> {
+    pub fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        identity: Identity,
+        dimension: usize,
+    ) -> Result<Self> {
         let stride = dimension * 4 + TRAILER;
         let len = stride * SLOTS_PER_SEGMENT as usize;
         let file = disk.open(path).map_err(Error::file("open", path))?;
@@ -65,6 +73,7 @@ impl Segment {
             path: path.to_owned(),
             file,
             map,
+            identity,
             dimension,
             stride,
             verified: verified.collect(),
@@ -95,7 +104,7 @@ impl Segment {
         trailer[10] = u8::try_from(key.len()).unwrap_or(u8::MAX);
         trailer[11..11 + key.len()].copy_from_slice(&key);
         bytes.extend_from_slice(&trailer);
-        let hash = xxhash_rust::xxh3::xxh3_64(&bytes);
+        let hash = self.hash(&bytes);
         bytes.extend_from_slice(&hash.to_le_bytes());
         self.file
             .write_at(&bytes, (slot * self.stride) as u64)
@@ -164,11 +173,15 @@ impl Segment {
         }
         let (content, hash) = bytes.split_at(self.stride - 8);
         let hash: [u8; 8] = hash.try_into().map_err(|_| self.damage(slot))?;
-        if xxhash_rust::xxh3::xxh3_64(content) != u64::from_le_bytes(hash) {
+        if self.hash(content) != u64::from_le_bytes(hash) {
             return Err(self.damage(slot));
         }
         self.mark(slot);
         Ok(bytes)
+    }
+
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        xxhash_rust::xxh3::xxh3_64_with_seed(bytes, self.identity.0)
     }
 
     fn mark(&self, slot: usize) {
@@ -178,7 +191,9 @@ impl Segment {
     fn damage(&self, slot: usize) -> Error {
         Error::damaged(
             &self.path,
-            format!("the checksum of slot {slot} does not fit its bytes"),
+            format!(
+                "the checksum of slot {slot} does not fit its bytes, or the file is another replica's"
+            ),
         )
     }
 }

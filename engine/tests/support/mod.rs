@@ -11,8 +11,8 @@ pub mod random;
 use model::Model;
 use quoit_disk::{Disk, RealDisk};
 use quoit_engine::{
-    Engine, Entry, HnswParams, IndexStep, Metric, Outcome, Params, Precision, Query, ReclaimStep,
-    Result, Tuning, View, Want,
+    Engine, Entry, HnswParams, Identity, IndexStep, Metric, Outcome, Params, Precision, Query,
+    ReclaimStep, Result, Tuning, View, Want,
 };
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeCount, VnodeSet};
@@ -191,7 +191,7 @@ impl Rig {
 }
 
 pub fn open(disk: &Arc<dyn Disk>, path: &Path, params: &Params, tuning: Tuning) -> Result<Engine> {
-    Engine::open(disk.clone(), path, params.clone(), tuning)
+    Engine::open(disk.clone(), path, Identity(7), params.clone(), tuning)
 }
 
 pub fn files(dir: &Path) -> Vec<PathBuf> {

@@ -9,7 +9,7 @@ use quoit_proto::ShardClient;
 use quoit_ring::{Member, Ring, RingStore, ShardId, StoreError, SwapError, VnodeSet};
 use quoit_router::{BadPlacement, Collection};
 use quoit_shard::log::LogOptions;
-use quoit_shard::{OpenError, Shard, ShardOptions, Stamp};
+use quoit_shard::{Keeper, OpenError, ShardOptions, Stamp};
 use quoit_store::FileRingStore;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ impl Error {
 pub struct Hosted {
     dir: PathBuf,
     record: Record,
-    shards: Vec<Arc<Shard>>,
+    shards: Vec<Arc<Keeper>>,
     picture: Arc<Collection>,
 }
 
@@ -107,7 +107,7 @@ impl Hosted {
             let birth = (!record.founded).then(|| ring.vnodes_of(shard));
             let options =
                 shard_options(disk.clone(), dir, &record, &resolved, shard, birth, options);
-            let opened = Shard::open(options).await;
+            let opened = Keeper::open(options).await;
             let opened = opened.map_err(|source| Error::Shard {
                 shard,
                 source: Box::new(source),
@@ -200,18 +200,20 @@ fn shard_options(
     birth: Option<VnodeSet>,
     options: NodeOptions,
 ) -> ShardOptions {
+    let stamp = Stamp::new(record.uid, shard, &resolved.engine);
+    let salt = uuid::Uuid::new_v4().as_u64_pair().0;
     ShardOptions {
         disk,
         dir: dir.join("shards").join(shard.to_string()),
-        stamp: Stamp::new(record.uid, shard, &resolved.engine),
         birth,
         params: resolved.engine.clone(),
         tuning: spec::tuning(record.spec.shards),
         upkeep: options.upkeep,
         log: LogOptions {
             segment_bytes: options.log_segment_bytes,
-            ..LogOptions::new(uuid::Uuid::new_v4().as_u64_pair().0)
+            ..LogOptions::new(stamp.identity().0, salt)
         },
+        stamp,
         max_tail: spec::MAX_TAIL,
     }
 }

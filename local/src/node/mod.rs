@@ -4,30 +4,34 @@
 //! ```text
 //! DIR/LOCK                          held while a process uses the directory
 //! DIR/collections/UID/
-//!     collection.json               name, identity, spec, whether it is founded
+//!     record                        name, identity, spec, whether it is founded
 //!     ring                          the ring
 //!     shards/N/{stamp.json, log/, data/}
 //! ```
 //!
-//! A collection is made in steps that can be gone on with: record, ring, shards,
-//! then the record says that it is founded. It is deleted by renaming its record,
+//! A collection is made in steps that can be gone on with: its folder with the
+//! record, ring, shards, then the record says that it is founded. One that
+//! cannot be opened does not keep the others from being served. It is deleted by renaming its record,
 //! and what is left of it is removed after that or at the next start. No folder's
 //! path is ever used twice: who still reads a deleted collection removes files
 //! by their paths, and these must not be those of one made after it.
 
+mod files;
+mod folders;
 mod hosted;
 mod record;
 mod spec;
 
+use folders::{Folder, lock, look_into, remove, remove_deleted};
 use hosted::Hosted;
-use quoit_crds::{CollectionName, VectorCollection, VectorCollectionSpec};
+use quoit_crds::{CollectionName, VectorCollectionSpec};
 use quoit_disk::{Disk, RealDisk};
-use quoit_router::{Catalog, CatalogError, Collection, CreateCollection};
+use quoit_router::{Catalog, CatalogError, Collection, CreateCollection, NoCollection};
 use quoit_shard::UpkeepOptions;
 use quoit_shard::log::LogOptions;
 use record::Record;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -115,13 +119,10 @@ impl Default for NodeOptions {
     fn default() -> Self {
         Self {
             upkeep: UpkeepOptions::default(),
-            log_segment_bytes: LogOptions::new(0).segment_bytes,
+            log_segment_bytes: LogOptions::new(0, 0).segment_bytes,
         }
     }
 }
-
-/// What the name of a deleted collection's folder starts with.
-const DELETED: &str = ".deleted-";
 
 /// The collections of this process. Clones are the same node.
 #[derive(Clone)]
@@ -131,18 +132,39 @@ struct Inner {
     options: NodeOptions,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
-    hosted: RwLock<BTreeMap<String, Arc<Hosted>>>,
+    held: RwLock<BTreeMap<String, Held>>,
     /// Held while a collection is made or deleted: one at a time.
     changing: tokio::sync::Mutex<()>,
     /// Held open: the lock goes with it.
     _lock: File,
 }
 
+/// A collection of the data directory.
+#[derive(Clone)]
+enum Held {
+    Open(Arc<Hosted>),
+    /// What it is could be read, and what is in it not.
+    Unopened {
+        dir: PathBuf,
+        why: String,
+    },
+}
+
+impl Held {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Open(hosted) => hosted.dir(),
+            Self::Unopened { dir, .. } => dir,
+        }
+    }
+}
+
 impl Node {
-    /// Opens a data directory and every collection in it.
+    /// Opens a data directory and every collection in it. One that cannot be
+    /// opened is told of, and the others are served.
     ///
     /// # Errors
-    /// It is in use, or something in it is damaged or lost.
+    /// It is in use, or it is not known which collections are in it.
     pub async fn open(dir: &Path, options: NodeOptions) -> Result<Self, Error> {
         let collections = dir.join("collections");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -150,16 +172,16 @@ impl Node {
             disk.create_dir_all(dir).map_err(directory("create", dir))?;
         }
         let lock = lock(dir)?;
-        let mut hosted: BTreeMap<String, Arc<Hosted>> = BTreeMap::new();
+        let mut held: BTreeMap<String, Held> = BTreeMap::new();
         for path in disk
             .list(&collections)
             .map_err(directory("list", &collections))?
         {
-            let Some((path, record)) = look_into(&*disk, path)? else {
+            let Some(Folder { path, record }) = look_into(&*disk, path)? else {
                 continue;
             };
             let name = record.name.clone();
-            if let Some(other) = hosted.get(&name) {
+            if let Some(other) = held.get(&name) {
                 return Err(Error::Twice {
                     name,
                     one: other.dir().to_owned(),
@@ -167,104 +189,48 @@ impl Node {
                 });
             }
             let collection = Hosted::open(disk.clone(), &path, record, options).await;
-            let collection = collection.map_err(|source| Error::Open {
-                name: name.clone(),
-                source,
-            })?;
-            tracing::info!(collection = name, "opened");
-            hosted.insert(name, Arc::new(collection));
+            let collection = match collection {
+                Ok(collection) => {
+                    tracing::info!(collection = name, "opened");
+                    Held::Open(Arc::new(collection))
+                }
+                Err(error) => {
+                    let why = chain(&error);
+                    tracing::error!(
+                        collection = name,
+                        folder = %path.display(),
+                        error = why,
+                        "cannot be opened: its requests are refused, the other collections are served"
+                    );
+                    Held::Unopened { dir: path, why }
+                }
+            };
+            held.insert(name, collection);
         }
         Ok(Self(Arc::new(Inner {
             options,
             disk,
             dir: collections,
-            hosted: RwLock::new(hosted),
+            held: RwLock::new(held),
             changing: tokio::sync::Mutex::new(()),
             _lock: lock,
         })))
-    }
-
-    /// Makes collections what files say: all of them, or none if one cannot be.
-    ///
-    /// # Errors
-    /// One asks for what cannot be, and nothing has changed; or one could not
-    /// be made or opened.
-    pub async fn apply(&self, wished: &[VectorCollection]) -> Result<(), Error> {
-        let node = &self.0;
-        let _changing = node.changing.lock().await;
-        let mut names = BTreeSet::new();
-        let mut steps = Vec::new();
-        for VectorCollection { metadata, spec, .. } in wished {
-            let name = metadata.name.clone().unwrap_or_default();
-            let step = if names.insert(name.clone()) {
-                node.step(&name, spec)
-            } else {
-                Err("it is given twice: keep one of the two".to_owned())
-            };
-            let refused = |what| Error::Refused {
-                name: name.clone(),
-                what,
-            };
-            let step = step.map_err(refused)?;
-            steps.push((name, spec, step));
-        }
-        for (name, spec, step) in steps {
-            let done = match step {
-                Step::Nothing => Ok(()),
-                Step::Make => node.make(&name, spec.clone()).await,
-                Step::Change => node.change(&name, spec.clone()).await,
-            };
-            done.map_err(|source| Error::Open { name, source })?;
-        }
-        Ok(())
     }
 
     /// Stops every shard, each with a checkpoint. Blocks.
     pub fn stop(&self) {
         let all: Vec<_> = self.0.all().values().cloned().collect();
         std::thread::scope(|scope| {
-            for collection in &all {
-                scope.spawn(|| collection.stop());
+            for held in &all {
+                if let Held::Open(collection) = held {
+                    scope.spawn(|| collection.stop());
+                }
             }
         });
     }
 }
 
-/// What it takes to make a collection what a file says.
-enum Step {
-    Nothing,
-    Make,
-    Change,
-}
-
 impl Inner {
-    /// What is to be done for a spec, or why it cannot be.
-    fn step(&self, name: &str, spec: &VectorCollectionSpec) -> Result<Step, String> {
-        spec::resolve(spec).map_err(|e| e.to_string())?;
-        let Some(present) = self.find(name) else {
-            if spec.replicas > 1 {
-                tracing::info!(
-                    collection = name,
-                    replicas = spec.replicas,
-                    "local mode keeps one copy of each shard, whatever replicas says"
-                );
-            }
-            return Ok(Step::Make);
-        };
-        let old = &present.record().spec;
-        if old == spec {
-            return Ok(Step::Nothing);
-        }
-        spec.validate_update(old).map_err(|e| e.to_string())?;
-        if old.shards != spec.shards {
-            return Err(format!(
-                "spec.shards: it has {} and moving points to {} is not supported yet; set shards back to {}",
-                old.shards, spec.shards, old.shards
-            ));
-        }
-        Ok(Step::Change)
-    }
-
     async fn make(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), hosted::Error> {
         let record = Record {
             format: record::FORMAT,
@@ -275,7 +241,7 @@ impl Inner {
         };
         let dir = self.dir.join(record.uid.to_string());
         let made = async {
-            record::write(&*self.disk, &dir, &record)?;
+            folders::make(&*self.disk, &dir, &record)?;
             Hosted::open(self.disk.clone(), &dir, record, self.options).await
         };
         match made.await {
@@ -293,44 +259,24 @@ impl Inner {
         }
     }
 
-    /// Opens a collection anew, with another spec. For the start: requests in
-    /// flight would keep its files open.
-    async fn change(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), hosted::Error> {
-        let Some(present) = self.hosted_mut().remove(name) else {
-            return Ok(());
-        };
-        present.stop();
-        let dir = present.dir().to_owned();
-        let record = Record {
-            spec,
-            ..present.record().clone()
-        };
-        // The files can be opened once at a time.
-        drop(present);
-        record::write(&*self.disk, &dir, &record)?;
-        let collection = Hosted::open(self.disk.clone(), &dir, record, self.options).await?;
-        self.put(name, collection);
-        Ok(())
-    }
-
     fn put(&self, name: &str, collection: Hosted) {
-        self.hosted_mut()
-            .insert(name.to_owned(), Arc::new(collection));
+        self.all_mut()
+            .insert(name.to_owned(), Held::Open(Arc::new(collection)));
     }
 
-    fn hosted_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Arc<Hosted>>> {
+    fn all_mut(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Held>> {
         // One who panicked with the lock left a map that is whole.
-        self.hosted
+        self.held
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn find(&self, name: &str) -> Option<Arc<Hosted>> {
+    fn find(&self, name: &str) -> Option<Held> {
         self.all().get(name).cloned()
     }
 
-    fn all(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Arc<Hosted>>> {
-        self.hosted
+    fn all(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Held>> {
+        self.held
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -338,9 +284,11 @@ impl Inner {
     async fn create(&self, name: &str, spec: VectorCollectionSpec) -> Result<(), CatalogError> {
         let _changing = self.changing.lock().await;
         if let Some(present) = self.find(name) {
-            return Err(CatalogError::AlreadyExists {
-                differs: spec::differs(&present.record().spec, &spec),
-            });
+            let differs = match present {
+                Held::Open(hosted) => spec::differs(&hosted.record().spec, &spec),
+                Held::Unopened { why, .. } => Some(format!("it cannot be opened: {why}")),
+            };
+            return Err(CatalogError::AlreadyExists { differs });
         }
         self.make(name, spec).await.map_err(|error| {
             let text = chain(&error);
@@ -362,12 +310,13 @@ impl Inner {
         record::mark_deleted(&*self.disk, &dir).map_err(|error| not_deleted(&error))?;
         // From here on it takes no write, whatever happens to the rest: the
         // next start may find the mark.
-        self.hosted_mut().remove(name);
+        self.all_mut().remove(name);
         let disk = self.disk.clone();
         let removed = tokio::task::spawn_blocking(move || {
             // Its threads must not find their files gone.
-            collection.discard();
-            drop(collection);
+            if let Held::Open(collection) = collection {
+                collection.discard();
+            }
             // Nor must a power cut take the mark back and leave the files gone.
             disk.sync_dir(&dir)?;
             remove_deleted(&dir)
@@ -404,8 +353,12 @@ async fn to_its_end<T: Send + 'static>(
 
 #[async_trait::async_trait]
 impl Catalog for Node {
-    fn get(&self, name: &str) -> Option<Arc<Collection>> {
-        self.0.all().get(name).map(|h| h.picture())
+    fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
+        match self.0.all().get(name) {
+            None => Err(NoCollection::Unknown),
+            Some(Held::Open(hosted)) => Ok(hosted.picture()),
+            Some(Held::Unopened { why, .. }) => Err(NoCollection::Unopened(why.clone())),
+        }
     }
 
     fn names(&self) -> Vec<String> {
@@ -432,85 +385,8 @@ impl Catalog for Node {
     }
 
     fn ready(&self) -> bool {
-        self.0.all().values().all(|collection| collection.ready())
-    }
-}
-
-fn lock(dir: &Path) -> Result<File, Error> {
-    let path = dir.join("LOCK");
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path);
-    let file = file.map_err(directory("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse {
-            path: dir.to_owned(),
-        }),
-        Err(TryLockError::Error(e)) => Err(directory("lock", &path)(e)),
-    }
-}
-
-/// What an entry of the folder of collections is: a collection's record, or
-/// nothing that is to be opened.
-fn look_into(disk: &dyn Disk, path: PathBuf) -> Result<Option<(PathBuf, Record)>, Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.starts_with(DELETED) || record::is_marked_deleted(&path) {
-        if let Err(error) = remove_deleted(&path) {
-            tracing::warn!(path = %path.display(), %error, "a deleted collection's files could not all be removed");
-        }
-        return Ok(None);
-    }
-    if !path.is_dir() {
-        tracing::warn!(path = %path.display(), "not a collection's folder: left alone");
-        return Ok(None);
-    }
-    let record = record::read(disk, &path).map_err(|source| Error::Open {
-        name: name.clone().into_owned(),
-        source: source.into(),
-    })?;
-    let Some(record) = record else {
-        // Its making may have been cut short before its record was there. What
-        // holds anything else is not removed, and not served as empty.
-        remove_file(&path.join(record::UNFINISHED)).map_err(directory("empty", &path))?;
-        return match std::fs::remove_dir(&path) {
-            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Err(Error::NoRecord { path }),
-            other => other.map(|()| None).map_err(directory("remove", &path)),
-        };
-    };
-    if name == record.uid.to_string() {
-        Ok(Some((path, record)))
-    } else {
-        let uid = record.uid;
-        Err(Error::Misnamed { path, uid })
-    }
-}
-
-/// Removes a deleted collection's folder. It is renamed first: its mark may be
-/// the first of it that goes, and what is left would be no collection's.
-fn remove_deleted(dir: &Path) -> io::Result<()> {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    if name.starts_with(DELETED) {
-        return remove(dir);
-    }
-    let gone = dir.with_file_name(format!("{DELETED}{name}"));
-    std::fs::rename(dir, &gone)?;
-    remove(&gone)
-}
-
-fn remove_file(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn remove(dir: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        let serves = |held: &Held| matches!(held, Held::Open(hosted) if hosted.ready());
+        self.0.all().values().all(serves)
     }
 }
 

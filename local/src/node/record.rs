@@ -27,11 +27,15 @@ pub struct Record {
 /// The layout that this version writes.
 pub const FORMAT: u32 = 1;
 
+/// What a record's file is called: the record as JSON for people, and a last
+/// line with the xxh3 of what is before it, in hex.
+const NAME: &str = "record";
+
 /// A record that is being written: what is left of it is no record.
-pub const UNFINISHED: &str = "collection.new";
+const UNFINISHED: &str = "record.new";
 
 /// What the record of a deleted collection is called.
-const DELETED: &str = "collection.deleted";
+const DELETED: &str = "record.deleted";
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -52,9 +56,15 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// It does not decode.
-    #[error("{} is damaged; restore it from a copy", path.display())]
+    /// It is not what was written.
+    #[error("{} is damaged: its checksum does not fit; restore it from a copy", path.display())]
     Damaged {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// It is what was written, and no record.
+    #[error("{} does not decode; restore it from a copy", path.display())]
+    Decode {
         /// Its file.
         path: PathBuf,
         /// Why not.
@@ -79,13 +89,16 @@ impl Error {
 
 /// Reads a folder's record; `None` where there is none.
 pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Record>, Error> {
-    let path = dir.join("collection.json");
+    let path = dir.join(NAME);
     let bytes = match disk.read(&path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(Error::Read { path, source }),
     };
-    let record: Record = serde_json::from_slice(&bytes).map_err(|source| Error::Damaged {
+    let Some(json) = checked(&bytes) else {
+        return Err(Error::Damaged { path });
+    };
+    let record: Record = serde_json::from_str(json).map_err(|source| Error::Decode {
         path: path.clone(),
         source,
     })?;
@@ -99,16 +112,29 @@ pub fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Record>, Error> {
     }
 }
 
+/// What is before the checksum, if that fits.
+fn checked(bytes: &[u8]) -> Option<&str> {
+    let (json, hash) = std::str::from_utf8(bytes)
+        .ok()?
+        .trim_end()
+        .rsplit_once('\n')?;
+    (checksum(json) == hash).then_some(json)
+}
+
+fn checksum(json: &str) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(json.as_bytes()))
+}
+
 /// Replaces a folder's record, as a whole or not at all.
 pub fn write(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), Error> {
-    let path = dir.join("collection.json");
+    let path = dir.join(NAME);
     let write = || {
-        let bytes = serde_json::to_vec_pretty(record).map_err(io::Error::other)?;
-        disk.create_dir_all(dir)?;
+        let json = serde_json::to_string_pretty(record).map_err(io::Error::other)?;
+        let text = format!("{json}\n{}\n", checksum(&json));
         let new = dir.join(UNFINISHED);
         let file = disk.open(&new)?;
         file.set_len(0)?;
-        file.write_at(&bytes, 0)?;
+        file.write_at(text.as_bytes(), 0)?;
         file.sync_data()?;
         disk.rename(&new, &path)?;
         disk.sync_dir(dir)
@@ -122,10 +148,10 @@ pub fn write(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), Error> 
 /// Marks a collection as deleted. If this fails, nothing has changed; that it
 /// is done for all later starts is only known after the folder was synced.
 pub fn mark_deleted(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    disk.rename(&dir.join("collection.json"), &dir.join(DELETED))
+    disk.rename(&dir.join(NAME), &dir.join(DELETED))
 }
 
 /// Whether the collection of a folder was deleted.
 pub fn is_marked_deleted(dir: &Path) -> bool {
-    dir.join(DELETED).exists() && !dir.join("collection.json").exists()
+    dir.join(DELETED).exists() && !dir.join(NAME).exists()
 }

@@ -8,6 +8,7 @@ use quoit_disk::RealDisk;
 use quoit_engine::{Engine, HnswParams, Metric, Params, Tuning, Want};
 use quoit_filter::Filter;
 use quoit_ring::{PointId, VnodeCount, VnodeSet};
+use quoit_shard::Stamp;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,7 +26,16 @@ pub fn check(data: &Path, shard: u32) {
         index,
         vnodes,
     };
-    let engine = Engine::open(Arc::new(RealDisk), copy.path(), params, Tuning::default()).unwrap();
+    let stamp = std::fs::read(from.with_file_name("stamp.json")).unwrap();
+    let stamp: Stamp = serde_json::from_slice(&stamp).unwrap();
+    let engine = Engine::open(
+        Arc::new(RealDisk),
+        copy.path(),
+        stamp.identity(),
+        params,
+        Tuning::default(),
+    )
+    .unwrap();
     let view = engine.view();
     for vnode in view.readable().iter() {
         let only: VnodeSet = [vnode].into_iter().collect();

@@ -179,7 +179,7 @@ fn a_deletion_that_cannot_be_leaves_the_collection_served_and_kept() {
     create(&mut client, "docs", 1);
     put(&mut client, "docs", 0, 10, "x");
     // Where its record would be renamed to.
-    let blocked = collection_dir(data.path(), "docs").join("collection.deleted");
+    let blocked = collection_dir(data.path(), "docs").join("record.deleted");
     std::fs::create_dir(&blocked).unwrap();
     let answer = client.call("DELETE", "/collections/docs", None).unwrap();
     assert_eq!(answer.status, 500);

@@ -1,7 +1,8 @@
 //! Folders that are not what they should be: what is lost or another's is
-//! never served as empty, and what was only begun does no harm.
+//! never served as empty, what is whole beside it is served, and what was only
+//! begun does no harm.
 
-use crate::support::{Server, collection_dir, copy_dir, data_dir, refuses, wait_for};
+use crate::support::{Server, collection_dir, copy_dir, data_dir, edit_record, refuses, wait_for};
 use crate::{count, create, everything, names, put};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,13 +42,40 @@ fn swap(a: &Path, b: &Path) {
     fs::rename(aside, b).unwrap();
 }
 
-/// What a refusal calls the collection `left`: its name is in its record, and
-/// without that its folder is all there is to name.
-fn named<'a>(folder: &'a Path, part: &str) -> &'a str {
-    match part {
-        "collection.json" => folder.file_name().unwrap().to_str().unwrap(),
-        _ => "collection left",
+/// A server that cannot open these of the two collections: it says so, refuses
+/// their requests, and serves the other.
+fn is_unopened(data: &Path, names: &[&str], parts: &[&str]) {
+    let server = Server::start_unready(data, &[]);
+    let mut client = server.client();
+    assert_eq!(client.call("GET", "/readyz", None).unwrap().status, 503);
+    assert_eq!(self::names(&mut client), ["left", "right"]);
+    for name in ["left", "right"] {
+        if !names.contains(&name) {
+            assert_eq!(count(&mut client, name), 100);
+            continue;
+        }
+        let path = format!("/collections/{name}");
+        let points = serde_json::json!({"points": [{"id": 1, "vector": [1, 2, 3, 4]}]});
+        let wish = serde_json::json!({"vectors": {"size": 4, "distance": "Euclid"}});
+        let put = format!("{path}/points");
+        for (method, path, body, status) in [
+            ("GET", &path, None, 500),
+            ("PUT", &put, Some(&points), 500),
+            ("PUT", &path, Some(&wish), 409),
+        ] {
+            let answer = client.call(method, path, body).unwrap();
+            assert_eq!(answer.status, status, "{method} {path}: {}", answer.error());
+            for part in parts {
+                assert!(
+                    answer.error().contains(part),
+                    "{part:?}: {}",
+                    answer.error()
+                );
+            }
+        }
     }
+    let log = server.stop_with_errors();
+    assert!(log.contains("cannot be opened"), "{log}");
 }
 
 fn still_whole(data: &Path) {
@@ -70,11 +98,10 @@ fn shards_of_another_collection_are_refused() {
         right(data.path()).join("shards"),
     );
     swap(&a, &b);
-    refuses(
+    is_unopened(
         data.path(),
-        &[],
+        &["left", "right"],
         &[
-            "collection ",
             "shard 0",
             "belongs to shard 0 of collection",
             "check the data directory",
@@ -89,14 +116,10 @@ fn shards_of_the_same_collection_in_each_others_place_are_refused() {
     let data = two_collections();
     let shards = left(data.path()).join("shards");
     swap(&shards.join("0"), &shards.join("1"));
-    refuses(
+    is_unopened(
         data.path(),
-        &[],
-        &[
-            "collection left",
-            "belongs to shard 1 of collection",
-            "not to shard 0",
-        ],
+        &["left"],
+        &["belongs to shard 1 of collection", "not to shard 0"],
     );
     swap(&shards.join("0"), &shards.join("1"));
     still_whole(data.path());
@@ -110,11 +133,10 @@ fn a_ring_of_another_collection_is_refused() {
         right(data.path()).join("ring"),
     );
     swap(&a, &b);
-    refuses(
+    is_unopened(
         data.path(),
-        &[],
+        &["left", "right"],
         &[
-            "collection ",
             "ring",
             "another collection's",
             "restore the folder from a copy",
@@ -133,22 +155,69 @@ fn a_part_that_is_lost_is_refused_and_not_served_as_empty() {
         ("shards", "this shard had data"),
         ("shards/1", "this shard had data"),
         ("shards/0/stamp.json", "this shard had data"),
-        ("shards/0/log", "restore both from one copy"),
+        ("shards/0/log", "this shard had data"),
         ("shards/1/data/rows", "damaged"),
         ("shards/1/data/vectors", "damaged"),
-        ("collection.json", "its record is missing"),
     ] {
         println!("without {part}");
-        let folder = left(data.path());
-        let path = folder.join(part);
+        let path = left(data.path()).join(part);
         fs::rename(&path, &lost).unwrap();
-        refuses(data.path(), &[], &[named(&folder, part), says, "restore"]);
+        is_unopened(data.path(), &["left"], &[says]);
         // What a start that failed has made in its place is not it.
         if path.is_dir() {
             fs::remove_dir_all(&path).unwrap();
         }
         fs::rename(&lost, &path).unwrap();
         still_whole(data.path());
+    }
+}
+
+#[test]
+fn a_shard_without_both_log_and_data_is_lost_and_not_new() {
+    let data = two_collections();
+    let shard = left(data.path()).join("shards/1");
+    for part in ["log", "data"] {
+        fs::remove_dir_all(shard.join(part)).unwrap();
+    }
+    is_unopened(data.path(), &["left"], &["shard 1", "this shard had data"]);
+}
+
+#[test]
+fn a_folder_without_its_record_keeps_the_server_from_starting() {
+    let data = two_collections();
+    let folder = left(data.path());
+    let uid = folder.file_name().unwrap().to_str().unwrap();
+    let aside = data.path().join("aside");
+    fs::rename(folder.join("record"), &aside).unwrap();
+    refuses(data.path(), &[], &[uid, "its record is missing", "restore"]);
+    fs::rename(&aside, folder.join("record")).unwrap();
+    still_whole(data.path());
+    // Emptied, or a disk that is not mounted: not taken for one that never was.
+    fs::rename(&folder, &aside).unwrap();
+    fs::create_dir(&folder).unwrap();
+    refuses(data.path(), &[], &[uid, "its record is missing", "restore"]);
+    fs::remove_dir(&folder).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    still_whole(data.path());
+}
+
+#[test]
+fn parts_of_two_shards_in_each_others_place_are_refused() {
+    let data = two_collections();
+    let shards = left(data.path()).join("shards");
+    let others = right(data.path()).join("shards");
+    for part in ["log", "data", "data/rows", "data/vectors", "data/manifest"] {
+        for (other, broken) in [
+            (shards.join("1"), &["left"][..]),
+            (others.join("0"), &["left", "right"]),
+        ] {
+            println!("{part} of shard 0 and of {}", other.display());
+            let (a, b) = (shards.join("0").join(part), other.join(part));
+            swap(&a, &b);
+            is_unopened(data.path(), broken, &["another"]);
+            swap(&a, &b);
+            still_whole(data.path());
+        }
     }
 }
 
@@ -176,11 +245,10 @@ fn rows_and_vectors_that_are_lost_come_back_from_a_whole_log_and_not_from_a_cut_
     });
     server.stop();
     fs::remove_dir_all(left(data.path()).join("shards/1/data")).unwrap();
-    refuses(
+    is_unopened(
         data.path(),
-        &[],
+        &["left"],
         &[
-            "collection left",
             "shard 1",
             "the data needs the log from entry 1 on",
             "restore both from one copy",
@@ -205,23 +273,18 @@ fn collections_in_each_others_folders_are_refused() {
 #[test]
 fn a_record_that_says_another_shape_than_the_data_has_is_refused_and_harms_nothing() {
     let data = two_collections();
-    let record = left(data.path()).join("collection.json");
+    let record = left(data.path()).join("record");
     let whole = fs::read_to_string(&record).unwrap();
     for (is, would_be) in [
         ("\"dimension\": 4", "\"dimension\": 8"),
         ("\"metric\": \"Euclid\"", "\"metric\": \"Cosine\""),
         ("\"vnodes\": 4096", "\"vnodes\": 1024"),
     ] {
-        assert!(whole.contains(is), "{whole}");
-        fs::write(&record, whole.replace(is, would_be)).unwrap();
-        refuses(
+        edit_record(&left(data.path()), is, would_be);
+        is_unopened(
             data.path(),
-            &[],
-            &[
-                "collection left",
-                "was made for dimension 4",
-                "restore the record",
-            ],
+            &["left"],
+            &["was made for dimension 4", "restore the record"],
         );
         fs::write(&record, &whole).unwrap();
         still_whole(data.path());
@@ -231,27 +294,21 @@ fn a_record_that_says_another_shape_than_the_data_has_is_refused_and_harms_nothi
 #[test]
 fn two_collections_of_one_name_are_refused() {
     let data = two_collections();
-    let record = right(data.path()).join("collection.json");
-    let whole = fs::read_to_string(&record).unwrap();
-    fs::write(&record, whole.replace("\"right\"", "\"left\"")).unwrap();
+    let folder = right(data.path());
+    edit_record(&folder, "\"right\"", "\"left\"");
     refuses(
         data.path(),
         &[],
         &["both have a collection left", "move one of them away"],
     );
-    fs::write(&record, whole).unwrap();
+    edit_record(&folder, "\"left\"", "\"right\"");
     still_whole(data.path());
 }
 
 #[test]
 fn a_damaged_file_is_refused() {
     let data = two_collections();
-    for part in [
-        "ring",
-        "shards/0/stamp.json",
-        "shards/1/data/manifest",
-        "collection.json",
-    ] {
+    for part in ["ring", "shards/0/stamp.json", "shards/1/data/manifest"] {
         println!("with damage in {part}");
         let folder = left(data.path());
         let path = find(&folder.join(part));
@@ -259,10 +316,29 @@ fn a_damaged_file_is_refused() {
         let mut damaged = whole.clone();
         damaged.truncate(whole.len() / 2);
         fs::write(&path, damaged).unwrap();
-        refuses(data.path(), &[], &[named(&folder, part), "restore"]);
+        is_unopened(data.path(), &["left"], &["restore"]);
         fs::write(&path, whole).unwrap();
         still_whole(data.path());
     }
+}
+
+#[test]
+fn a_damaged_record_keeps_the_server_from_starting() {
+    let data = two_collections();
+    let folder = left(data.path());
+    let uid = folder.file_name().unwrap().to_str().unwrap();
+    let record = folder.join("record");
+    let whole = fs::read_to_string(&record).unwrap();
+    for damaged in [
+        whole.replace("\"left\"", "\"lift\""),
+        whole[..whole.len() / 2].to_owned(),
+        String::new(),
+    ] {
+        fs::write(&record, damaged).unwrap();
+        refuses(data.path(), &[], &[uid, "is damaged", "restore"]);
+        fs::write(&record, &whole).unwrap();
+    }
+    still_whole(data.path());
 }
 
 /// A file, or the one file of a folder.
@@ -290,14 +366,10 @@ fn an_older_copy_of_one_part_is_refused() {
     // Rows and vectors from after the end of the log.
     fs::remove_dir_all(shard.join("log")).unwrap();
     copy_dir(&old.path().join("log"), &shard.join("log")).unwrap();
-    refuses(
+    is_unopened(
         data.path(),
-        &[],
-        &[
-            "collection left",
-            "the log ends at",
-            "restore both from one copy",
-        ],
+        &["left"],
+        &["the log ends at", "restore both from one copy"],
     );
 }
 
@@ -313,12 +385,13 @@ fn a_copy_of_the_whole_directory_serves_the_same() {
 fn what_was_only_begun_or_already_deleted_does_no_harm() {
     let data = two_collections();
     let collections = data.path().join("collections");
-    fs::create_dir(collections.join("begun")).unwrap();
-    fs::create_dir(collections.join("begun-too")).unwrap();
-    fs::write(collections.join("begun-too/collection.new"), "{").unwrap();
+    fs::create_dir(collections.join(".new-01")).unwrap();
+    fs::create_dir(collections.join(".new-02")).unwrap();
+    fs::write(collections.join(".new-02/record.new"), "{").unwrap();
+    copy_dir(&left(data.path()), &collections.join(".new-03")).unwrap();
     copy_dir(&left(data.path()), &collections.join(".deleted-0123")).unwrap();
     still_whole(data.path());
-    for gone in ["begun", "begun-too", ".deleted-0123"] {
+    for gone in [".new-01", ".new-02", ".new-03", ".deleted-0123"] {
         assert!(!collections.join(gone).exists(), "{gone} is still there");
     }
 }
@@ -326,14 +399,11 @@ fn what_was_only_begun_or_already_deleted_does_no_harm() {
 #[test]
 fn a_collection_whose_making_was_cut_short_is_made_to_the_end() {
     let data = two_collections();
-    let record = left(data.path()).join("collection.json");
-    let text = fs::read_to_string(&record)
-        .unwrap()
-        .replace("\"founded\": true", "\"founded\": false");
-    assert!(text.contains("\"founded\": false"), "{text}");
+    let (founded, unfounded) = ("\"founded\": true", "\"founded\": false");
+    let record = left(data.path()).join("record");
     // Killed after the record, after the ring, after the first shard.
     for gone in [&["ring", "shards"][..], &["shards"], &["shards/1"]] {
-        fs::write(&record, &text).unwrap();
+        edit_record(&left(data.path()), founded, unfounded);
         for part in gone {
             let path = left(data.path()).join(part);
             if path.is_dir() {
@@ -347,11 +417,7 @@ fn a_collection_whose_making_was_cut_short_is_made_to_the_end() {
         put(&mut client, "left", 0, 200, "x");
         assert_eq!(count(&mut client, "left"), 200);
         server.stop();
-        assert!(
-            fs::read_to_string(&record)
-                .unwrap()
-                .contains("\"founded\": true")
-        );
+        assert!(fs::read_to_string(&record).unwrap().contains(founded));
         let server = Server::start(data.path(), &[]);
         assert_eq!(count(&mut server.client(), "left"), 200);
         server.stop();

@@ -17,7 +17,7 @@ use super::body;
 use super::envelope::Reply;
 use super::error::Error;
 use super::params::Params;
-use crate::catalog::Collection;
+use crate::catalog::{Collection, NoCollection};
 use crate::limits::Room;
 use crate::metrics::REFUSED;
 use crate::server::App;
@@ -51,12 +51,16 @@ impl Call {
     /// The collection that the path names.
     pub(crate) async fn collection(&mut self) -> Result<Arc<Collection>, Error> {
         let name = self.path("c");
-        if let Some(collection) = self.app.catalog.get(name) {
-            return Ok(collection);
-        }
-        let name = name.to_owned();
+        let error = match self.app.catalog.get(name) {
+            Ok(collection) => return Ok(collection),
+            Err(NoCollection::Unknown) => Error::FindCollection(name.to_owned()),
+            Err(NoCollection::Unopened(why)) => Error::OpenCollection {
+                name: name.to_owned(),
+                why,
+            },
+        };
         body::discard(std::mem::take(&mut self.body)).await;
-        Err(Error::FindCollection(name))
+        Err(error)
     }
 
     /// The body, up to a bound.

@@ -13,7 +13,7 @@ use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
 use super::not_yet::{NotYet, named};
-use crate::catalog::{Collection, CreateCollection, Metric};
+use crate::catalog::{Collection, CreateCollection, Metric, NoCollection};
 use crate::fanout::read;
 
 /// The largest dimension that Qdrant takes.
@@ -33,7 +33,8 @@ pub(crate) async fn list(call: Call) -> Result<Reply, Error> {
 
 /// `GET /collections/{c}/exists`.
 pub(crate) async fn exists(call: Call) -> Result<Reply, Error> {
-    let exists = call.app.catalog.get(call.path("c")).is_some();
+    let found = call.app.catalog.get(call.path("c"));
+    let exists = !matches!(found, Err(NoCollection::Unknown));
     Reply::of(&json!({"exists": exists}))
 }
 

@@ -46,6 +46,12 @@ pub(crate) enum Error {
     /// No such collection.
     #[error("Not found: Collection `{0}` doesn't exist!")]
     FindCollection(String),
+    /// There is one, and what is in it cannot be read.
+    #[error(
+        "Service internal error: Collection `{name}` could not be opened at the start: {why}. \
+         Mend it and start again; the other collections are served"
+    )]
+    OpenCollection { name: String, why: String },
     /// No such point.
     #[error("Not found: No point with id {0} found")]
     FindPoint(PointId),
@@ -139,7 +145,7 @@ impl Error {
             Self::FitBody { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Enter => StatusCode::TOO_MANY_REQUESTS,
             Self::AwaitBody { .. } | Self::Finish { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::WriteAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OpenCollection { .. } | Self::WriteAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ChangeCollection { source, .. } => match source {
                 CatalogError::AlreadyExists { .. } => StatusCode::CONFLICT,
                 CatalogError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,

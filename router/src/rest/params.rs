@@ -8,6 +8,10 @@ use serde::Deserialize;
 
 use super::error::Error;
 
+/// A request holds a place among those in flight: no client may keep one for
+/// as long as it likes. A longer wish is granted this much.
+const MAX_TIMEOUT: Duration = Duration::from_hours(1);
+
 /// The parameters, read and checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Params {
@@ -47,7 +51,7 @@ impl Params {
                 if seconds == 0 {
                     return Err(out_of_range("timeout"));
                 }
-                Some(Duration::from_secs(seconds))
+                Some(Duration::from_secs(seconds).min(MAX_TIMEOUT))
             }
         };
         // Every read is one of all vnodes, and every write is acknowledged by

@@ -18,7 +18,7 @@ use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 use quoit_router::{
     App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    Hnsw, Metric, ServerLimits,
+    Hnsw, Metric, NoCollection, ServerLimits,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -342,8 +342,10 @@ impl FakeCatalog {
 
 #[async_trait::async_trait]
 impl Catalog for FakeCatalog {
-    fn get(&self, name: &str) -> Option<Arc<Collection>> {
-        self.all.lock().unwrap().get(name).map(|c| Arc::clone(&c.0))
+    fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
+        let all = self.all.lock().unwrap();
+        let found = all.get(name).map(|c| Arc::clone(&c.0));
+        found.ok_or(NoCollection::Unknown)
     }
 
     fn names(&self) -> Vec<String> {

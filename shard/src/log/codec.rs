@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Each `sum` is the xxh3 of the rest of its part, seeded by the segment's
-//! salt (the segment header's own: by 0). `digest` is over the group's record
+//! salt (the segment header's own: by the identity of the log's owner, so
+//! that a segment of another log is not taken for one of this). `digest` is over the group's record
 //! sums and `chain` is the sum of the group before, so a group that is valid
 //! and continues the chain has the whole history behind it as it was written;
 //! `offset` catches a group that is whole and in the wrong place.
@@ -157,7 +158,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// The header's bytes, and its sum: the chain of the segment's first group.
-pub(super) fn encode_segment(header: &SegmentHeader) -> (Vec<u8>, u64) {
+pub(super) fn encode_segment(header: &SegmentHeader, identity: u64) -> (Vec<u8>, u64) {
     let SegmentHeader {
         seq,
         salt,
@@ -172,20 +173,20 @@ pub(super) fn encode_segment(header: &SegmentHeader) -> (Vec<u8>, u64) {
     for number in [u64::from(seq), salt, base.index, base.term, chain, prev_end] {
         bytes.extend(number.to_le_bytes());
     }
-    let sum = sum(&bytes, 0);
+    let sum = sum(&bytes, identity);
     bytes.extend(sum.to_le_bytes());
     (bytes, sum)
 }
 
 /// The header at the begin of a segment, and its sum.
-pub(super) fn decode_segment(bytes: &[u8]) -> Result<(SegmentHeader, u64), Flaw> {
+pub(super) fn decode_segment(bytes: &[u8], identity: u64) -> Result<(SegmentHeader, u64), Flaw> {
     let Some(bytes) = bytes.get(..SEGMENT_HEADER) else {
         return Err(Flaw::Bad("the segment is shorter than its header"));
     };
     let stored = u64_at(bytes, 64);
-    if bytes[..8] != SEGMENT_MAGIC || sum(&bytes[..64], 0) != stored {
+    if bytes[..8] != SEGMENT_MAGIC || sum(&bytes[..64], identity) != stored {
         return Err(Flaw::Bad(
-            "the segment's header does not match its checksum",
+            "the segment's header does not match its checksum, or it is another log's",
         ));
     }
     let Ok(seq) = u32::try_from(u64_at(bytes, 16)) else {

@@ -76,6 +76,15 @@ pub enum LogError {
         /// What the disk said.
         source: io::Error,
     },
+    /// Too many files are open. Nothing of the group is there, and the log goes
+    /// on when there are fewer.
+    #[error("too many files are open: the log's segment {path} cannot be made")]
+    Descriptors {
+        /// The segment.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
     /// A new segment, or room in one, could not be had.
     #[error("room in the log's segment {path} could not be had")]
     Grow {
@@ -168,6 +177,7 @@ impl LogError {
             | Self::Read { .. }
             | Self::Settle { .. }
             | Self::Full { .. }
+            | Self::Descriptors { .. }
             | Self::Grow { .. }
             | Self::Poisoned { .. }
             | Self::OutOfOrder { .. }
@@ -205,6 +215,8 @@ impl LogError {
             let path = path.to_owned();
             if is_full(&source) {
                 Self::Full { path, source }
+            } else if quoit_disk::is_out_of_descriptors(&source) {
+                Self::Descriptors { path, source }
             } else {
                 Self::Grow { path, source }
             }

@@ -53,15 +53,33 @@ struct End {
     len: u64,
 }
 
-/// Opens the log in a folder; where there is none, an empty one is made. (So
-/// the caller compares the last index with what it has applied: a log that
-/// was deleted is not told from a new one here.)
+/// A log as it lies there, read and checked, with nothing cut off yet.
+pub struct Found {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    options: LogOptions,
+    segments: BTreeMap<u32, Arc<Segment>>,
+    index: Index,
+    end: Option<End>,
+}
+
+/// Opens the log in a folder; where there is none, an empty one is made.
+///
+/// # Errors
+/// As [`find`] and [`Found::settle`].
+pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Opened, LogError> {
+    find(disk, dir, options)?.settle()
+}
+
+/// Reads the log in a folder. The caller compares its last index with what it
+/// has applied before it settles the log: one that was deleted is not told from
+/// a new one here, and what a damaged one had behind its damage is cut off then.
 ///
 /// # Errors
 /// [`LogError::Damaged`], [`LogError::SegmentMissing`] and [`LogError::Newer`]
 /// when the log must not be served, or not by this version; otherwise what
 /// the disk said.
-pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Opened, LogError> {
+pub fn find(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Found, LogError> {
     disk.create_dir_all(dir).map_err(LogError::folder(dir))?;
     let seqs = segments_in(&*disk, dir)?;
     // A name that was given and not synced before the process was killed.
@@ -79,7 +97,7 @@ pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Open
             });
         }
         let bytes = disk.read(&path).map_err(LogError::read(&path))?;
-        let (header, chain) = header_of(&bytes, &path, seq)?;
+        let (header, chain) = header_of(&bytes, &path, seq, options.identity)?;
         match &end {
             Some(end) => check_joint(end, &header, &index, dir)?,
             None => index = Index::new(header.base),
@@ -101,14 +119,46 @@ pub fn open(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Open
             }),
         );
     }
-    let (active, torn_tail) = match (end, segments.values().next_back()) {
-        (Some(end), Some(segment)) => settle(&end, segment)?,
-        _ => (first_segment(&*disk, dir, options, &mut segments)?, None),
-    };
-    let published = Arc::new(RwLock::new(Published { index, segments }));
-    let reader = LogReader::new(Arc::clone(&published));
-    let writer = LogWriter::new(disk, dir.to_owned(), options, published, active, torn_tail);
-    Ok(Opened { writer, reader })
+    Ok(Found {
+        disk,
+        dir: dir.to_owned(),
+        options,
+        segments,
+        index,
+        end,
+    })
+}
+
+impl Found {
+    /// The last entry that is whole.
+    #[must_use]
+    pub fn last(&self) -> Position {
+        self.index.last()
+    }
+
+    /// Cuts a torn tail off, makes what is left durable, and opens it.
+    ///
+    /// # Errors
+    /// The end is damaged and no torn tail, or of a newer version; or the disk
+    /// failed.
+    pub fn settle(self) -> Result<Opened, LogError> {
+        let Self {
+            disk,
+            dir,
+            options,
+            mut segments,
+            index,
+            end,
+        } = self;
+        let (active, torn_tail) = match (end, segments.values().next_back()) {
+            (Some(end), Some(segment)) => settle(&end, segment)?,
+            _ => (first_segment(&*disk, &dir, options, &mut segments)?, None),
+        };
+        let published = Arc::new(RwLock::new(Published { index, segments }));
+        let reader = LogReader::new(Arc::clone(&published));
+        let writer = LogWriter::new(disk, dir, options, published, active, torn_tail);
+        Ok(Opened { writer, reader })
+    }
 }
 
 /// The numbers of the segments, in order. What was not finished is removed.
@@ -124,13 +174,18 @@ fn segments_in(disk: &dyn Disk, dir: &Path) -> Result<Vec<u32>, LogError> {
     Ok(seqs)
 }
 
-fn header_of(bytes: &[u8], path: &Path, seq: u32) -> Result<(SegmentHeader, u64), LogError> {
+fn header_of(
+    bytes: &[u8],
+    path: &Path,
+    seq: u32,
+    identity: u64,
+) -> Result<(SegmentHeader, u64), LogError> {
     let damaged = |what| LogError::Damaged {
         path: path.to_owned(),
         offset: 0,
         what,
     };
-    match codec::decode_segment(bytes) {
+    match codec::decode_segment(bytes, identity) {
         Ok((header, chain)) if header.seq == seq && header.base.index < u64::MAX => {
             Ok((header, chain))
         }
@@ -249,7 +304,8 @@ fn first_segment(
         chain: 0,
         prev_end: 0,
     };
-    let (segment, chain) = segment::create(disk, dir, &header, SEGMENT_HEADER as u64)?;
+    let (segment, chain) =
+        segment::create(disk, dir, &header, options.identity, SEGMENT_HEADER as u64)?;
     let segment = Arc::new(segment);
     segments.insert(1, Arc::clone(&segment));
     Ok(Active::new(segment, SEGMENT_HEADER as u64, chain))

@@ -46,11 +46,12 @@ pub(super) fn create(
     disk: &dyn Disk,
     dir: &Path,
     header: &SegmentHeader,
+    identity: u64,
     room: u64,
 ) -> Result<(Segment, u64), LogError> {
     let path = path_of(dir, header.seq);
     let new = path.with_extension("new");
-    let (bytes, chain) = codec::encode_segment(header);
+    let (bytes, chain) = codec::encode_segment(header, identity);
     let file = match begin(disk, &new, &bytes, room) {
         Ok(file) => file,
         Err(source) => {

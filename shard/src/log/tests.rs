@@ -18,6 +18,7 @@ use super::*;
 const SMALL: LogOptions = LogOptions {
     segment_bytes: 1000,
     preallocate_bytes: 300,
+    identity: 0,
     salt: 42,
 };
 
@@ -122,7 +123,7 @@ fn what_was_appended_is_read_and_is_there_after_a_restart() {
 fn the_log_works_on_a_real_disk() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a/log");
-    let open = || open(Arc::new(RealDisk), &path, LogOptions::new(7)).unwrap();
+    let open = || open(Arc::new(RealDisk), &path, LogOptions::new(0, 7)).unwrap();
     let mut log = open().writer;
     for index in 1..10 {
         log.append_group(&entries(index..index + 1)).unwrap();
@@ -202,7 +203,7 @@ fn reading_up_to_a_size_gives_at_least_one_entry() {
 #[test]
 fn many_large_entries_are_read_in_pieces() {
     let dir = tempfile::tempdir().unwrap();
-    let mut log = open(Arc::new(RealDisk), dir.path(), LogOptions::new(7))
+    let mut log = open(Arc::new(RealDisk), dir.path(), LogOptions::new(0, 7))
         .unwrap()
         .writer;
     let large: Vec<Entry> = (1..9u8)

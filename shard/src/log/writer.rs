@@ -402,9 +402,11 @@ impl LogWriter {
             prev_end: self.active.end,
         };
         let room = self.room_for(SEGMENT_HEADER as u64 + bytes);
-        let created = segment::create(&*self.disk, &self.dir, &header, room);
+        let created = segment::create(&*self.disk, &self.dir, &header, self.options.identity, room);
         let (segment, chain) = match created {
-            Err(LogError::Full { .. } | LogError::Grow { .. }) => created?,
+            Err(LogError::Full { .. } | LogError::Descriptors { .. } | LogError::Grow { .. }) => {
+                created?
+            }
             other => self.poison_on(other)?,
         };
         // Gives the room behind the last group back. If that fails, it comes

@@ -11,9 +11,33 @@ use std::time::{Duration, Instant};
 /// What can be counted, held up and failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
+    Open,
     Sync,
     Write,
     FreeSpace,
+}
+
+/// What a call fails with.
+#[derive(Debug, Clone, Copy)]
+pub enum Fault {
+    Kind(io::ErrorKind),
+    /// Too many files are open in the process.
+    OutOfDescriptors,
+}
+
+impl From<io::ErrorKind> for Fault {
+    fn from(kind: io::ErrorKind) -> Self {
+        Self::Kind(kind)
+    }
+}
+
+impl Fault {
+    fn error(self) -> io::Error {
+        match self {
+            Self::Kind(kind) => kind.into(),
+            Self::OutOfDescriptors => io::Error::from_raw_os_error(24),
+        }
+    }
 }
 
 /// A part of the path of each file of a log, which has another ending while it
@@ -31,7 +55,9 @@ pub struct Watched {
 struct Rules {
     held: Mutex<Vec<Rule>>,
     released: Condvar,
-    fails: Mutex<Vec<(Rule, io::ErrorKind)>>,
+    fails: Mutex<Vec<(Rule, Fault)>>,
+    failed: AtomicU64,
+    free: Mutex<Option<u64>>,
     log_syncs: AtomicU64,
     sync_takes: Mutex<Duration>,
 }
@@ -58,8 +84,24 @@ impl Watched {
     }
 
     /// Calls on files with this part in their path fail from now on.
-    pub fn fail(&self, call: Call, part: &'static str, kind: io::ErrorKind) {
-        self.rules.fails.lock().unwrap().push(((call, part), kind));
+    pub fn fail(&self, call: Call, part: &'static str, fault: impl Into<Fault>) {
+        let mut fails = self.rules.fails.lock().unwrap();
+        fails.push(((call, part), fault.into()));
+    }
+
+    /// So much is free, whatever the disk below says.
+    pub fn set_free(&self, bytes: u64) {
+        *self.rules.free.lock().unwrap() = Some(bytes);
+    }
+
+    /// No call fails any more.
+    pub fn mend(&self) {
+        self.rules.fails.lock().unwrap().clear();
+    }
+
+    /// How many calls have failed.
+    pub fn failed(&self) -> u64 {
+        self.rules.failed.load(Ordering::SeqCst)
     }
 
     /// A sync takes at least so long, as on a real disk.
@@ -87,7 +129,10 @@ impl Rules {
         drop(held);
         let fails = self.fails.lock().unwrap();
         match fails.iter().find(|(rule, _)| is(rule)) {
-            Some((_, kind)) => Err((*kind).into()),
+            Some((_, fault)) => {
+                self.failed.fetch_add(1, Ordering::SeqCst);
+                Err(fault.error())
+            }
             None => Ok(()),
         }
     }
@@ -104,6 +149,7 @@ impl Rules {
 
 impl Disk for Watched {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.rules.meet(Call::Open, path)?;
         let file = self.inner.open(path)?;
         Ok(Arc::new(WatchedFile {
             file,
@@ -143,6 +189,9 @@ impl Disk for Watched {
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.rules.meet(Call::FreeSpace, path)?;
+        if let Some(free) = *self.rules.free.lock().unwrap() {
+            return Ok(free);
+        }
         self.inner.free_space(path)
     }
 }

@@ -1,19 +1,20 @@
 //! A disk that fails: nothing is acknowledged that may be lost, and what can
 //! still be served is.
 
-use crate::disk::{Call, LOG, Watched};
+use crate::disk::{Call, Fault, LOG, Watched};
 use crate::support::{count, number_of, options, until, upsert};
 use futures::FutureExt;
 use futures::future::join_all;
 use quoit_disk::RealDisk;
 use quoit_proto::{ErrorKind, ShardClient};
 use quoit_shard::log::LogError;
-use quoit_shard::{OpenError, Shard};
+use quoit_shard::{Keeper, OpenError, Shard, Watermark};
 use std::error::Error;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A shard with point 1, on a disk to be broken.
 async fn shard(dir: &Path) -> (Shard, Watched) {
@@ -260,4 +261,105 @@ async fn a_shard_whose_making_was_cut_short_is_made_to_the_end() {
             Some(1.0)
         );
     }
+}
+
+#[tokio::test]
+async fn with_too_many_files_open_a_checkpoint_is_made_later_and_writes_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Watched::new(Arc::new(RealDisk));
+    let mut options = options(Arc::new(disk.clone()), dir.path());
+    options.upkeep.checkpoint_bytes = 1;
+    disk.fail(Call::Open, "/manifest", Fault::OutOfDescriptors);
+    let shard = Shard::open(options).await.unwrap();
+    shard.write(upsert(&[(1, 1)])).await.unwrap();
+    until("two checkpoints that fail", async || {
+        (disk.failed() > 1).then_some(())
+    })
+    .await;
+    shard.write(upsert(&[(2, 2)])).await.unwrap();
+    assert_eq!(number_of(&shard, 2).await, Some(2.0));
+    let manifest = dir.path().join("shard/data/manifest");
+    assert!(!manifest.exists());
+    disk.mend();
+    until("a checkpoint", async || manifest.exists().then_some(())).await;
+    shard.write(upsert(&[(3, 3)])).await.unwrap();
+}
+
+#[tokio::test]
+async fn with_too_many_files_open_a_write_that_needs_a_new_one_is_refused_and_later_ones_are_taken()
+{
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Watched::new(Arc::new(RealDisk));
+    let mut options = options(Arc::new(disk.clone()), dir.path());
+    options.log.segment_bytes = 100;
+    let shard = Shard::open(options).await.unwrap();
+    shard.write(upsert(&[(1, 1)])).await.unwrap();
+    disk.fail(Call::Open, LOG, Fault::OutOfDescriptors);
+    let error = shard.write(upsert(&[(2, 1)])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Busy, "{}", error.message);
+    assert!(
+        error.message.contains("too many files are open"),
+        "{}",
+        error.message
+    );
+    disk.mend();
+    shard.write(upsert(&[(3, 3)])).await.unwrap();
+    drop(shard);
+
+    let shard = reopened(dir.path()).await;
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(number_of(&shard, 2).await, None, "it was refused for good");
+    assert_eq!(number_of(&shard, 3).await, Some(3.0));
+}
+
+/// A kept shard whose log has failed while its disk was full: it takes no
+/// writes, and point 2 is in its log or not.
+async fn stopped_by_a_full_disk(dir: &Path) -> (Keeper, Watched) {
+    let disk = Watched::new(Arc::new(RealDisk));
+    let mut options = options(Arc::new(disk.clone()), dir);
+    options.upkeep.watermark = Watermark::above(1000);
+    disk.set_free(1 << 30);
+    let shard = Keeper::open(options).await.unwrap();
+    shard.write(upsert(&[(1, 1)])).await.unwrap();
+    disk.fail(Call::Sync, LOG, io::ErrorKind::Other);
+    let error = shard.write(upsert(&[(2, 2)])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown, "{}", error.message);
+    disk.mend();
+    (shard, disk)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_a_full_disk_has_stopped_takes_writes_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, disk) = stopped_by_a_full_disk(dir.path()).await;
+    disk.set_free(0);
+    // Until its upkeep has seen that, and after that: reads go on.
+    for _ in 0..20 {
+        let error = shard.write(upsert(&[(3, 3)])).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{}", error.message);
+        assert_eq!(number_of(&shard, 1).await, Some(1.0));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    disk.set_free(1 << 30);
+    until("a write to be taken", async || {
+        assert_eq!(number_of(&shard, 1).await, Some(1.0));
+        shard.write(upsert(&[(3, 3)])).await.ok()
+    })
+    .await;
+    assert_eq!(number_of(&shard, 3).await, Some(3.0));
+    drop(shard);
+
+    let shard = reopened(dir.path()).await;
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
+    assert_eq!(number_of(&shard, 3).await, Some(3.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_failed_on_a_disk_with_room_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (shard, _disk) = stopped_by_a_full_disk(dir.path()).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let error = shard.write(upsert(&[(3, 3)])).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable, "{}", error.message);
+    assert_eq!(number_of(&shard, 1).await, Some(1.0));
 }

@@ -9,7 +9,7 @@ use quoit_proto::ShardClient;
 use quoit_ring::ShardId;
 use quoit_router::{
     App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    Metric, ServerLimits,
+    Metric, NoCollection, ServerLimits,
 };
 use quoit_shard::{Shard, Watermark};
 use serde_json::{Value, json};
@@ -24,8 +24,9 @@ struct One(Arc<Collection>);
 
 #[async_trait::async_trait]
 impl Catalog for One {
-    fn get(&self, name: &str) -> Option<Arc<Collection>> {
-        (name == "docs").then(|| self.0.clone())
+    fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
+        let found = (name == "docs").then(|| self.0.clone());
+        found.ok_or(NoCollection::Unknown)
     }
 
     fn names(&self) -> Vec<String> {

@@ -53,7 +53,7 @@ pub fn options(disk: Arc<dyn Disk>, dir: &Path) -> ShardOptions {
             },
             ..UpkeepOptions::default()
         },
-        log: LogOptions::new(1),
+        log: LogOptions::new(7, 1),
         max_tail: 8192,
     }
 }
@@ -96,7 +96,7 @@ pub async fn count(shard: &Shard) -> Result<u64, ShardError> {
 }
 
 /// The number in a point's vector, if the point is there.
-pub async fn number_of(shard: &Shard, id: u64) -> Option<f32> {
+pub async fn number_of(shard: &impl ShardClient, id: u64) -> Option<f32> {
     let id = PointId::Num(id);
     let request = v1::RetrieveRequest {
         ids: vec![id.into()],

@@ -42,7 +42,7 @@ fn reopen(dir: &Path) -> Result<Vec<Entry>, LogError> {
 
 /// Where the groups of a segment begin, and where the last one ends.
 fn groups(bytes: &[u8]) -> Vec<usize> {
-    let (header, _) = codec::decode_segment(bytes).unwrap();
+    let (header, _) = codec::decode_segment(bytes, 0).unwrap();
     let mut places = vec![SEGMENT_HEADER];
     while let Some(&at) = places.last()
         && let Ok(group) = codec::decode_group_header(&bytes[at..], header.salt, at as u64)
@@ -280,7 +280,7 @@ fn the_bytes_of_version_1_are_read_and_written_as_ever() {
         chain: 11,
         prev_end: 4096,
     };
-    let (mut bytes, chain) = codec::encode_segment(&header);
+    let (mut bytes, chain) = codec::encode_segment(&header, 0);
     let place = Place {
         offset: 72,
         synced_through: 72,
@@ -296,7 +296,7 @@ fn the_bytes_of_version_1_are_read_and_written_as_ever() {
         .iter()
         .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     assert_eq!(hex, STORED);
-    assert_eq!(codec::decode_segment(&bytes), Ok((header, chain)));
+    assert_eq!(codec::decode_segment(&bytes, 0), Ok((header, chain)));
     let mut index = Index::new(header.base);
     let scanned = scan::scan(&bytes, 3, 5, chain, &mut index);
     assert_eq!(
@@ -326,7 +326,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = codec::decode_segment(&bytes);
+        let _ = codec::decode_segment(&bytes, 0);
         let _ = codec::decode_group_header(&bytes, 42, 0);
         let _ = codec::decode_record(&bytes, 42);
         let mut index = Index::new(position(0, 0));

@@ -15,6 +15,7 @@ fn run(seed: u64, forget_sync: bool) -> Result<(), String> {
     disk.forget_sync(forget_sync);
     let mut rng = StdRng::seed_from_u64(seed);
     let options = LogOptions {
+        identity: 9,
         segment_bytes: rng.random_range(200..4000),
         preallocate_bytes: if rng.random() {
             0
