@@ -23,7 +23,9 @@ pub enum IndexStep {
     Swapped,
 }
 
-/// A graph that is being built to take the place of the present one.
+/// A graph that is being built to take the place of the present one. What is
+/// indexed meanwhile comes into both: else it would have to catch up with the
+/// writes, and under a steady load it never would.
 pub struct Rebuild {
     graph: Arc<Graph>,
     has: SlotSet,
@@ -55,7 +57,7 @@ impl Engine {
             return Ok(IndexStep::Idle);
         }
         let mut indexing = self.indexing.lock();
-        let added = self.index_tail()?;
+        let added = self.index_tail(indexing.rebuild.as_mut())?;
         if indexing.rebuild.is_none() {
             indexing.rebuild = self.begin_rebuild(&indexing)?;
         }
@@ -67,14 +69,15 @@ impl Engine {
             });
         };
         let extended = self.extend_rebuild(rebuild)?;
-        if rebuild.todo.is_empty() && self.swap_if_complete(rebuild) {
+        if rebuild.todo.is_empty() {
+            self.swap(rebuild);
             indexing.rebuild = None;
             return Ok(IndexStep::Swapped);
         }
         Ok(IndexStep::Added(added + extended))
     }
 
-    fn index_tail(&self) -> Result<usize> {
+    fn index_tail(&self, rebuild: Option<&mut Rebuild>) -> Result<usize> {
         let (batch, segments, graph) = {
             let writer = self.writer.lock();
             let batch: Vec<Slot> = writer.tail.iter().take(self.tuning.index_batch).collect();
@@ -92,6 +95,10 @@ impl Engine {
             None => Arc::new(begin(&self.params, &segments, &batch)?),
         };
         add_all(&graph, &segments, &batch, self.tuning.index_threads)?;
+        if let Some(rebuild) = rebuild {
+            add_all(&rebuild.graph, &segments, &batch, self.tuning.index_threads)?;
+            rebuild.has.extend(&batch);
+        }
         let mut writer = self.writer.lock();
         for slot in &batch {
             writer.in_graph.insert(*slot);
@@ -115,7 +122,9 @@ impl Engine {
         if !dying && waiting <= writer.vectors.segments().count() / 4 {
             return Ok(None);
         }
-        let todo: Vec<Slot> = writer.visible.iter().collect();
+        let visible: Vec<Slot> = writer.visible.iter().collect();
+        // The tail comes into both graphs.
+        let todo = writer.visible.difference(&writer.tail).iter().collect();
         let segments = writer.vectors.segments().clone();
         drop(writer);
         tracing::info!(
@@ -124,7 +133,7 @@ impl Engine {
             waiting,
             "a quarter of the graph is dead, or of the segments wait for it: building it anew"
         );
-        let graph = Arc::new(begin(&self.params, &segments, &todo)?);
+        let graph = Arc::new(begin(&self.params, &segments, &visible)?);
         Ok(Some(Rebuild {
             graph,
             has: SlotSet::default(),
@@ -141,27 +150,19 @@ impl Engine {
             writer.vectors.segments().clone()
         };
         add_all(&rebuild.graph, &segments, &batch, self.tuning.index_threads)?;
-        for slot in &batch {
-            rebuild.has.insert(*slot);
-        }
+        rebuild.has.extend(&batch);
         Ok(batch.len())
     }
 
-    /// Puts the new graph in place if what came meanwhile fits one step's tail;
-    /// else notes it as still to do.
-    fn swap_if_complete(&self, rebuild: &mut Rebuild) -> bool {
+    /// Puts the new graph in place. It lacks what the old one lacks: the tail.
+    fn swap(&self, rebuild: &mut Rebuild) {
         let mut writer = self.writer.lock();
         let missing = writer.visible.difference(&rebuild.has);
-        if missing.len() > self.tuning.index_batch as u64 {
-            rebuild.todo = missing.iter().collect();
-            return false;
-        }
         writer.dead_in_graph = rebuild.has.difference(&writer.visible).len();
         writer.tail = missing;
         writer.in_graph = std::mem::take(&mut rebuild.has);
         writer.graph = Some(rebuild.graph.clone());
         self.publish(&writer);
-        true
     }
 }
 

@@ -66,6 +66,13 @@ impl SlotSet {
         true
     }
 
+    /// Adds some slots.
+    pub fn extend(&mut self, slots: &[Slot]) {
+        for slot in slots {
+            self.insert(*slot);
+        }
+    }
+
     /// Takes a slot out; says whether it was there.
     pub fn remove(&mut self, slot: Slot) -> bool {
         if !self.contains(slot) {

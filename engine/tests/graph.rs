@@ -244,16 +244,19 @@ fn old_views_answer_as_before_while_the_graph_grows_and_is_built_anew() {
 #[test]
 fn what_was_written_while_a_graph_was_built_anew_is_found_after_the_swap() {
     let mut rig = Rig::new(params(Metric::Euclid, 4), &vnodes([0]));
-    let mut vectors = random::clustered(&mut StdRng::seed_from_u64(7), 3000, 4);
+    rig.tuning.index_batch = 50;
+    rig.reopen();
+    let mut vectors = random::clustered(&mut StdRng::seed_from_u64(7), 4000, 4);
     rig.apply(random::upserts(Vnode(0), 0, &vectors[..2000]));
     rig.index_all();
     rig.apply(random::deletes(Vnode(0), 0..1000));
     let mut written = 2000;
     while rig.engine().index_step().unwrap() != IndexStep::Swapped {
-        let new = &vectors[written..written + 20];
+        let new = &vectors[written..written + 60];
         rig.apply(random::upserts(Vnode(0), written as u64, new));
-        written += 20;
+        written += 60;
     }
+    assert!(written > 3000, "in {} steps", (written - 2000) / 60);
     assert!(rig.view().tail() > 0);
     vectors.truncate(written);
     for (number, vector) in (0..).zip(&vectors).skip(1000) {
