@@ -50,6 +50,11 @@ fn resident() -> usize {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let payloads: Vec<_> = (0..POINTS).map(payload).collect();
+    changes(&payloads)?;
+    answers(&payloads)
+}
+
+fn changes(payloads: &[Map<String, Value>]) -> Result<(), Box<dyn Error>> {
     for (path, kind) in [
         ("missing", Kind::Keyword),
         ("color", Kind::Keyword),
@@ -68,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             columns.add(path.parse()?, kind);
             let (mut pinned, before) = (columns.clone(), resident());
             let start = Instant::now();
-            for (slot, payload) in (0..).zip(&payloads) {
+            for (slot, payload) in (0..).zip(payloads) {
                 if slot % pin_each == 0 {
                     pinned = columns.clone();
                 }
@@ -79,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let grown = resident().saturating_sub(before) / 1024;
             let bytes = columns.bytes() / 1024;
             let start = Instant::now();
-            for (slot, payload) in (0..).zip(&payloads).filter(|(slot, _)| slot % 7 == 0) {
+            for (slot, payload) in (0..).zip(payloads).filter(|(slot, _)| slot % 7 == 0) {
                 columns.remove(slot, payload);
             }
             let remove = start.elapsed() / (POINTS / 7);
@@ -88,6 +93,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
         }
     }
+    Ok(())
+}
+
+fn answers(payloads: &[Map<String, Value>]) -> Result<(), Box<dyn Error>> {
     let mut columns = Columns::default();
     for (path, kind) in [
         ("color", Kind::Keyword),
@@ -100,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         columns.add(path.parse()?, kind);
         columns.complete(&path.parse()?);
     }
-    for (slot, payload) in (0..ASKED).zip(&payloads) {
+    for (slot, payload) in (0..ASKED).zip(payloads) {
         columns.insert(slot, payload);
     }
     let universe: RoaringBitmap = (0..ASKED).collect();

@@ -596,6 +596,36 @@ fn a_float_is_found_by_a_range_although_the_index_is_of_integers() {
 }
 
 #[test]
+fn many_slots_are_answered_counted_and_read_back_as_few_are() {
+    let all: Vec<_> = (0..20_000)
+        .map(|n| json!([if n % 50 == 0 { "rare" } else { "common" }, format!("v{n}")]))
+        .collect();
+    let (columns, payloads) = filled(Kind::Keyword, all);
+    let bytes = columns.get(&path("a")).unwrap().to_bytes();
+    let mut again = Columns::default();
+    again.put(Column::from_bytes(&bytes).unwrap());
+    let ask = |test| must(vec![field("a", test)]);
+    let rare = || Scalars::Keywords(["rare".to_owned()].into());
+    for (test, of_all, of_one) in [
+        (word("common"), (19_600, 0), (1, 0)),
+        (word("rare"), (400, 0), (0, 0)),
+        (Test::Prefix("v1".into()), (11_111, 0), (0, 1)),
+        (Test::Substring("v1".into()), (11_111, 0), (0, 1)),
+        (Test::Except(rare()), (19_600, 400), (1, 0)),
+        (Test::IsEmpty(false), (20_000, 0), (1, 0)),
+        (Test::Count(at_least(2)), (20_000, 0), (1, 0)),
+    ] {
+        let filter = ask(test);
+        // For one slot, walking all values is more work than its payload.
+        let one = Payloads::from([(slot(1003), payloads[&slot(1003)].clone())]);
+        for columns in [&columns, &again] {
+            assert_eq!(found(columns, &payloads, &filter), of_all, "{filter:?}");
+            assert_eq!(found(columns, &one, &filter), of_one, "{filter:?}");
+        }
+    }
+}
+
+#[test]
 fn what_no_index_knows_is_checked_only_where_the_others_hold() {
     let all = (0..1000).map(|n| json!(n % 100)).collect();
     let (columns, payloads) = filled(Kind::Integer, all);
