@@ -16,7 +16,7 @@ use roaring::RoaringBitmap;
 const WALK: u64 = 512;
 
 /// How many times as long an entry takes whose value must be looked at.
-const LOOK: u64 = 8;
+const LOOK: u64 = 16;
 
 /// From so many times as many slots on, some are looked up one by one rather
 /// than all of them copied.
@@ -347,8 +347,9 @@ fn within<K: Key>(tree: &Tree<K>, span: &Span<K>) -> Totals {
 }
 
 fn entries<'a, K: Key>(tree: &'a Tree<K>, span: &'a Span<K>) -> impl Iterator<Item = &'a Entry<K>> {
-    let from = tree.walk(&span.before);
-    from.take_while(|e| !(span.after)(&e.key))
+    // Counted first: to compare each entry with the bound takes longer.
+    let count = usize::try_from(within(tree, span).entries).unwrap_or(usize::MAX);
+    tree.walk(&span.before).take(count)
 }
 
 /// Whether walking these spans is less work than checking what is asked for.

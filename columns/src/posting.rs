@@ -171,7 +171,10 @@ impl Union {
     pub fn add(&mut self, chunk: u16, posting: &Posting) {
         match posting {
             Posting::Many(bitmap) => self.bitmap |= &**bitmap,
-            Posting::Few { .. } => self.few.extend(posting.slots(chunk)),
+            Posting::Few { len, lows } => {
+                let lows = &lows[..usize::from(*len)];
+                self.few.extend(lows.iter().map(|low| whole(chunk, *low)));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which words a text has, and whether it has those of a condition. Conditions
-//! are compared by the default analyzer; others are for indexes that are asked
-//! by name.
+//! are always compared by the default analyzer, so an index of another one
+//! cannot answer them.
 
 use unicode_segmentation::UnicodeSegmentation;
 
