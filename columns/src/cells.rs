@@ -47,13 +47,7 @@ pub fn of_radius(area: &GeoRadius) -> Vec<Run> {
         lon if lon > 180.0 => lon - 360.0,
         lon => lon,
     };
-    let mut found = frames(south, north, around(west), around(east));
-    if lon.abs() >= 180.0 - across.to_degrees() {
-        // The antimeridian itself is written in two ways.
-        found.extend(frames(south, north, 180.0, 180.0));
-        found.extend(frames(south, north, -180.0, -180.0));
-    }
-    runs(&found)
+    runs(&frames(south, north, around(west), around(east)))
 }
 
 pub fn of_polygon(area: &GeoPolygon) -> Vec<Run> {

@@ -393,6 +393,11 @@ fn what_no_index_knows_is_checked_only_where_the_others_hold() {
         ..Filter::default()
     };
     assert_eq!(found(&columns, &payloads, &filter), (10, 990));
+    let filter = Filter {
+        should: vec![known(5), known(5)],
+        ..Filter::default()
+    };
+    assert_eq!(found(&columns, &payloads, &filter), (10, 0));
 }
 
 #[test]
@@ -421,6 +426,53 @@ fn a_nested_filter_is_checked_only_where_some_objects_have_its_values() {
         found(&columns, &payloads, &must(vec![nested(word("x"))])),
         (0, 0)
     );
+}
+
+#[test]
+fn what_one_object_lacks_may_be_had_by_another_of_its_array() {
+    let mut columns = Columns::default();
+    columns.add(path("parts[].name"), Kind::Keyword);
+    columns.complete(&path("parts[].name"));
+    let parts = json!({"parts": [{"name": null}, {}, {"name": ["a", "b"]}]});
+    let payloads = Payloads::from([(0, parts.as_object().unwrap().clone())]);
+    columns.insert(0, &payloads[&0]);
+    let none = Range {
+        lte: Some(0),
+        ..Range::default()
+    };
+    for test in [
+        Test::IsNull(false),
+        Test::IsNull(true),
+        Test::IsEmpty(true),
+        Test::IsEmpty(false),
+        Test::Count(none),
+        Test::Count(at_least(2)),
+        Test::Except(Scalars::Keywords(["a".to_owned()].into())),
+    ] {
+        let nested = Condition::Nested {
+            path: path("parts"),
+            filter: Box::new(must(vec![field("name", test)])),
+        };
+        assert_eq!(found(&columns, &payloads, &must(vec![nested])), (0, 1));
+    }
+}
+
+#[test]
+fn a_slot_with_several_counts_is_estimated_as_one() {
+    let mut columns = Columns::default();
+    columns.add(path("list[].y"), Kind::Integer);
+    columns.complete(&path("list[].y"));
+    let mut payloads = Payloads::new();
+    for (slot, list) in (0..).zip([json!([{"y": []}, {"y": [1, 2]}]), json!([{"y": [1, 2, 3]}])]) {
+        payloads.insert(slot, Payload::from_iter([("list".to_owned(), list)]));
+        columns.insert(slot, &payloads[&slot]);
+    }
+    let few = Range {
+        lt: Some(3),
+        ..Range::default()
+    };
+    let filter = must(vec![field("list[].y", Test::Count(few))]);
+    assert_eq!(found(&columns, &payloads, &filter), (1, 0));
 }
 
 #[test]
@@ -516,6 +568,11 @@ fn slots_come_in_order_of_their_values_from_any_of_them() {
         up.unwrap().map(|(_, slot)| slot).collect::<Vec<_>>(),
         [slot(0)]
     );
+    let zeros = vec![json!(0.0), json!(-0.0), json!(0), json!(-1)];
+    let (columns, _) = filled(Kind::Float, zeros);
+    let up = columns.ordered(&path("a"), Direction::Ascending, None);
+    let slots: Vec<_> = up.unwrap().map(|(_, slot)| slot).collect();
+    assert_eq!(slots, [3, 0, 1, 2].map(slot), "both zeros are one value");
     let wrong = Stored::Bool(true);
     assert!(
         columns

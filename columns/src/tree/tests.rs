@@ -110,6 +110,26 @@ fn what_was_emptied_is_as_small_as_what_is_new() {
     assert!(full > 100_000 && tree.bytes() == Tree::<i64>::default().bytes());
 }
 
+fn leaves(node: &Node<i64>) -> usize {
+    match node {
+        Node::Leaf(_) => 1,
+        Node::Inner(children) => children.iter().map(|c| leaves(&c.node)).sum(),
+    }
+}
+
+#[test]
+fn what_was_thinned_out_takes_fewer_nodes() {
+    let mut tree = Tree::default();
+    for key in 0..5000 {
+        tree.insert(key, 1);
+    }
+    for key in (0..5000).filter(|key| key % 20 > 0) {
+        tree.remove(&key, 1);
+    }
+    let leaves = leaves(&tree.root);
+    assert!(tree.totals().entries == 250 && leaves < 50, "{leaves}");
+}
+
 #[test]
 fn entries_out_of_order_are_no_tree() {
     let entry = |key: i64, chunk| Entry {
