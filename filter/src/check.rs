@@ -64,7 +64,10 @@ impl Test {
         }
     }
 
-    fn holds(&self, value: &Value) -> bool {
+    /// Whether it holds for one value by itself: an element if the path selects
+    /// an array. Tests of the whole field hold for none.
+    #[must_use]
+    pub fn holds(&self, value: &Value) -> bool {
         let text = |has: fn(&str, &str) -> bool, words: &str| {
             value.as_str().is_some_and(|stored| has(stored, words))
         };

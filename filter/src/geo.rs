@@ -82,8 +82,10 @@ impl GeoPoint {
         self.lon
     }
 
-    /// The place that an object with `lat` and `lon` names.
-    pub(crate) fn of(value: &Value) -> Option<Self> {
+    /// The place that an object with `lat` and `lon` names. It may not be on the
+    /// globe: payloads are not checked.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
         let degrees = |key| value.get(key)?.as_f64();
         Some(Self {
             lat: degrees("lat")?,
@@ -101,7 +103,9 @@ impl GeoPoint {
 }
 
 impl GeoBox {
-    pub(crate) fn contains(&self, place: GeoPoint) -> bool {
+    /// Whether a place is in it.
+    #[must_use]
+    pub fn contains(&self, place: GeoPoint) -> bool {
         let (left, right) = (self.top_left.lon, self.bottom_right.lon);
         let between = if left > right {
             place.lon > left || place.lon < right
@@ -137,7 +141,9 @@ impl GeoRadius {
         self.metres
     }
 
-    pub(crate) fn contains(&self, place: GeoPoint) -> bool {
+    /// Whether a place is in it.
+    #[must_use]
+    pub fn contains(&self, place: GeoPoint) -> bool {
         self.center.metres_to(place) < self.metres
     }
 }
@@ -171,7 +177,9 @@ impl GeoPolygon {
         &self.interiors
     }
 
-    pub(crate) fn contains(&self, place: GeoPoint) -> bool {
+    /// Whether a place is in it.
+    #[must_use]
+    pub fn contains(&self, place: GeoPoint) -> bool {
         let in_hole = |ring: &Vec<GeoPoint>| side(ring, place) != Side::Out;
         side(&self.exterior, place) == Side::In && !self.interiors.iter().any(in_hole)
     }

@@ -16,7 +16,7 @@ mod time;
 
 pub use geo::{GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius};
 pub use path::{BadPath, Path};
-pub use text::tokens;
+pub use text::{Analyzer, Tokenizer, tokens};
 pub use time::{BadTime, Timestamp, timestamp};
 
 use quoit_ring::PointId;

@@ -71,6 +71,16 @@ impl Path {
         path.rest.pop_if(|step| *step == Step::All);
         path
     }
+
+    /// A path in each element of the array at this path: `a` and `b` make `a[].b`.
+    #[must_use]
+    pub fn each(&self, inner: &Self) -> Self {
+        let mut path = self.to_array();
+        path.rest
+            .extend([Step::All, Step::Key(inner.first.clone())]);
+        path.rest.extend(inner.rest.iter().cloned());
+        path
+    }
 }
 
 fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut Vec<&'a Value>) {
@@ -203,6 +213,19 @@ mod tests {
             assert_eq!(text.parse::<Path>(), Err(BadPath(text.into())));
         }
         assert!("Größe.straße_1-2".parse::<Path>().is_ok());
+    }
+
+    #[test]
+    fn a_path_goes_on_in_each_element_of_an_array() {
+        for (array, inner, joined) in [
+            ("a", "b", "a[].b"),
+            ("a[]", "b[0].c", "a[].b[0].c"),
+            ("a[][]", "b", "a[][].b"),
+            ("a[1]", "\"b c\"[]", "a[1][].\"b c\"[]"),
+        ] {
+            let path = |text: &str| text.parse::<Path>().unwrap();
+            assert_eq!(path(array).each(&path(inner)), path(joined));
+        }
     }
 
     proptest! {

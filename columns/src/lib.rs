@@ -1,0 +1,203 @@
+//! The payload indexes of one replica: which slots meet a filter, which may and
+//! must be checked, and which do not. Pure: a column is memory, and the caller
+//! says what is in it.
+//!
+//! One column indexes one path by one kind. What comes of it is never less and
+//! never more than what [`quoit_filter::Filter::is_met`] says of the payloads:
+//! what a column cannot tell, it leaves to be checked.
+
+mod answer;
+mod bytes;
+mod cells;
+mod column;
+mod counter;
+mod estimate;
+mod find;
+mod key;
+mod order;
+mod plan;
+mod posting;
+mod resolve;
+mod tree;
+
+pub use bytes::BadColumn;
+pub use column::{Column, Kind};
+pub use order::{Direction, Ordered, Stored, Values};
+pub use resolve::Ids;
+
+use column::Change;
+use quoit_filter::{Filter, Path};
+use roaring::RoaringBitmap;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The columns of a replica, one a path. A clone costs a pointer a column and
+/// never changes; a change after it copies one path of a tree and at most one
+/// chunk of slots for each value.
+#[derive(Clone, Debug, Default)]
+pub struct Columns {
+    /// In order of their paths.
+    columns: Vec<Arc<Column>>,
+}
+
+/// Which slots meet a filter; no slot is in both sets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Matches {
+    /// These meet it.
+    pub sure: RoaringBitmap,
+    /// These may; their payloads must be checked.
+    pub maybe: RoaringBitmap,
+}
+
+/// How many slots meet a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// At least so many.
+    pub min: u64,
+    /// About so many, if conditions are independent.
+    pub likely: u64,
+    /// At most so many.
+    pub max: u64,
+}
+
+impl Matches {
+    fn sure(sure: RoaringBitmap) -> Self {
+        let maybe = RoaringBitmap::new();
+        Self { sure, maybe }
+    }
+
+    fn maybe(maybe: RoaringBitmap) -> Self {
+        let sure = RoaringBitmap::new();
+        Self { sure, maybe }
+    }
+
+    fn possible(&self) -> RoaringBitmap {
+        &self.sure | &self.maybe
+    }
+
+    fn into_possible(self) -> RoaringBitmap {
+        self.sure | self.maybe
+    }
+}
+
+impl Columns {
+    /// Adds a column without slots, in place of another of the path. It answers
+    /// nothing before [`Self::complete`]; until then slots that were there
+    /// before are given to it by [`Self::fill`].
+    pub fn add(&mut self, path: Path, kind: Kind) {
+        self.put(Column::new(path, kind));
+    }
+
+    /// Adds a column that was built or read elsewhere, in place of another of
+    /// its path.
+    pub fn put(&mut self, column: Column) {
+        match self.place(column.path()) {
+            Ok(at) => self.columns[at] = Arc::new(column),
+            Err(at) => self.columns.insert(at, Arc::new(column)),
+        }
+    }
+
+    /// Drops the column of a path; says whether there was one.
+    pub fn drop(&mut self, path: &Path) -> bool {
+        let place = self.place(path);
+        place.map(|at| self.columns.remove(at)).is_ok()
+    }
+
+    /// The column of a path, complete or not.
+    #[must_use]
+    pub fn get(&self, path: &Path) -> Option<&Column> {
+        let at = self.place(path).ok()?;
+        Some(&self.columns[at])
+    }
+
+    /// All columns, in order of their paths.
+    pub fn iter(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().map(AsRef::as_ref)
+    }
+
+    /// Gives all columns a slot. One that they have already stays as it is: it
+    /// must be removed first.
+    pub fn insert(&mut self, slot: u32, payload: &Map<String, Value>) {
+        for column in &mut self.columns {
+            Arc::make_mut(column).change(slot, payload, Change::Insert);
+        }
+    }
+
+    /// Takes a slot from all columns that have it, with the payload that it was
+    /// inserted with.
+    pub fn remove(&mut self, slot: u32, payload: &Map<String, Value>) {
+        for column in &mut self.columns {
+            Arc::make_mut(column).change(slot, payload, Change::Remove);
+        }
+    }
+
+    /// Gives one column a slot that was there before it. The slot must be there
+    /// still, with this payload; if the column has it already, it stays.
+    pub fn fill(&mut self, path: &Path, slot: u32, payload: &Map<String, Value>) {
+        if let Ok(at) = self.place(path) {
+            Arc::make_mut(&mut self.columns[at]).change(slot, payload, Change::Insert);
+        }
+    }
+
+    /// Says that a column has all slots, and may answer.
+    pub fn complete(&mut self, path: &Path) {
+        if let Ok(at) = self.place(path) {
+            Arc::make_mut(&mut self.columns[at]).complete = true;
+        }
+    }
+
+    /// Which of the visible slots meet a filter. `ids` has the slots of ids;
+    /// `None` if they are not known either.
+    #[must_use]
+    pub fn resolve(&self, filter: &Filter, universe: &RoaringBitmap, ids: Ids) -> Matches {
+        let resolver = resolve::Resolver { columns: self, ids };
+        resolver.filter(filter, universe)
+    }
+
+    /// How many of so many visible slots meet a filter.
+    #[must_use]
+    pub fn estimate(&self, filter: &Filter, universe_len: u64) -> Estimate {
+        self.estimate_filter(filter, universe_len)
+    }
+
+    /// The values at a path in ascending order, and how many of the visible
+    /// slots have each. Values that the column cannot hold are not among them.
+    /// `None` without a complete column of keywords, integers, booleans or
+    /// UUIDs.
+    #[must_use]
+    pub fn values<'a>(&'a self, path: &Path, universe: &'a RoaringBitmap) -> Option<Values<'a>> {
+        self.usable(path)?.values(universe)
+    }
+
+    /// Slots in order of their values at a path, from a value on, visible or
+    /// not; once for each value of a slot. Slots of equal values are in order
+    /// too, in the same direction. `None` without a complete column of integers,
+    /// floats or moments, or if `from` is no such value.
+    #[must_use]
+    pub fn ordered(
+        &self,
+        path: &Path,
+        direction: Direction,
+        from: Option<&Stored>,
+    ) -> Option<Ordered<'_>> {
+        self.usable(path)?.ordered(direction, from)
+    }
+
+    /// About how many bytes the columns take, as if nothing were shared with
+    /// clones.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.iter().map(Column::bytes).sum()
+    }
+
+    fn place(&self, path: &Path) -> Result<usize, usize> {
+        self.columns.binary_search_by(|c| c.path().cmp(path))
+    }
+
+    fn usable(&self, path: &Path) -> Option<&Column> {
+        self.get(path).filter(|column| column.is_complete())
+    }
+}
+
+#[cfg(test)]
+mod tests;
