@@ -96,14 +96,17 @@ impl Corpus {
     fn upsert(&self, vnodes: VnodeCount, row: usize, vector: &[f32]) -> v1::VnodeWrite {
         let id = PointId::Num(row as u64);
         let upsert = v1::Upsert {
-            id: Some(id.into()),
             vector: vector.to_vec(),
             payload: self.payload(row).to_owned().into_bytes().into(),
         };
         v1::VnodeWrite {
             vnode: u32::from(vnodes.vnode_of(&id.to_key()).0),
             operations: vec![v1::Operation {
-                kind: Some(v1::operation::Kind::Upsert(upsert)),
+                id: Some(id.into()),
+                only_if: None,
+                change: Some(v1::Change {
+                    kind: Some(v1::change::Kind::Upsert(upsert)),
+                }),
             }],
         }
     }

@@ -89,10 +89,10 @@ fn upsert(corpus: &Corpus, row: usize, vector: &[f32]) -> Result<VnodeWrite> {
     let id = row as u64;
     Ok(VnodeWrite {
         vnode: vnode_of(id)?,
-        operations: vec![Operation::Upsert {
-            id: PointId::Num(id),
-            vector: vector.to_vec(),
-            payload: corpus.payload(row).as_bytes().to_vec(),
-        }],
+        operations: vec![Operation::upsert(
+            PointId::Num(id),
+            vector.to_vec(),
+            corpus.payload(row).as_bytes().to_vec(),
+        )],
     })
 }

@@ -119,7 +119,7 @@ impl Engine {
             return Err(Error::damaged(dir, what));
         }
         let vnodes = VnodeTable::new(params.vnodes, rows.vnode_states()?);
-        let visible = visible_slots(&rows, &vnodes, dir)?;
+        let (visible, edited) = visible_slots(&rows, &vnodes, dir)?;
         let vectors = Vectors::open(
             disk.clone(),
             &dir.join("vectors"),
@@ -149,6 +149,7 @@ impl Engine {
             tail: visible.difference(&in_graph),
             dead_in_graph: in_graph.difference(&visible).len(),
             visible,
+            edited,
             graph,
             in_graph: in_graph.clone(),
         };
@@ -269,10 +270,11 @@ impl Engine {
     }
 }
 
-/// Which slots rows name. Also shows that the vnodes' counts are those of the
+/// Which slots rows name, and beside which of them the seq is not the point's.
+/// Also shows that the vnodes' counts are those of the
 /// rows: a replica that lost rows must not serve what is left.
-fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<SlotSet> {
-    let mut visible = SlotSet::default();
+fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<(SlotSet, SlotSet)> {
+    let (mut visible, mut edited) = (SlotSet::default(), SlotSet::default());
     let mut counts: BTreeMap<Vnode, u64> = BTreeMap::new();
     for row in rows.view().ids_from(None) {
         let (_, vnode, row) = row?;
@@ -281,6 +283,9 @@ fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<SlotSet
                 dir,
                 format!("two rows name slot {}", row.slot.0),
             ));
+        }
+        if row.is_edited {
+            edited.insert(row.slot);
         }
         *counts.entry(vnode).or_default() += 1;
     }
@@ -294,5 +299,5 @@ fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<SlotSet
             return Err(Error::damaged(dir, what));
         }
     }
-    Ok(visible)
+    Ok((visible, edited))
 }

@@ -1,5 +1,6 @@
 //! What a log entry asks of the engine, and what came of it.
 
+use quoit_filter::{Edit, Filter};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 
 /// One entry of the shard's log, decoded.
@@ -22,32 +23,87 @@ pub struct VnodeWrite {
     pub operations: Vec<Operation>,
 }
 
-/// One change.
+/// A change of one point.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Operation {
-    /// The point is to be this, whatever it was.
+pub struct Operation {
+    /// The point.
+    pub id: PointId,
+    /// When it is to be changed.
+    pub only_if: Condition,
+    /// How.
+    pub change: Change,
+}
+
+/// When a point is changed; decided where the change is applied, on what the
+/// point is then.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Condition {
+    /// In any case.
+    #[default]
+    Always,
+    /// If its last change is this one: nothing came between.
+    Unchanged {
+        /// Its version as it was seen.
+        seq: u64,
+    },
+    /// If it meets this, or is not there.
+    MeetsOrMissing(Filter),
+}
+
+/// What a point is to be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// This, whatever it was.
     Upsert {
-        /// Its id.
-        id: PointId,
         /// Finite numbers, of the collection's dimension.
         vector: Vec<f32>,
         /// A JSON object as text; empty for none.
         payload: Vec<u8>,
     },
-    /// The point is not to be.
-    Delete {
-        /// Its id.
-        id: PointId,
-    },
+    /// Of this vector, with the payload it has. Without effect on a point that
+    /// is not there.
+    SetVector(Vec<f32>),
+    /// Of another payload, with the vector it has. Without effect on a point
+    /// that is not there.
+    EditPayload(Edit),
+    /// Not there.
+    Delete,
+}
+
+impl Operation {
+    /// A point is to be this, whatever it was.
+    #[must_use]
+    pub fn upsert(id: PointId, vector: Vec<f32>, payload: Vec<u8>) -> Self {
+        Self::always(id, Change::Upsert { vector, payload })
+    }
+
+    /// A point is not to be.
+    #[must_use]
+    pub fn delete(id: PointId) -> Self {
+        Self::always(id, Change::Delete)
+    }
+
+    /// A change that is made in any case.
+    #[must_use]
+    pub fn always(id: PointId, change: Change) -> Self {
+        Self {
+            id,
+            only_if: Condition::Always,
+            change,
+        }
+    }
 }
 
 /// What came of the operations on one vnode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All are done.
     Done {
         /// The vnode's seq after them.
         seq: u64,
+        /// Which operations, by their place, left their point as it is: what they
+        /// need was not there, or their condition was not met.
+        left: Vec<u32>,
     },
     /// The vnode is not held here: none is done, and none ever will be.
     NotHere,

@@ -26,7 +26,7 @@ mod writer;
 
 pub use checkpoint::SaveGraph;
 pub use engine::{Engine, remove_unfinished};
-pub use entry::{Entry, Operation, Outcome, VnodeWrite};
+pub use entry::{Change, Condition, Entry, Operation, Outcome, VnodeWrite};
 pub use error::{Error, Result};
 pub use index::{HnswParams, Precision};
 pub use indexing::IndexStep;

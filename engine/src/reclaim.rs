@@ -94,7 +94,13 @@ impl Writer {
             })?;
             let vector = self.vectors.segments().vector(from)?.to_vec();
             let to = self.vectors.push(&vector, Owner { id, vnode }, row.seq)?;
-            batch.set_id(&id_key(id, vnode), IdRow { slot: to, ..row });
+            // Beside the vector is the row's seq now.
+            let moved_row = IdRow {
+                slot: to,
+                is_edited: false,
+                ..row
+            };
+            batch.set_id(&id_key(id, vnode), moved_row);
             let mut feed = view.feed_row(vnode, row.seq)?;
             feed.slot = to;
             batch.set_feed(vnode, row.seq, &feed);

@@ -99,7 +99,7 @@ impl Best<'_> {
         // Last, since it costs more than a distance: of points that are too
         // far no payload is read.
         if let Some(filter) = self.filter
-            && !view.meets(filter, owner, view.segments.seq(slot)?)?
+            && !view.meets(filter, owner, view.seq_of(owner, slot)?)?
         {
             return Ok(());
         }

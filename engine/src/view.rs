@@ -14,7 +14,6 @@ use crate::vectors::{Owner, Segments};
 use crate::vnodes::VnodeTable;
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
-use serde_json::Map;
 use std::sync::Arc;
 
 /// An immutable picture of a replica.
@@ -24,6 +23,9 @@ pub struct View {
     pub(crate) rows: RowsView,
     pub(crate) segments: Segments,
     pub(crate) visible: SlotSet,
+    /// Visible slots beside whose vector the seq is not the point's: that is in
+    /// its row.
+    pub(crate) edited: SlotSet,
     /// Visible and not in the graph: searched by an exact scan.
     pub(crate) tail: SlotSet,
     pub(crate) vnodes: VnodeTable,
@@ -138,6 +140,36 @@ impl View {
         Ok(self.answer(&wanted, found))
     }
 
+    /// Points of some vnodes that meet a filter, with the seq of their last
+    /// change, in the order of their ids after one of them. A page is longer than
+    /// `limit` only to not end between equal ids; after a shorter one there is none.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn matching(
+        &self,
+        vnodes: &VnodeSet,
+        filter: &Filter,
+        after: Option<PointId>,
+        limit: usize,
+    ) -> Result<Answer<Vec<(PointId, Vnode, u64)>>> {
+        let mut page: Vec<(PointId, Vnode, u64)> = Vec::new();
+        for row in self.rows.ids_from(after) {
+            let (id, vnode, row) = row?;
+            if page.len() >= limit && page.last().is_none_or(|last| last.0 != id) {
+                break;
+            }
+            if after != Some(id)
+                && vnodes.contains(vnode)
+                && self.readable().contains(vnode)
+                && self.meets(filter, Owner { id, vnode }, row.seq)?
+            {
+                page.push((id, vnode, row.seq));
+            }
+        }
+        Ok(self.answer(vnodes, page))
+    }
+
     /// Points that meet a filter, in the order of their ids, from an id on. A
     /// page is longer than `limit` only to not end between equal ids.
     ///
@@ -169,8 +201,20 @@ impl View {
 
     /// A point that the view is known to show.
     pub(crate) fn shown(&self, owner: Owner, slot: Slot, want: Want) -> Result<Record> {
-        let seq = self.segments.seq(slot)?;
+        let seq = self.seq_of(owner, slot)?;
         self.record(owner.id, owner.vnode, slot, seq, want)
+    }
+
+    /// The seq of the last change of a point that the view shows.
+    pub(crate) fn seq_of(&self, owner: Owner, slot: Slot) -> Result<u64> {
+        if !self.edited.contains(slot) {
+            return self.segments.seq(slot);
+        }
+        let row = self.rows.id_row(&id_key(owner.id, owner.vnode))?;
+        row.map(|row| row.seq).ok_or_else(|| {
+            let what = format!("slot {} is visible and no row names it", slot.0);
+            self.rows.damaged(what)
+        })
     }
 
     fn record(
@@ -205,13 +249,7 @@ impl View {
             return Ok(true);
         }
         let payload = self.rows.feed_row(owner.vnode, seq)?.payload;
-        let payload = match payload.as_slice() {
-            [] => Map::new(),
-            text => serde_json::from_slice(text).map_err(|e| {
-                let what = format!("the payload of point {} is no JSON object: {e}", owner.id);
-                self.rows.damaged(what)
-            })?,
-        };
+        let payload = self.rows.object(owner.id, &payload)?;
         Ok(filter.is_met(owner.id, &payload))
     }
 

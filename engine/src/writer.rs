@@ -10,7 +10,7 @@
 //! a power cut may leave rows whose vectors are gone, hence [`Writer::redo`].
 
 use crate::Params;
-use crate::entry::{Entry, Operation, Outcome, VnodeWrite};
+use crate::entry::{Change, Condition, Entry, Operation, Outcome, VnodeWrite};
 use crate::error::{Error, Result};
 use crate::index::Graph;
 use crate::rows::{
@@ -20,6 +20,7 @@ use crate::slots::{Slot, SlotSet};
 use crate::vectors::{Owner, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
+use quoit_filter::Edit;
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,26 +33,34 @@ pub struct Writer {
     pub(crate) vectors: Vectors,
     pub(crate) vnodes: VnodeTable,
     pub(crate) visible: SlotSet,
+    /// Visible slots beside whose vector the seq is not the point's.
+    pub(crate) edited: SlotSet,
     pub(crate) tail: SlotSet,
     pub(crate) graph: Option<Arc<Graph>>,
     pub(crate) in_graph: SlotSet,
     pub(crate) dead_in_graph: u64,
 }
 
-/// A point's row as it is after the operations staged so far.
-#[derive(Clone, Copy)]
-struct Staged {
+/// A point as it is after the operations staged so far.
+struct Present {
     row: IdRow,
     content: u128,
+    payload: Vec<u8>,
 }
 
 /// Changes gathered from some entries, not yet made.
 struct Stage<'a> {
     batch: RowsBatch<'a>,
-    points: BTreeMap<Vec<u8>, Option<Staged>>,
+    points: BTreeMap<Vec<u8>, Option<Present>>,
     vnodes: BTreeMap<Vnode, VnodeState>,
-    shown: Vec<Slot>,
-    hidden: Vec<Slot>,
+    /// What becomes of slots, in order.
+    slots: Vec<SlotChange>,
+}
+
+enum SlotChange {
+    Show(Slot),
+    Edit(Slot),
+    Hide(Slot),
 }
 
 impl Writer {
@@ -68,8 +77,7 @@ impl Writer {
             batch: rows.batch(),
             points: BTreeMap::new(),
             vnodes: BTreeMap::new(),
-            shown: Vec::new(),
-            hidden: Vec::new(),
+            slots: Vec::new(),
         };
         let mut applied = self.applied;
         let mut outcomes = Vec::with_capacity(entries.len());
@@ -144,31 +152,94 @@ impl Writer {
         if !held.holding.custody.accepts_writes() {
             return Ok(Outcome::NotHere);
         }
-        for operation in operations {
-            match operation {
-                Operation::Upsert {
-                    id,
-                    vector,
-                    payload,
-                } => {
-                    self.check_vector(index, id, &vector)?;
-                    self.stage_upsert(
-                        stage,
-                        &mut held,
-                        index,
-                        Owner { id, vnode },
-                        vector,
-                        payload,
-                    )?;
-                }
-                Operation::Delete { id } => {
-                    self.stage_delete(stage, &mut held, Owner { id, vnode })?;
-                }
+        let mut left = Vec::new();
+        for (place, operation) in (0..).zip(operations) {
+            if !self.stage_operation(stage, &mut held, index, vnode, operation)? {
+                left.push(place);
             }
         }
         let seq = held.seq;
         stage.vnodes.insert(vnode, held);
-        Ok(Outcome::Done { seq })
+        Ok(Outcome::Done { seq, left })
+    }
+
+    /// Says whether the operation had what it needs.
+    fn stage_operation(
+        &mut self,
+        stage: &mut Stage<'_>,
+        held: &mut VnodeState,
+        index: u64,
+        vnode: Vnode,
+        operation: Operation,
+    ) -> Result<bool> {
+        let Operation {
+            id,
+            only_if,
+            change,
+        } = operation;
+        let owner = Owner { id, vnode };
+        let key = id_key(id, vnode);
+        let present = match stage.points.remove(&key) {
+            Some(staged) => staged,
+            None => self.present(&key, owner)?,
+        };
+        let is_met = match &only_if {
+            Condition::Always => true,
+            Condition::Unchanged { seq } => present.as_ref().is_some_and(|p| p.row.seq == *seq),
+            Condition::MeetsOrMissing(filter) => match &present {
+                None => true,
+                Some(p) => filter.is_met(id, &self.rows.object(id, &p.payload)?),
+            },
+        };
+        let (done, point) = match (change, present) {
+            (_, present) if !is_met => (false, present),
+            (Change::Upsert { vector, payload }, present) => {
+                let old = present.map(|p| (p.row, p.content));
+                let point = self.stage_vector(stage, held, index, owner, old, vector, payload)?;
+                (true, Some(point))
+            }
+            (
+                Change::SetVector(vector),
+                Some(Present {
+                    row,
+                    content,
+                    payload,
+                }),
+            ) => {
+                let old = Some((row, content));
+                let point = self.stage_vector(stage, held, index, owner, old, vector, payload)?;
+                (true, Some(point))
+            }
+            (Change::EditPayload(edit), Some(present)) => {
+                let point = self.stage_edit(stage, held, owner, &present, &edit)?;
+                (true, Some(point))
+            }
+            (Change::Delete, Some(present)) => {
+                Self::stage_removal(stage, held, owner, present.row, present.content);
+                held.seq += 1;
+                stage.batch.remove_id(&key);
+                stage.slots.push(SlotChange::Hide(present.row.slot));
+                (true, None)
+            }
+            (Change::Delete, None) => (true, None),
+            (Change::SetVector(_) | Change::EditPayload(_), None) => (false, None),
+        };
+        stage.points.insert(key, point);
+        Ok(done)
+    }
+
+    fn present(&self, key: &[u8], owner: Owner) -> Result<Option<Present>> {
+        let Some(row) = self.rows.id_row(key)? else {
+            return Ok(None);
+        };
+        let FeedRow {
+            content, payload, ..
+        } = self.rows.feed_row(owner.vnode, row.seq)?;
+        Ok(Some(Present {
+            row,
+            content,
+            payload,
+        }))
     }
 
     /// The last line of defence: an infinite number would come out of every
@@ -184,90 +255,101 @@ impl Writer {
         Err(Error::MisfitEntry { index, what })
     }
 
-    fn stage_upsert(
+    /// A new vector, in a slot of its own.
+    #[expect(clippy::too_many_arguments, reason = "all of them make up the point")]
+    fn stage_vector(
         &mut self,
         stage: &mut Stage<'_>,
         held: &mut VnodeState,
         index: u64,
         owner: Owner,
+        old: Option<(IdRow, u128)>,
         mut vector: Vec<f32>,
         payload: Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<Present> {
+        self.check_vector(index, owner.id, &vector)?;
         self.params.metric.prepare(&mut vector);
-        let key = id_key(owner.id, owner.vnode);
-        self.stage_removal(stage, held, &key, owner)?;
+        let slot = self.vectors.push(&vector, owner, held.seq + 1)?;
+        if let Some((row, content)) = old {
+            Self::stage_removal(stage, held, owner, row, content);
+            stage.slots.push(SlotChange::Hide(row.slot));
+        }
+        stage.slots.push(SlotChange::Show(slot));
         held.seq += 1;
-        let slot = self.vectors.push(&vector, owner, held.seq)?;
-        let content = content_hash(&vector, &payload);
-        held.count += 1;
-        held.digest = held
-            .digest
-            .wrapping_add(point_hash(owner.id, held.seq, content));
         let row = IdRow {
             slot,
             seq: held.seq,
             vector_index: index,
+            is_edited: false,
         };
-        stage.batch.set_id(&key, row);
-        stage.batch.set_feed(
-            owner.vnode,
-            held.seq,
-            &FeedRow {
-                slot,
-                id: owner.id,
-                content,
-                payload,
-            },
-        );
-        stage.points.insert(key, Some(Staged { row, content }));
-        stage.shown.push(slot);
-        Ok(())
+        let content = content_hash(&vector, &payload);
+        Ok(Self::stage_point(stage, held, owner, row, content, payload))
     }
 
-    fn stage_delete(
+    /// Another payload; the vector stays where it is.
+    fn stage_edit(
         &self,
         stage: &mut Stage<'_>,
         held: &mut VnodeState,
         owner: Owner,
-    ) -> Result<()> {
-        let key = id_key(owner.id, owner.vnode);
-        if self.stage_removal(stage, held, &key, owner)? {
-            held.seq += 1;
-            stage.batch.remove_id(&key);
-            stage.points.insert(key, None);
+        old: &Present,
+        edit: &Edit,
+    ) -> Result<Present> {
+        let edited = edit.apply(&old.payload);
+        let payload = edited.map_err(|e| self.rows.bad_payload(owner.id, &e))?;
+        let slot = old.row.slot;
+        let content = content_hash(self.vectors.segments().vector(slot)?, &payload);
+        Self::stage_removal(stage, held, owner, old.row, old.content);
+        stage.slots.push(SlotChange::Edit(slot));
+        held.seq += 1;
+        let row = IdRow {
+            seq: held.seq,
+            is_edited: true,
+            ..old.row
+        };
+        Ok(Self::stage_point(stage, held, owner, row, content, payload))
+    }
+
+    /// A point as it is from now on.
+    fn stage_point(
+        stage: &mut Stage<'_>,
+        held: &mut VnodeState,
+        owner: Owner,
+        row: IdRow,
+        content: u128,
+        payload: Vec<u8>,
+    ) -> Present {
+        held.count += 1;
+        let hash = point_hash(owner.id, row.seq, content);
+        held.digest = held.digest.wrapping_add(hash);
+        stage.batch.set_id(&id_key(owner.id, owner.vnode), row);
+        let feed = FeedRow {
+            slot: row.slot,
+            id: owner.id,
+            content,
+            payload,
+        };
+        stage.batch.set_feed(owner.vnode, row.seq, &feed);
+        Present {
+            row,
+            content,
+            payload: feed.payload,
         }
-        Ok(())
     }
 
-    /// Takes a point's present version out of everything but its row in `ids`;
-    /// says whether there was one.
+    /// Takes a point's present version out of everything but its row in `ids`
+    /// and the sets of slots.
     fn stage_removal(
-        &self,
         stage: &mut Stage<'_>,
         held: &mut VnodeState,
-        key: &[u8],
         owner: Owner,
-    ) -> Result<bool> {
-        let old = match stage.points.get(key) {
-            Some(staged) => *staged,
-            None => match self.rows.id_row(key)? {
-                Some(row) => Some(Staged {
-                    row,
-                    content: self.rows.content(owner.vnode, row.seq)?,
-                }),
-                None => None,
-            },
-        };
-        let Some(Staged { row, content }) = old else {
-            return Ok(false);
-        };
+        row: IdRow,
+        content: u128,
+    ) {
         stage.batch.remove_feed(owner.vnode, row.seq);
         held.count -= 1;
-        held.digest = held
-            .digest
-            .wrapping_sub(point_hash(owner.id, row.seq, content));
-        stage.hidden.push(row.slot);
-        Ok(true)
+        let hash = point_hash(owner.id, row.seq, content);
+        held.digest = held.digest.wrapping_sub(hash);
     }
 
     fn commit(&mut self, stage: Stage<'_>, applied: u64) -> Result<()> {
@@ -275,8 +357,7 @@ impl Writer {
             mut batch,
             points: _,
             vnodes,
-            shown,
-            hidden,
+            slots,
         } = stage;
         for (vnode, held) in &vnodes {
             batch.set_vnode(*vnode, held);
@@ -289,12 +370,14 @@ impl Writer {
         for (vnode, held) in vnodes {
             self.vnodes.set(vnode, held);
         }
-        // Shown first: a slot of this batch may be hidden by this batch.
-        for slot in shown {
-            self.show(slot);
-        }
-        for slot in hidden {
-            self.hide(slot);
+        for change in slots {
+            match change {
+                SlotChange::Show(slot) => self.show(slot),
+                SlotChange::Edit(slot) => {
+                    self.edited.insert(slot);
+                }
+                SlotChange::Hide(slot) => self.hide(slot),
+            }
         }
         Ok(())
     }
@@ -308,6 +391,7 @@ impl Writer {
 
     pub(crate) fn hide(&mut self, slot: Slot) {
         self.visible.remove(slot);
+        self.edited.remove(slot);
         if !self.tail.remove(slot) && self.in_graph.contains(slot) {
             self.dead_in_graph += 1;
         }
@@ -323,15 +407,20 @@ impl Writer {
             return Ok(());
         };
         for VnodeWrite { vnode, operations } in writes {
-            for operation in operations {
-                let Operation::Upsert { id, mut vector, .. } = operation else {
+            for Operation { id, change, .. } in operations {
+                let (Change::Upsert { mut vector, .. } | Change::SetVector(mut vector)) = change
+                else {
                     continue;
                 };
                 let row = self.rows.id_row(&id_key(id, vnode))?;
-                // Of two upserts of one id in this entry the later one comes
-                // last here too, into the same slot.
-                if let Some(row) = row.filter(|r| r.vector_index == index) {
-                    self.params.metric.prepare(&mut vector);
+                let Some(row) = row.filter(|r| r.vector_index == index) else {
+                    continue;
+                };
+                // Of several vectors for one point in this entry only one came
+                // to be the point's, and not the last if its condition failed.
+                self.params.metric.prepare(&mut vector);
+                let feed = self.rows.feed_row(vnode, row.seq)?;
+                if content_hash(&vector, &feed.payload) == feed.content {
                     let owner = Owner { id, vnode };
                     self.vectors.put(row.slot, &vector, owner, row.seq)?;
                 }
@@ -348,6 +437,7 @@ impl Writer {
             rows: self.rows.view(),
             segments: self.vectors.segments().clone(),
             visible: self.visible.clone(),
+            edited: self.edited.clone(),
             tail: if self.params.index.is_some() {
                 self.tail.clone()
             } else {

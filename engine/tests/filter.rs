@@ -18,11 +18,11 @@ use support::{Rig, ids, params, random, vnodes};
 fn upserts(numbers: std::ops::Range<u64>, vectors: &[Vec<f32>]) -> Entry {
     let upsert = |n: u64| VnodeWrite {
         vnode: Vnode(u16::try_from(n % 2).unwrap()),
-        operations: vec![Operation::Upsert {
-            id: PointId::Num(n),
-            vector: vectors[usize::try_from(n).unwrap()].clone(),
-            payload: format!(r#"{{"n": {n}, "tenth": {}}}"#, n.is_multiple_of(10)).into_bytes(),
-        }],
+        operations: vec![Operation::upsert(
+            PointId::Num(n),
+            vectors[usize::try_from(n).unwrap()].clone(),
+            format!(r#"{{"n": {n}, "tenth": {}}}"#, n.is_multiple_of(10)).into_bytes(),
+        )],
     };
     Entry::Write(numbers.map(upsert).collect())
 }

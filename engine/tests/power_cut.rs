@@ -208,10 +208,10 @@ fn a_process_that_dies_with_small_memtables_comes_back_by_the_replay() {
 
 /// Points with payloads of several pages that no compression makes smaller.
 fn bulky(rng: &mut StdRng, first: u64) -> Entry {
-    let operations = (first..first + 3).map(|n| Operation::Upsert {
-        id: PointId::Num(n),
-        vector: random::coarse_vector(rng, 4),
-        payload: (0..20_000).map(|_| rng.random()).collect(),
+    let operations = (first..first + 3).map(|n| {
+        let vector = random::coarse_vector(rng, 4);
+        let payload = (0..20_000).map(|_| rng.random()).collect();
+        Operation::upsert(PointId::Num(n), vector, payload)
     });
     Entry::Write(vec![VnodeWrite {
         vnode: Vnode(0),

@@ -1,4 +1,5 @@
-//! What a filter means: conditions on payloads, and whether a point meets them.
+//! What a filter means: conditions on payloads, and whether a point meets them;
+//! and how a payload is changed at the same paths.
 //! One form for every door; pure: no payload is fetched here, no index asked.
 //!
 //! The words and the meaning are those of Qdrant's clients:
@@ -9,13 +10,15 @@
 //! - numbers, booleans and texts are never equal to each other: 1 is not 1.0.
 
 mod check;
+mod edit;
 mod geo;
 mod path;
 mod text;
 mod time;
 
+pub use edit::{BadEdit, Edit, MAX_PAYLOAD_DEPTH};
 pub use geo::{GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius};
-pub use path::{BadPath, Path};
+pub use path::{BadPath, Path, RESERVED_KEYS};
 pub use text::{Analyzer, Tokenizer, tokens};
 pub use time::{BadTime, Timestamp, timestamp};
 

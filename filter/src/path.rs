@@ -5,6 +5,11 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
 
+/// Keys by which the JSON library marks values of its own among others. In a
+/// payload, they would make it read something else than was written: no
+/// payload has them, and no path leads to one.
+pub const RESERVED_KEYS: &str = "$serde_json::private::";
+
 /// A path to values.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path {
@@ -13,8 +18,10 @@ pub struct Path {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Step {
+pub enum Step {
+    /// A value of an object.
     Key(String),
+    /// An element of an array.
     Index(usize),
     /// Every element of an array.
     All,
@@ -62,6 +69,23 @@ impl Path {
             walk(&self.rest, value, &mut found);
         }
         found
+    }
+
+    /// The outermost key.
+    #[must_use]
+    pub fn first(&self) -> &str {
+        &self.first
+    }
+
+    /// What follows the outermost key.
+    pub(crate) fn rest(&self) -> &[Step] {
+        &self.rest
+    }
+
+    /// How many objects and arrays lie around what is at this path.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        1 + self.rest.len()
     }
 
     /// The same path without a `[]` at its end.
@@ -135,7 +159,8 @@ fn parse(text: &str) -> Option<Path> {
 fn parse_key(text: &str) -> Option<(String, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         let (key, rest) = quoted.split_once('"')?;
-        return (!key.contains('\\')).then(|| (key.to_owned(), rest));
+        let is_key = !key.contains('\\') && !key.starts_with(RESERVED_KEYS);
+        return is_key.then(|| (key.to_owned(), rest));
     }
     let end = text.find(|c| !is_plain(c)).unwrap_or(text.len());
     (end > 0).then(|| (text[..end].to_owned(), &text[end..]))
@@ -208,6 +233,7 @@ mod tests {
             "a.\"b",
             "\"a\\\"b\"",
             "a[99999999999999999999]",
+            "a.\"$serde_json::private::RawValue\"",
             "ä ö",
         ] {
             assert_eq!(text.parse::<Path>(), Err(BadPath(text.into())));

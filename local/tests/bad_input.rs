@@ -79,7 +79,7 @@ fn bad_input_is_refused_with_field_and_remedy_and_changes_nothing() {
         ("PUT", "/collections/none/points", r#"{"points": [{"id": 1, "vector": [1, 1, 1]}]}"#.into(), 404, &["Collection `none` doesn't exist"]),
         ("POST", "/collections/docs/points/delete", r#"{"points": []}"#.into(), 400, &["points", "at least one"]),
         ("POST", "/collections/docs/points/delete", r#"{"points": [1, -2]}"#.into(), 400, &["points[1]", "-2"]),
-        ("POST", "/collections/docs/points/delete", r#"{"filter": {}}"#.into(), 400, &["filter", "not supported yet"]),
+        ("POST", "/collections/docs/points/delete", r#"{"points": [1], "filter": {}}"#.into(), 400, &["`points` and `filter` exclude each other"]),
         ("POST", QUERY, r#"{"query": [1, 1]}"#.into(), 400, &["query", "expected dim: 3, got 2"]),
         ("POST", QUERY, r#"{"query": [1, 1, 1e999]}"#.into(), 400, &["query[2]", "send finite numbers"]),
         ("POST", QUERY, r#"{"query": [1, 1, 1], "limit": 0}"#.into(), 422, &["limit", "1 or larger"]),

@@ -3,7 +3,8 @@
 
 use crate::v1::{
     CountRequest, CountResponse, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
-    SearchRequest, SearchResponse, StatusResponse, WriteRequest, WriteResponse,
+    SearchRequest, SearchResponse, StatusResponse, WriteMatchingRequest, WriteMatchingResponse,
+    WriteRequest, WriteResponse,
 };
 
 /// One shard's operations.
@@ -15,6 +16,12 @@ use crate::v1::{
 pub trait ShardClient: Send + Sync + 'static {
     /// Applies operations; returns when they are durable and visible.
     async fn write(&self, request: WriteRequest) -> Result<WriteResponse, ShardError>;
+    /// Changes all points of some vnodes that meet a filter; returns when that
+    /// is durable and visible.
+    async fn write_matching(
+        &self,
+        request: WriteMatchingRequest,
+    ) -> Result<WriteMatchingResponse, ShardError>;
     /// The nearest points to each query, best first.
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError>;
     /// Points by id.

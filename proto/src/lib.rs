@@ -4,6 +4,7 @@
 
 mod client;
 mod convert;
+mod edit;
 mod filter;
 
 pub use client::{ErrorKind, ShardClient, ShardError};

@@ -3,9 +3,12 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Entry, Hit, Operation, Outcome, Params, Query, Record, VnodeWrite, Want,
+    Answer, Change, Condition, Entry, Hit, Operation, Outcome, Params, Query, Record, VnodeWrite,
+    Want,
 };
-use quoit_filter::Filter;
+use quoit_filter::{BadEdit, Filter};
+use quoit_proto::v1::change::Kind as ChangeKind;
+use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::{BadFilter, v1};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 
@@ -49,35 +52,57 @@ pub fn write(request: v1::WriteRequest, params: &Params) -> Result<Entry, Misfit
 }
 
 fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Misfit> {
-    match operation.kind {
-        Some(v1::operation::Kind::Upsert(v1::Upsert {
-            id,
-            vector,
-            payload,
-        })) => {
-            let id = point_id(id.as_ref())?;
-            if vector.len() != params.dimension {
-                return misfit(format!(
-                    "point {id} has {} dimensions, the collection {}",
-                    vector.len(),
-                    params.dimension
-                ));
-            }
-            if let Some(at) = vector.iter().position(|x| !x.is_finite()) {
-                return misfit(format!(
-                    "component {at} of point {id}'s vector is not a finite number"
-                ));
-            }
-            Ok(Operation::Upsert {
-                id,
-                vector,
-                payload: payload.into(),
-            })
-        }
-        Some(v1::operation::Kind::Delete(id)) => Ok(Operation::Delete {
-            id: point_id(Some(&id))?,
+    let id = point_id(operation.id.as_ref())?;
+    let only_if = match operation.only_if {
+        None => Condition::Always,
+        Some(OnlyIf::UnchangedSince(seq)) => Condition::Unchanged { seq },
+        Some(OnlyIf::MeetsOrMissing(wire)) => Condition::MeetsOrMissing(filter(Some(wire))?),
+    };
+    let change =
+        change(operation.change, params).map_err(|e| Misfit(format!("point {id}: {e}")))?;
+    Ok(Operation {
+        id,
+        only_if,
+        change,
+    })
+}
+
+/// A change as the engine takes it.
+///
+/// # Errors
+/// It does not fit the collection.
+pub fn change(change: Option<v1::Change>, params: &Params) -> Result<Change, Misfit> {
+    match change.and_then(|change| change.kind) {
+        Some(ChangeKind::Upsert(v1::Upsert { vector, payload })) => Ok(Change::Upsert {
+            vector: fitting(vector, params)?,
+            payload: payload.into(),
         }),
-        None => misfit("an operation of a kind that this version does not know"),
+        Some(ChangeKind::SetVector(v1::Vector { values })) => {
+            Ok(Change::SetVector(fitting(values, params)?))
+        }
+        Some(ChangeKind::EditPayload(edit)) => {
+            let edit = edit.try_into();
+            let edit = edit.map_err(|e: BadEdit| Misfit(e.to_string()))?;
+            Ok(Change::EditPayload(edit))
+        }
+        Some(ChangeKind::Delete(v1::Delete {})) => Ok(Change::Delete),
+        None => misfit("a change of a kind that this version does not know"),
+    }
+}
+
+fn fitting(vector: Vec<f32>, params: &Params) -> Result<Vec<f32>, Misfit> {
+    if vector.len() != params.dimension {
+        return misfit(format!(
+            "the vector has {} dimensions, the collection {}",
+            vector.len(),
+            params.dimension
+        ));
+    }
+    match vector.iter().position(|x| !x.is_finite()) {
+        Some(at) => misfit(format!(
+            "component {at} of the vector is not a finite number"
+        )),
+        None => Ok(vector),
     }
 }
 
@@ -85,7 +110,10 @@ fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Mis
 pub fn write_response(vnodes: &[u32], outcomes: &[Outcome]) -> v1::WriteResponse {
     let outcome = |(vnode, outcome): (&u32, &Outcome)| {
         let kind = match outcome {
-            Outcome::Done { seq } => v1::vnode_outcome::Kind::Done(*seq),
+            Outcome::Done { seq, left } => v1::vnode_outcome::Kind::Done(v1::Done {
+                seq: *seq,
+                left: left.clone(),
+            }),
             Outcome::NotHere => v1::vnode_outcome::Kind::NotHere(v1::NotHere { vnode: *vnode }),
         };
         v1::VnodeOutcome {

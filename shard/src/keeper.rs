@@ -178,6 +178,13 @@ impl ShardClient for Keeper {
         self.kept.shard().await?.write(request).await
     }
 
+    async fn write_matching(
+        &self,
+        request: v1::WriteMatchingRequest,
+    ) -> Result<v1::WriteMatchingResponse, ShardError> {
+        self.kept.shard().await?.write_matching(request).await
+    }
+
     async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ShardError> {
         self.kept.shard().await?.search(request).await
     }

@@ -9,6 +9,7 @@ mod convert;
 mod health;
 mod keeper;
 pub mod log;
+mod matching;
 mod replication;
 mod shard;
 mod solo;

@@ -12,7 +12,7 @@ use crate::upkeep::{Bell, Upkeep, UpkeepOptions};
 use bytes::Bytes;
 use prost::Message;
 use quoit_disk::Disk;
-use quoit_engine::{Engine, Entry, Params, Query, SaveGraph, Tuning, View, Want};
+use quoit_engine::{Engine, Entry, Outcome, Params, Query, SaveGraph, Tuning, View, Want};
 use quoit_proto::v1;
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::VnodeSet;
@@ -250,6 +250,29 @@ impl Shard {
             && self.engine.free_space().is_ok_and(|free| free > enough)
     }
 
+    /// Logs a write and has it applied; one outcome for each of its vnodes.
+    pub(crate) async fn log(&self, request: v1::WriteRequest) -> Result<Vec<Outcome>, ShardError> {
+        self.health.may_write().map_err(|e| refused(&e))?;
+        self.wait_for_the_graph().await?;
+        let logged = v1::LogEntry {
+            kind: Some(v1::log_entry::Kind::Write(request)),
+        };
+        let bytes = Bytes::from(logged.encode_to_vec());
+        let entry = convert::entry(logged, self.engine.params()).map_err(invalid)?;
+        let outcomes = self
+            .replication
+            .propose(Proposal { bytes, entry })
+            .await
+            .map_err(|e| refused(&e))?;
+        self.bell.ring();
+        Ok(outcomes)
+    }
+
+    /// The collection's parameters.
+    pub(crate) fn params(&self) -> &Params {
+        self.engine.params()
+    }
+
     fn view(&self) -> Result<Arc<View>, ShardError> {
         match self.health.reads_stopped() {
             Some(why) => Err(ShardError::new(ErrorKind::Unavailable, why)),
@@ -258,7 +281,7 @@ impl Shard {
     }
 
     /// A view that shows every write acknowledged before this call.
-    async fn strong_view(&self) -> Result<Arc<View>, ShardError> {
+    pub(crate) async fn strong_view(&self) -> Result<Arc<View>, ShardError> {
         let index = self
             .replication
             .read_index()
@@ -305,7 +328,8 @@ impl Shard {
         }
     }
 
-    async fn run<T: Send + 'static>(
+    /// Runs a read, a long one on a thread of its own.
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         compared: u64,
         work: impl FnOnce() -> quoit_engine::Result<T> + Send + 'static,
@@ -331,21 +355,16 @@ impl Drop for Shard {
 #[async_trait::async_trait]
 impl ShardClient for Shard {
     async fn write(&self, request: v1::WriteRequest) -> Result<v1::WriteResponse, ShardError> {
-        self.health.may_write().map_err(|e| refused(&e))?;
-        self.wait_for_the_graph().await?;
         let vnodes: Vec<u32> = request.writes.iter().map(|w| w.vnode).collect();
-        let logged = v1::LogEntry {
-            kind: Some(v1::log_entry::Kind::Write(request)),
-        };
-        let bytes = Bytes::from(logged.encode_to_vec());
-        let entry = convert::entry(logged, self.engine.params()).map_err(invalid)?;
-        let outcomes = self
-            .replication
-            .propose(Proposal { bytes, entry })
-            .await
-            .map_err(|e| refused(&e))?;
-        self.bell.ring();
+        let outcomes = self.log(request).await?;
         Ok(convert::write_response(&vnodes, &outcomes))
+    }
+
+    async fn write_matching(
+        &self,
+        request: v1::WriteMatchingRequest,
+    ) -> Result<v1::WriteMatchingResponse, ShardError> {
+        self.change_matching(request).await
     }
 
     async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ShardError> {

@@ -6,11 +6,12 @@ use crate::Identity;
 use crate::slots::Slot;
 use quoit_ring::{Holding, PointId};
 
-pub fn encode_id_row(row: IdRow) -> [u8; 20] {
-    let mut value = [0_u8; 20];
+pub fn encode_id_row(row: IdRow) -> [u8; 21] {
+    let mut value = [0_u8; 21];
     value[..4].copy_from_slice(&row.slot.0.to_le_bytes());
     value[4..12].copy_from_slice(&row.seq.to_le_bytes());
-    value[12..].copy_from_slice(&row.vector_index.to_le_bytes());
+    value[12..20].copy_from_slice(&row.vector_index.to_le_bytes());
+    value[20] = u8::from(row.is_edited);
     value
 }
 
@@ -65,6 +66,12 @@ fn u32_of(bytes: &mut &[u8]) -> Option<u32> {
     Some(u32::from_le_bytes(*head))
 }
 
+fn bool_of(bytes: &mut &[u8]) -> Option<bool> {
+    let (head, rest) = bytes.split_first()?;
+    *bytes = rest;
+    [false, true].get(usize::from(*head)).copied()
+}
+
 fn u64_of(bytes: &mut &[u8]) -> Option<u64> {
     let (head, rest) = bytes.split_first_chunk::<8>()?;
     *bytes = rest;
@@ -83,6 +90,7 @@ pub fn decode_id_row(mut bytes: &[u8]) -> Option<IdRow> {
         slot: Slot(u32_of(bytes)?),
         seq: u64_of(bytes)?,
         vector_index: u64_of(bytes)?,
+        is_edited: bool_of(bytes)?,
     };
     bytes.is_empty().then_some(row)
 }
@@ -137,7 +145,8 @@ mod tests {
             id in id(),
             payload in any::<Vec<u8>>(),
         ) {
-            let row = IdRow { slot: Slot(slot), seq, vector_index: index };
+            let is_edited = seq % 2 == 0;
+            let row = IdRow { slot: Slot(slot), seq, vector_index: index, is_edited };
             prop_assert_eq!(decode_id_row(&encode_id_row(row)), Some(row));
             let row = FeedRow { slot: Slot(slot), id, content, payload };
             prop_assert_eq!(decode_feed_row(&encode_feed_row(&row)), Some(row));
@@ -169,11 +178,14 @@ mod tests {
 
     #[test]
     fn rows_written_by_the_first_version_are_still_read() {
-        let row = [3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+        let row = [
+            3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1,
+        ];
         let expected = IdRow {
             slot: Slot(3),
             seq: 4,
             vector_index: 5,
+            is_edited: true,
         };
         assert_eq!(decode_id_row(&row), Some(expected));
         let mut row = vec![3, 0, 0, 0];

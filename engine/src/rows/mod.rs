@@ -4,7 +4,7 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `ids` | id bytes, vnode | slot, seq, log index of the vector |
+//! | `ids` | id bytes, vnode | slot, seq, log index of the vector, whether edited since |
 //! | `feed` | vnode, seq | slot, id, content hash, payload |
 //! | `vnodes` | vnode | holding, seq, count, digest |
 //! | `meta` | `replica` | identity, applied index, next slot |
@@ -24,6 +24,7 @@ use codec::{
 };
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use quoit_ring::{Holding, PointId, Vnode};
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
 /// A row of `ids`.
@@ -35,6 +36,9 @@ pub struct IdRow {
     pub seq: u64,
     /// The log index of the entry that brought the vector, for replay.
     pub vector_index: u64,
+    /// The point was changed since and its vector was not, so that the seq
+    /// beside the vector is not the point's.
+    pub is_edited: bool,
 }
 
 /// A row of `feed`.
@@ -237,18 +241,17 @@ impl Rows {
             .transpose()
     }
 
-    /// The content hash in a row of the feed.
+    /// A row of the feed that a row of `ids` names.
     ///
     /// # Errors
     /// The row cannot be read, is damaged or is not there.
-    pub fn content(&self, vnode: Vnode, seq: u64) -> Result<u128> {
+    pub fn feed_row(&self, vnode: Vnode, seq: u64) -> Result<FeedRow> {
         let row = self
             .feed
             .get(feed_key(vnode, seq))
             .map_err(Error::rows("read the feed"))?;
         let row = row.as_deref().and_then(decode_feed_row);
-        row.map(|r| r.content)
-            .ok_or_else(|| self.damage("a row of the feed"))
+        row.ok_or_else(|| self.damage("a row of the feed"))
     }
 
     /// The states of all vnodes that have one.
@@ -288,6 +291,23 @@ impl Rows {
             let what = "these rows are another replica's: restore the folder from a copy";
             Err(Error::damaged(&self.path, what))
         }
+    }
+
+    /// A point's payload, read.
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub fn object(&self, id: PointId, payload: &[u8]) -> Result<Map<String, Value>> {
+        match payload {
+            [] => Ok(Map::new()),
+            text => serde_json::from_slice(text).map_err(|e| self.bad_payload(id, &e)),
+        }
+    }
+
+    /// The error of a payload that is no JSON object.
+    pub fn bad_payload(&self, id: PointId, error: &serde_json::Error) -> Error {
+        let what = format!("the payload of point {id} is no JSON object: {error}");
+        Error::damaged(&self.path, what)
     }
 
     fn damage(&self, what: &str) -> Error {
@@ -343,6 +363,14 @@ impl RowsView {
     /// The error of a row that is not what was written.
     pub fn damaged(&self, what: String) -> Error {
         Error::damaged(&self.rows.path, what)
+    }
+
+    /// As [`Rows::object`].
+    ///
+    /// # Errors
+    /// It is no JSON object.
+    pub fn object(&self, id: PointId, payload: &[u8]) -> Result<Map<String, Value>> {
+        self.rows.object(id, payload)
     }
 
     /// A row of `ids`.

@@ -1,7 +1,9 @@
 //! A replica as plain maps, and what a view of it must show.
 
 use super::{WHOLE, scroll_all};
-use quoit_engine::{Entry, Metric, Operation, Outcome, Params, Query, Record, View};
+use quoit_engine::{
+    Change, Condition, Entry, Metric, Operation, Outcome, Params, Query, Record, View,
+};
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::collections::BTreeMap;
@@ -47,38 +49,55 @@ impl Model {
                     if !self.held.contains(write.vnode) {
                         return Outcome::NotHere;
                     }
-                    for operation in &write.operations {
-                        self.change(write.vnode, operation);
-                    }
+                    let operations = (0..).zip(&write.operations);
+                    let left = operations.filter(|(_, o)| !self.change(write.vnode, o));
+                    let left = left.map(|(place, _)| place).collect();
                     let seq = self.seqs.get(&write.vnode).copied().unwrap_or(0);
-                    Outcome::Done { seq }
+                    Outcome::Done { seq, left }
                 })
                 .collect(),
         }
     }
 
-    fn change(&mut self, vnode: Vnode, operation: &Operation) {
-        let seq = self.seqs.entry(vnode).or_default();
-        match operation {
-            Operation::Upsert {
-                id,
-                vector,
-                payload,
-            } => {
-                *seq += 1;
-                let point = Point {
-                    version: *seq,
-                    vector: stored(self.metric, vector),
-                    payload: payload.clone(),
-                };
-                self.points.insert((*id, vnode), point);
-            }
-            Operation::Delete { id } => {
-                if self.points.remove(&(*id, vnode)).is_some() {
-                    *seq += 1;
-                }
-            }
+    /// Says whether the operation found what it needs.
+    fn change(&mut self, vnode: Vnode, operation: &Operation) -> bool {
+        let key = (operation.id, vnode);
+        let present = self.points.get(&key).cloned();
+        let is_met = match &operation.only_if {
+            Condition::Always => true,
+            Condition::Unchanged { seq } => present.as_ref().is_some_and(|p| p.version == *seq),
+            Condition::MeetsOrMissing(filter) => present.as_ref().is_none_or(|p| {
+                let payload = serde_json::from_slice(&p.payload).unwrap_or_default();
+                filter.is_met(operation.id, &payload)
+            }),
+        };
+        if !is_met {
+            return false;
         }
+        let (vector, payload) = match (&operation.change, present) {
+            (Change::Delete, None) => return true,
+            (Change::Delete, Some(_)) => {
+                *self.seqs.entry(vnode).or_default() += 1;
+                self.points.remove(&key);
+                return true;
+            }
+            (Change::Upsert { vector, payload }, _) => {
+                (stored(self.metric, vector), payload.clone())
+            }
+            (Change::SetVector(_) | Change::EditPayload(_), None) => return false,
+            (Change::SetVector(vector), Some(p)) => (stored(self.metric, vector), p.payload),
+            (Change::EditPayload(edit), Some(p)) => (p.vector, edit.apply(&p.payload).unwrap()),
+        };
+        let seq = self.seqs.entry(vnode).or_default();
+        *seq += 1;
+        let version = *seq;
+        let point = Point {
+            version,
+            vector,
+            payload,
+        };
+        self.points.insert(key, point);
+        true
     }
 
     /// A vnode's seq, count and digest, computed from the points.

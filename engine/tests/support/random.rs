@@ -1,6 +1,7 @@
 //! Random entries and vectors, by seed.
 
-use quoit_engine::{Entry, Operation, VnodeWrite};
+use quoit_engine::{Change, Condition, Entry, Operation, VnodeWrite};
+use quoit_filter::{Edit, Filter, Range, Test};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 
@@ -24,19 +25,64 @@ pub fn coarse_vector(rng: &mut StdRng, dimension: usize) -> Vec<f32> {
 }
 
 pub fn operation(rng: &mut StdRng, ids: u64, dimension: usize) -> Operation {
-    let id = id(rng, ids);
-    if rng.random_bool(0.3) {
-        return Operation::Delete { id };
-    }
-    let payload = match rng.random_range(0..4) {
-        0 => Vec::new(),
-        1 => vec![b' '; rng.random_range(0..3000)],
-        _ => format!("{{\"n\":{}}}", rng.random::<u32>()).into_bytes(),
+    let change = match rng.random_range(0..10) {
+        0..3 => Change::Delete,
+        3..7 => Change::Upsert {
+            vector: coarse_vector(rng, dimension),
+            payload: payload(rng).into_bytes(),
+        },
+        7 => Change::SetVector(coarse_vector(rng, dimension)),
+        _ => Change::EditPayload(edit(rng)),
     };
-    Operation::Upsert {
-        id,
-        vector: coarse_vector(rng, dimension),
-        payload,
+    let only_if = match rng.random_range(0..6) {
+        0 => Condition::Unchanged {
+            seq: rng.random_range(0..60),
+        },
+        1 => Condition::MeetsOrMissing(n_below(rng.random_range(0..5))),
+        _ => Condition::Always,
+    };
+    Operation {
+        id: id(rng, ids),
+        only_if,
+        change,
+    }
+}
+
+fn payload(rng: &mut StdRng) -> String {
+    match rng.random_range(0..4) {
+        0 => String::new(),
+        1 => format!("{{\"s\":\"{}\"}}", " ".repeat(rng.random_range(0..3000))),
+        _ => format!("{{\"n\":{}}}", rng.random_range(0..6)),
+    }
+}
+
+fn edit(rng: &mut StdRng) -> Edit {
+    match rng.random_range(0..4) {
+        0 => Edit::Replace(payload(rng)),
+        1 => Edit::Remove(vec!["n".parse().unwrap()]),
+        2 => Edit::Set {
+            at: Some("o.p".parse().unwrap()),
+            values: "{\"q\":1}".into(),
+        },
+        _ => Edit::Set {
+            at: None,
+            values: format!("{{\"n\":{}}}", rng.random_range(0..6)),
+        },
+    }
+}
+
+fn n_below(bound: u32) -> Filter {
+    let range = Range {
+        lt: Some(f64::from(bound)),
+        ..Range::default()
+    };
+    let condition = quoit_filter::Condition::Field {
+        path: "n".parse().unwrap(),
+        test: Test::Range(range),
+    };
+    Filter {
+        must: vec![condition],
+        ..Filter::default()
     }
 }
 
@@ -76,11 +122,9 @@ pub fn clustered(rng: &mut StdRng, count: usize, dimension: usize) -> Vec<Vec<f3
 
 /// One entry that brings vectors as points `first`, `first + 1` … of one vnode.
 pub fn upserts(vnode: Vnode, first: u64, vectors: &[Vec<f32>]) -> Entry {
-    let operations = (first..).zip(vectors).map(|(n, vector)| Operation::Upsert {
-        id: PointId::Num(n),
-        vector: vector.clone(),
-        payload: Vec::new(),
-    });
+    let operations = (first..)
+        .zip(vectors)
+        .map(|(n, vector)| Operation::upsert(PointId::Num(n), vector.clone(), Vec::new()));
     Entry::Write(vec![VnodeWrite {
         vnode,
         operations: operations.collect(),
@@ -88,9 +132,7 @@ pub fn upserts(vnode: Vnode, first: u64, vectors: &[Vec<f32>]) -> Entry {
 }
 
 pub fn deletes(vnode: Vnode, numbers: impl IntoIterator<Item = u64>) -> Entry {
-    let delete = |n| Operation::Delete {
-        id: PointId::Num(n),
-    };
+    let delete = |n| Operation::delete(PointId::Num(n));
     Entry::Write(vec![VnodeWrite {
         vnode,
         operations: numbers.into_iter().map(delete).collect(),

@@ -41,6 +41,12 @@ pub(crate) enum Error {
         all: usize,
         source: Box<Error>,
     },
+    /// A part of a change by filter was done.
+    #[error(
+        "{changed} of the points that meet the filter are changed and the others not, or it is unknown; \
+         sending it again is safe: {source}"
+    )]
+    WriteMatching { changed: u64, source: Box<Error> },
 }
 
 impl Error {
@@ -50,7 +56,7 @@ impl Error {
             Self::Ask { source, .. } => source.kind,
             Self::ReadAnswer { .. } => ErrorKind::Unknown,
             Self::FindVnodes { .. } => ErrorKind::Unavailable,
-            Self::WriteAll { source, .. } => source.kind(),
+            Self::WriteAll { source, .. } | Self::WriteMatching { source, .. } => source.kind(),
         }
     }
 }

@@ -1,71 +1,80 @@
 //! Groups the changes of one request by vnode and sends each shard its part,
-//! all at once. Each vnode's part is done or refused as a whole, by the shard;
-//! a request that is done in part says so.
+//! all at once; a change of all points that meet a filter goes to every shard.
+//! Each vnode's part is done or refused as a whole, by the shard; a request
+//! that is done in part says so.
 
 use std::collections::{BTreeMap, HashSet};
 
-use bytes::Bytes;
 use futures::future::join_all;
-use quoit_proto::v1::operation::Kind;
+use quoit_filter::Filter;
+use quoit_proto::v1::change::Kind;
+use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::v1::vnode_outcome::Kind as Outcome;
-use quoit_proto::v1::{Operation, Upsert, VnodeWrite, WriteRequest, WriteResponse};
+use quoit_proto::v1::{
+    self, Operation, VnodeWrite, WriteMatchingRequest, WriteRequest, WriteResponse,
+};
 use quoit_proto::{ErrorKind, ShardError};
 use quoit_ring::{PointId, Vnode};
 
-use super::{Error, asked};
+use super::{Coverage, Error, asked};
 use crate::catalog::{Collection, Target};
 
 /// A change of one point.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Change {
-    /// Puts a point in the place of what was there.
-    Upsert {
-        id: PointId,
-        vector: Vec<f32>,
-        /// A JSON object, empty for none.
-        payload: Bytes,
-    },
-    /// Takes a point away, if it is there.
-    Delete(PointId),
+pub(crate) struct Change {
+    pub(crate) id: PointId,
+    /// What the point must meet to be changed, if it is there.
+    pub(crate) only_if: Option<v1::Filter>,
+    pub(crate) kind: Kind,
 }
 
 impl Change {
-    fn id(&self) -> PointId {
-        match self {
-            Self::Upsert { id, .. } | Self::Delete(id) => *id,
-        }
+    /// Whether the point is the same after it, whatever it was before.
+    fn replaces(&self) -> bool {
+        let whole = matches!(self.kind, Kind::Upsert(_) | Kind::Delete(_));
+        whole && self.only_if.is_none()
     }
 
     fn into_operation(self) -> Operation {
-        let kind = match self {
-            Self::Upsert {
-                id,
-                vector,
-                payload,
-            } => Kind::Upsert(Upsert {
-                id: Some(id.into()),
-                vector,
-                payload,
+        Operation {
+            id: Some(self.id.into()),
+            only_if: self.only_if.map(OnlyIf::MeetsOrMissing),
+            change: Some(v1::Change {
+                kind: Some(self.kind),
             }),
-            Self::Delete(id) => Kind::Delete(id.into()),
-        };
-        Operation { kind: Some(kind) }
+        }
     }
 }
 
-/// Each vnode's changes, in their order; of several changes of one point the
-/// last, which makes the earlier ones void.
+/// What came of a write.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The highest number that a vnode gave to its part.
+    pub(crate) seq: u64,
+    /// Which changes, by their place, left their point as it is: it was not
+    /// there to be changed, or did not meet the condition.
+    pub(crate) left: Vec<usize>,
+}
+
+/// Each vnode's changes with their places, in order, without those that the
+/// next change of the same point makes void.
 fn group(
     changes: Vec<Change>,
     vnode_of: impl Fn(PointId) -> Vnode,
-) -> BTreeMap<Vnode, Vec<Change>> {
-    let mut groups: BTreeMap<Vnode, Vec<Change>> = BTreeMap::new();
-    let mut seen = HashSet::with_capacity(changes.len());
-    for change in changes.into_iter().rev() {
-        let id = change.id();
-        if seen.insert(id) {
-            groups.entry(vnode_of(id)).or_default().push(change);
+) -> BTreeMap<Vnode, Vec<(usize, Change)>> {
+    let mut groups: BTreeMap<Vnode, Vec<(usize, Change)>> = BTreeMap::new();
+    let mut replaced = HashSet::with_capacity(changes.len());
+    for (place, change) in changes.into_iter().enumerate().rev() {
+        if change.replaces() {
+            if !replaced.insert(change.id) {
+                continue;
+            }
+        } else {
+            // What comes before decides what this one finds.
+            replaced.remove(&change.id);
         }
+        let vnode = vnode_of(change.id);
+        groups.entry(vnode).or_default().push((place, change));
     }
     for group in groups.values_mut() {
         group.reverse();
@@ -73,54 +82,68 @@ fn group(
     groups
 }
 
-/// What one shard's part came to: the points done, the highest seq, and what
-/// stood in the way of the others.
+/// One shard's part of a write.
+#[derive(Default)]
 struct Part {
-    done: usize,
-    seq: u64,
+    request: WriteRequest,
+    /// The place of each operation among all changes, by vnode.
+    places: Vec<Vec<usize>>,
+}
+
+/// What one shard's part came to: the points done, and what stood in the way
+/// of the others.
+#[derive(Default)]
+struct PartDone {
+    points: usize,
+    written: Written,
     error: Option<Error>,
 }
 
-/// Makes the changes durable and visible. Returns the highest number that a
-/// vnode gave to its part.
-pub(crate) async fn write(collection: &Collection, changes: Vec<Change>) -> Result<u64, Error> {
-    let mut requests: BTreeMap<usize, WriteRequest> = BTreeMap::new();
+/// Makes the changes durable and visible.
+pub(crate) async fn write(collection: &Collection, changes: Vec<Change>) -> Result<Written, Error> {
+    let mut parts: BTreeMap<usize, Part> = BTreeMap::new();
     let mut all = 0;
     for (vnode, changes) in group(changes, |id| collection.vnode_of(id)) {
         all += changes.len();
-        let request = requests.entry(collection.owner_of(vnode)).or_default();
-        request.writes.push(VnodeWrite {
+        let part = parts.entry(collection.owner_of(vnode)).or_default();
+        let (places, operations) = changes
+            .into_iter()
+            .map(|(place, change)| (place, change.into_operation()))
+            .unzip();
+        part.places.push(places);
+        part.request.writes.push(VnodeWrite {
             vnode: u32::from(vnode.0),
-            operations: changes.into_iter().map(Change::into_operation).collect(),
+            operations,
         });
     }
     // Every part is waited for, also after one has failed: to say what was
     // done, and because a part that was sent may yet take effect.
-    let parts = join_all(requests.into_iter().map(|(index, request)| {
+    let parts = join_all(parts.into_iter().map(|(index, part)| {
         let target = &collection.targets()[index];
         async move {
-            let sizes: Vec<(u32, usize)> = request
-                .writes
-                .iter()
-                .map(|w| (w.vnode, w.operations.len()))
-                .collect();
-            match target.client.write(request).await {
-                Ok(response) => read(target, &sizes, &response),
-                Err(error) => Part {
-                    done: 0,
-                    seq: 0,
+            let vnodes: Vec<u32> = part.request.writes.iter().map(|w| w.vnode).collect();
+            match target.client.write(part.request).await {
+                Ok(response) => read(target, &vnodes, &part.places, &response),
+                Err(error) => PartDone {
                     error: Some(asked(target, error)),
+                    ..PartDone::default()
                 },
             }
         }
     }))
     .await;
 
-    let done = parts.iter().map(|p| p.done).sum();
-    let seq = parts.iter().map(|p| p.seq).max().unwrap_or(0);
-    let errors = parts.into_iter().filter_map(|p| p.error);
-    match errors.max_by_key(|e| gravity(e.kind())) {
-        None => Ok(seq),
+    let mut written = Written::default();
+    let mut done = 0;
+    let mut errors = Vec::new();
+    for part in parts {
+        done += part.points;
+        written.seq = written.seq.max(part.written.seq);
+        written.left.extend(part.written.left);
+        errors.extend(part.error);
+    }
+    match gravest(errors) {
+        None => Ok(written),
         Some(error) if done == 0 => Err(error),
         Some(error) => Err(Error::WriteAll {
             done,
@@ -130,43 +153,95 @@ pub(crate) async fn write(collection: &Collection, changes: Vec<Change>) -> Resu
     }
 }
 
+/// Changes all points that meet a filter, durably and visibly. Returns the
+/// highest number that a vnode gave to a change.
+pub(crate) async fn write_matching(
+    collection: &Collection,
+    filter: &Filter,
+    kind: &Kind,
+) -> Result<u64, Error> {
+    let answers = join_all(collection.targets().iter().map(|target| {
+        let request = WriteMatchingRequest {
+            vnodes: target.bits.clone(),
+            filter: Some(filter.into()),
+            change: Some(v1::Change {
+                kind: Some(kind.clone()),
+            }),
+        };
+        async move { (target, target.client.write_matching(request).await) }
+    }))
+    .await;
+
+    let (mut seq, mut changed) = (0, 0);
+    let mut coverage = Coverage::default();
+    let mut errors = Vec::new();
+    for (target, answer) in answers {
+        match answer {
+            Ok(answer) => {
+                coverage.add(target, &answer.not_here);
+                seq = seq.max(answer.seq);
+                changed += answer.changed;
+            }
+            Err(error) => errors.push(asked(target, error)),
+        }
+    }
+    if errors.is_empty() {
+        errors.extend(coverage.check(collection).err());
+    }
+    match gravest(errors) {
+        None => Ok(seq),
+        Some(error) if changed == 0 => Err(error),
+        Some(error) => Err(Error::WriteMatching {
+            changed,
+            source: Box::new(error),
+        }),
+    }
+}
+
 /// Of several errors the client is told the one that binds it most: an unknown
 /// outcome above all, and last what a little patience mends.
-fn gravity(kind: ErrorKind) -> u8 {
-    match kind {
+fn gravest(errors: Vec<Error>) -> Option<Error> {
+    errors.into_iter().max_by_key(|e| match e.kind() {
         ErrorKind::Unknown => 4,
         ErrorKind::Invalid => 3,
         ErrorKind::DiskFull => 2,
         ErrorKind::Unavailable => 1,
         ErrorKind::Busy => 0,
-    }
+    })
 }
 
 /// Reads one shard's outcomes against what it was sent.
-fn read(target: &Target, sent: &[(u32, usize)], response: &WriteResponse) -> Part {
-    let mut part = Part {
-        done: 0,
-        seq: 0,
-        error: None,
-    };
+fn read(
+    target: &Target,
+    vnodes: &[u32],
+    places: &[Vec<usize>],
+    response: &WriteResponse,
+) -> PartDone {
+    let mut part = PartDone::default();
     let mut missing = 0;
     let mut first = None;
-    for (i, (vnode, points)) in sent.iter().enumerate() {
+    let nonsense = || {
+        let what = "it does not say what became of a part of the write";
+        Some(asked(target, ShardError::new(ErrorKind::Unknown, what)))
+    };
+    for (i, (vnode, places)) in vnodes.iter().zip(places).enumerate() {
         let outcome = response.outcomes.get(i).filter(|o| o.vnode == *vnode);
         match outcome.and_then(|o| o.kind.as_ref()) {
-            Some(Outcome::Done(seq)) => {
-                part.done += points;
-                part.seq = part.seq.max(*seq);
+            Some(Outcome::Done(done)) => {
+                part.points += places.len();
+                part.written.seq = part.written.seq.max(done.seq);
+                for left in &done.left {
+                    match places.get(*left as usize) {
+                        Some(place) => part.written.left.push(*place),
+                        None => part.error = nonsense(),
+                    }
+                }
             }
             Some(Outcome::NotHere(_)) => {
                 missing += 1;
                 first.get_or_insert(*vnode);
             }
-            None => {
-                let what = "it does not say what became of a part of the write";
-                let source = ShardError::new(ErrorKind::Unknown, what);
-                part.error = Some(asked(target, source));
-            }
+            None => part.error = nonsense(),
         }
     }
     if let Some(first) = first
@@ -174,7 +249,7 @@ fn read(target: &Target, sent: &[(u32, usize)], response: &WriteResponse) -> Par
     {
         part.error = Some(Error::FindVnodes {
             missing,
-            asked: sent.len(),
+            asked: vnodes.len(),
             first,
         });
     }
@@ -185,43 +260,62 @@ fn read(target: &Target, sent: &[(u32, usize)], response: &WriteResponse) -> Par
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use quoit_proto::v1::{Delete, Upsert, Vector};
     use quoit_ring::VnodeCount;
 
     fn change() -> impl Strategy<Value = Change> {
-        (0_u64..40, any::<Option<i8>>()).prop_map(|(id, x)| {
-            let id = PointId::Num(id);
-            match x {
-                Some(x) => Change::Upsert {
-                    id,
-                    vector: vec![f32::from(x)],
-                    payload: Bytes::new(),
+        (0_u64..12, any::<i8>(), 0_u8..4, any::<bool>()).prop_map(|(id, x, kind, conditional)| {
+            let vector = vec![f32::from(x)];
+            let payload = Vec::new().into();
+            Change {
+                id: PointId::Num(id),
+                only_if: conditional.then(v1::Filter::default),
+                kind: match kind {
+                    0 => Kind::Delete(Delete {}),
+                    1 => Kind::SetVector(Vector { values: vector }),
+                    _ => Kind::Upsert(Upsert { vector, payload }),
                 },
-                None => Change::Delete(id),
             }
         })
     }
 
+    /// What a shard makes of changes of one point: what becomes of the point, and
+    /// the places of the changes that left it. No condition here is ever met.
+    fn outcome(changes: &[(usize, Change)]) -> (Option<Vec<f32>>, Vec<usize>) {
+        let mut point = Some(vec![0.5]);
+        let mut left = Vec::new();
+        for (place, change) in changes {
+            match &change.kind {
+                _ if change.only_if.is_some() && point.is_some() => left.push(*place),
+                Kind::Upsert(upsert) => point = Some(upsert.vector.clone()),
+                Kind::SetVector(vector) if point.is_some() => point = Some(vector.values.clone()),
+                Kind::Delete(_) => point = None,
+                _ => left.push(*place),
+            }
+        }
+        (point, left)
+    }
+
     proptest! {
         #[test]
-        fn a_group_holds_the_last_change_of_each_of_its_points_in_order(
+        fn a_group_does_to_each_point_what_all_changes_do_and_replaces_none_twice(
             changes in prop::collection::vec(change(), 0..80),
         ) {
             let ring = VnodeCount::new(8).expect("a power of two");
             let vnode_of = |id: PointId| ring.vnode_of(&id.to_key());
             let groups = group(changes.clone(), vnode_of);
 
-            // The plain way: by hand, for each vnode, from the whole list.
-            for v in ring.iter() {
-                let want: Vec<_> = changes
-                    .iter()
-                    .enumerate()
-                    .filter(|(i, c)| {
-                        vnode_of(c.id()) == v && changes[i + 1..].iter().all(|d| d.id() != c.id())
-                    })
-                    .map(|(_, c)| c.clone())
-                    .collect();
-                prop_assert_eq!(groups.get(&v).cloned().unwrap_or_default(), want);
+            for id in (0..12).map(PointId::Num) {
+                let of_point = |(_, c): &(usize, Change)| c.id == id;
+                let all: Vec<_> = changes.iter().cloned().enumerate().filter(of_point).collect();
+                let sent = groups.get(&vnode_of(id)).cloned().unwrap_or_default();
+                let sent: Vec<_> = sent.into_iter().filter(of_point).collect();
+                prop_assert_eq!(outcome(&sent), outcome(&all));
+                let twice = sent.windows(2).any(|w| w[0].1.replaces() && w[1].1.replaces());
+                prop_assert!(!twice);
             }
+            let sent: usize = groups.values().map(Vec::len).sum();
+            prop_assert!(sent <= changes.len());
         }
     }
 }

@@ -55,6 +55,9 @@ pub(crate) enum Error {
     /// No such point.
     #[error("Not found: No point with id {0} found")]
     FindPoint(PointId),
+    /// A point that was to be changed is not there.
+    #[error("Not found: No point with id {0} found; what the request asks of other points is done")]
+    ChangePoint(PointId),
     /// No such path.
     #[error("Not found: no route {0}")]
     FindRoute(String),
@@ -138,9 +141,10 @@ impl Error {
             | Self::Fit { .. }
             | Self::NotYet(_) => StatusCode::BAD_REQUEST,
             Self::Validate { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::FindCollection(_) | Self::FindPoint(_) | Self::FindRoute(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::FindCollection(_)
+            | Self::FindPoint(_)
+            | Self::ChangePoint(_)
+            | Self::FindRoute(_) => StatusCode::NOT_FOUND,
             Self::MatchMethod(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::FitBody { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Enter => StatusCode::TOO_MANY_REQUESTS,

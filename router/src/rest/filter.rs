@@ -209,7 +209,7 @@ struct Nested {
 
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
-struct JsonPath(Path);
+pub(crate) struct JsonPath(pub(crate) Path);
 
 impl TryFrom<String> for JsonPath {
     type Error = quoit_filter::BadPath;

@@ -5,6 +5,7 @@
 mod body;
 mod call;
 mod collections;
+mod edits;
 mod envelope;
 mod error;
 mod filter;
@@ -14,6 +15,7 @@ mod params;
 mod payload;
 mod points;
 mod query;
+mod update;
 mod upsert;
 mod vectors;
 
@@ -67,7 +69,31 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         )
         .route(
             "/collections/{c}/points/delete",
-            route(post, writes, points::delete),
+            route(post, writes, edits::delete),
+        )
+        .route(
+            "/collections/{c}/points/payload",
+            route(post, writes, edits::set_payload),
+        )
+        .route(
+            "/collections/{c}/points/payload",
+            route(put, writes, edits::overwrite_payload),
+        )
+        .route(
+            "/collections/{c}/points/payload/delete",
+            route(post, writes, edits::delete_payload),
+        )
+        .route(
+            "/collections/{c}/points/payload/clear",
+            route(post, writes, edits::clear_payload),
+        )
+        .route(
+            "/collections/{c}/points/vectors",
+            route(put, writes, edits::update_vectors),
+        )
+        .route(
+            "/collections/{c}/points/batch",
+            route(post, writes, edits::batch),
         )
         .route(
             "/collections/{c}/points/query",
@@ -116,11 +142,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = {
         (&[PUT], "/collections/{c}/snapshots/recover"),
         (&[POST], "/collections/{c}/snapshots/upload"),
         (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
-        (&[POST], "/collections/{c}/points/batch"),
-        (&[POST, PUT], "/collections/{c}/points/payload"),
-        (&[POST], "/collections/{c}/points/payload/delete"),
-        (&[POST], "/collections/{c}/points/payload/clear"),
-        (&[PUT], "/collections/{c}/points/vectors"),
         (&[POST], "/collections/{c}/points/vectors/delete"),
         (&[POST], "/collections/{c}/points/query/groups"),
         (&[POST], "/collections/{c}/points/search/groups"),

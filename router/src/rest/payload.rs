@@ -5,18 +5,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use quoit_filter::{MAX_PAYLOAD_DEPTH, RESERVED_KEYS};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::Error;
-
-/// Objects and lists within each other. The parser itself stops at 128, with
-/// whatever is around the payload counted in.
-const MAX_DEPTH: u32 = 64;
-
-/// Keys by which the JSON library marks values of its own among others. In a
-/// payload, they would make it read something else than was written.
-const RESERVED: &str = "$serde_json::private::";
 
 /// A payload's text: a JSON object.
 #[derive(Debug, Clone, Copy)]
@@ -44,14 +37,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
 /// Reads a value through and keeps nothing of it.
 #[derive(Clone, Copy)]
 struct Check {
-    depth: u32,
+    depth: usize,
 }
 
 impl Check {
     fn deeper<E: de::Error>(self) -> Result<Self, E> {
-        if self.depth == MAX_DEPTH {
+        if self.depth == MAX_PAYLOAD_DEPTH {
             return Err(E::custom(format_args!(
-                "objects and lists are nested deeper than {MAX_DEPTH}: make the payload flatter"
+                "objects and lists are nested deeper than {MAX_PAYLOAD_DEPTH}: make the payload flatter"
             )));
         }
         Ok(Self {
@@ -108,7 +101,7 @@ impl<'de> Visitor<'de> for Check {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let inner = self.deeper()?;
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if key.starts_with(RESERVED) {
+            if key.starts_with(RESERVED_KEYS) {
                 return Err(de::Error::custom(format_args!(
                     "the key {key:?} is reserved: choose another name"
                 )));

@@ -1,7 +1,6 @@
-//! Points by id, in the order of ids, counted, and deleted.
+//! Points by id, in the order of ids, and counted.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::body::decode;
@@ -12,10 +11,8 @@ use super::filter::JsonFilter;
 use super::ids::{self, JsonId};
 use super::not_yet::NotYet;
 use super::payload::{Selector, WithVector};
-use super::upsert::{check_count, written};
 use crate::catalog::Collection;
 use crate::fanout::read::{self, With};
-use crate::fanout::write::Change;
 
 /// How many points a page or a search has that names no limit.
 const DEFAULT_LIMIT: u64 = 10;
@@ -47,9 +44,7 @@ pub(crate) async fn retrieve(mut call: Call) -> Result<Reply, Error> {
         .body(collection.params().limits.max_request_bytes)
         .await?;
     let body: RetrieveBody = decode(&body)?;
-    if !body.ids.is_empty() {
-        check_count(&collection, "ids", body.ids.len())?;
-    }
+    check_count(&collection, body.ids.len())?;
     let show = Show {
         payload: body.with_payload.unwrap_or(Selector::Everything),
         vector: body.with_vector.0,
@@ -146,32 +141,6 @@ pub(crate) async fn count(mut call: Call) -> Result<Reply, Error> {
     Reply::of(&json!({"count": count}))
 }
 
-#[derive(Deserialize)]
-struct DeleteBody {
-    points: Option<Vec<JsonId>>,
-    filter: Option<IgnoredAny>,
-    #[serde(default, rename = "shard_key")]
-    _shard_key: NotYet,
-}
-
-/// `POST /collections/{c}/points/delete`: takes points away.
-pub(crate) async fn delete(mut call: Call) -> Result<Reply, Error> {
-    let collection = call.collection().await?;
-    let body = call
-        .body(collection.params().limits.max_request_bytes)
-        .await?;
-    let body: DeleteBody = decode(&body)?;
-    if body.filter.is_some() {
-        return Err(Error::NotYet("filter: deleting by filter".to_owned()));
-    }
-    let ids = body.points.ok_or_else(|| {
-        Error::ReadJson("missing field `points`: name the ids to delete".to_owned())
-    })?;
-    check_count(&collection, "points", ids.len())?;
-    let changes = ids.into_iter().map(|id| Change::Delete(id.0)).collect();
-    written(call.params, &collection, changes).await
-}
-
 /// Checks which part of an answer is wanted: the skipped points and the
 /// limit. All of them are fetched and sorted, so that the bound is on both.
 pub(crate) fn window(
@@ -201,4 +170,14 @@ pub(crate) fn window(
             Err(Error::validate(format!("{place}{field}"), message))
         }
     }
+}
+
+/// Checks how many points a request names.
+fn check_count(collection: &Collection, count: usize) -> Result<(), Error> {
+    let max = collection.params().limits.max_batch_points;
+    if count <= max {
+        return Ok(());
+    }
+    let message = format!("{count} points are more than the {max} of one request: send several");
+    Err(Error::validate("ids", message))
 }

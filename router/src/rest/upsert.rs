@@ -1,31 +1,34 @@
 //! `PUT /collections/{c}/points`: points as a list, or as columns in a batch.
 
 use bytes::Bytes;
+use quoit_proto::v1::Upsert;
+use quoit_proto::v1::change::Kind;
+use quoit_ring::PointId;
 use serde::Deserialize;
-use serde_json::json;
 
 use super::body::decode;
 use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
+use super::filter::JsonFilter;
 use super::ids::JsonId;
 use super::not_yet::NotYet;
-use super::params::Params;
 use super::payload::Payload;
+use super::update::{Reading, Update, one};
 use super::vectors::{Bare, MaybeNamed};
 use crate::catalog::Collection;
-use crate::fanout::write::{self, Change};
+use crate::fanout::write::Change;
 
+/// The body of an upsert.
 #[derive(Deserialize)]
-struct Body<'a> {
+pub(crate) struct Body<'a> {
     #[serde(borrow)]
     points: Option<Vec<Point<'a>>>,
     #[serde(borrow)]
     batch: Option<Batch<'a>>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
-    #[serde(default, rename = "update_filter")]
-    _update_filter: NotYet,
+    update_filter: Option<JsonFilter>,
     update_mode: Option<String>,
 }
 
@@ -46,72 +49,62 @@ struct Batch<'a> {
 }
 
 /// Puts points in.
-pub(crate) async fn upsert(mut call: Call) -> Result<Reply, Error> {
-    let collection = call.collection().await?;
-    let body = call
-        .body(collection.params().limits.max_request_bytes)
-        .await?;
-    let changes = changes(&collection, &body)?;
-    drop(body);
-    written(call.params, &collection, changes).await
+pub(crate) async fn upsert(call: Call) -> Result<Reply, Error> {
+    one(call, |mut reading| {
+        decode::<Body>(reading.body)?.update(&mut reading)
+    })
+    .await
 }
 
-/// Sends the changes and says what came of it.
-pub(crate) async fn written(
-    params: Params,
-    collection: &Collection,
-    changes: Vec<Change>,
-) -> Result<Reply, Error> {
-    let operation = write::write(collection, changes).await?;
-    let status = if params.wait {
-        "completed"
-    } else {
-        "acknowledged"
-    };
-    Reply::of(&json!({"operation_id": operation, "status": status}))
-}
-
-fn changes(collection: &Collection, bytes: &Bytes) -> Result<Vec<Change>, Error> {
-    let body: Body = decode(bytes)?;
-    if let Some(mode) = body.update_mode
-        && mode != "upsert"
-    {
-        let known = ["insert_only", "update_only"].contains(&mode.as_str());
-        let field = format!("update_mode {mode:?}");
-        return Err(if known {
-            Error::NotYet(field)
-        } else {
-            Error::ReadJson(format!(
-                "{field} is none of upsert, insert_only, update_only"
-            ))
-        });
-    }
-    match (body.points, body.batch) {
-        (Some(points), None) => {
-            check_count(collection, "points", points.len())?;
-            let changes = points.into_iter().enumerate().map(|(i, point)| {
-                let MaybeNamed(Bare(vector)) = point.vector;
-                fitting(collection, &vector, || format!("points[{i}].vector"))?;
-                let payload = kept(collection, bytes, point.payload, || {
-                    format!("points[{i}].payload")
-                })?;
-                let id = point.id.0;
-                Ok(Change::Upsert { id, vector, payload })
+impl Body<'_> {
+    /// The points as changes that fit the collection.
+    pub(crate) fn update(self, reading: &mut Reading) -> Result<Update, Error> {
+        if let Some(mode) = self.update_mode
+            && mode != "upsert"
+        {
+            let known = ["insert_only", "update_only"].contains(&mode.as_str());
+            let field = format!("{} {mode:?}", reading.field("update_mode"));
+            return Err(if known {
+                Error::NotYet(field)
+            } else {
+                Error::ReadJson(format!(
+                    "{field} is none of upsert, insert_only, update_only"
+                ))
             });
-            changes.collect()
         }
-        (None, Some(batch)) => columns(collection, bytes, batch),
-        (Some(_), Some(_)) => Err(Error::ReadJson(
-            "`points` and `batch` exclude each other: send one of them".to_owned(),
-        )),
-        (None, None) => Err(Error::ReadJson(
-            "missing field `points`: send a list of points, or `batch` with ids, vectors and payloads"
-                .to_owned(),
-        )),
+        let changes = match (self.points, self.batch) {
+            (Some(points), None) => rows(reading, points)?,
+            (None, Some(batch)) => columns(reading, batch)?,
+            (Some(_), Some(_)) => {
+                return Err(Error::ReadJson(format!(
+                    "`{0}points` and `{0}batch` exclude each other: send one of them",
+                    reading.at
+                )));
+            }
+            (None, None) => {
+                return Err(Error::ReadJson(format!(
+                    "missing field `{0}points`: send a list of points, or `{0}batch` with ids, vectors and payloads",
+                    reading.at
+                )));
+            }
+        };
+        reading.conditional(changes, self.update_filter.as_ref())
     }
 }
 
-fn columns(collection: &Collection, bytes: &Bytes, batch: Batch) -> Result<Vec<Change>, Error> {
+fn rows(reading: &mut Reading, points: Vec<Point>) -> Result<Vec<Change>, Error> {
+    reading.count("points", points.len())?;
+    let changes = points.into_iter().enumerate().map(|(i, point)| {
+        let MaybeNamed(Bare(vector)) = point.vector;
+        let field = |name| reading.field(&format!("points[{i}].{name}"));
+        fitting(reading.collection, &vector, || field("vector"))?;
+        let payload = kept(reading, point.payload, || field("payload"))?;
+        Ok(put(point.id.0, vector, payload))
+    });
+    changes.collect()
+}
+
+fn columns(reading: &mut Reading, batch: Batch) -> Result<Vec<Change>, Error> {
     let Batch {
         ids,
         vectors: MaybeNamed(vectors),
@@ -126,10 +119,11 @@ fn columns(collection: &Collection, bytes: &Bytes, batch: Batch) -> Result<Vec<C
                 "number of ids and {name} must be equal ({} != {len})",
                 ids.len()
             );
-            return Err(Error::validate(format!("batch.{name}"), message));
+            let field = reading.field(&format!("batch.{name}"));
+            return Err(Error::validate(field, message));
         }
     }
-    check_count(collection, "batch.ids", ids.len())?;
+    reading.count("batch.ids", ids.len())?;
     let payloads = payloads
         .into_iter()
         .flatten()
@@ -138,34 +132,20 @@ fn columns(collection: &Collection, bytes: &Bytes, batch: Batch) -> Result<Vec<C
     let changes = points
         .enumerate()
         .map(|(i, ((id, Bare(vector)), payload))| {
-            fitting(collection, &vector, || format!("batch.vectors[{i}]"))?;
-            let payload = kept(collection, bytes, payload, || {
-                format!("batch.payloads[{i}]")
-            })?;
-            Ok(Change::Upsert {
-                id: id.0,
-                vector,
-                payload,
-            })
+            let field = |name| reading.field(&format!("batch.{name}[{i}]"));
+            fitting(reading.collection, &vector, || field("vectors"))?;
+            let payload = kept(reading, payload, || field("payloads"))?;
+            Ok(put(id.0, vector, payload))
         });
     changes.collect()
 }
 
-/// Checks how many points or ids a request names.
-pub(crate) fn check_count(collection: &Collection, field: &str, count: usize) -> Result<(), Error> {
-    let max = collection.params().limits.max_batch_points;
-    if count == 0 {
-        return Err(Error::fit(
-            field,
-            "Empty update request: name at least one point",
-        ));
+fn put(id: PointId, vector: Vec<f32>, payload: Bytes) -> Change {
+    Change {
+        id,
+        only_if: None,
+        kind: Kind::Upsert(Upsert { vector, payload }),
     }
-    if count > max {
-        let message =
-            format!("{count} points are more than the {max} of one request: send several");
-        return Err(Error::validate(field, message));
-    }
-    Ok(())
 }
 
 /// Checks a vector's length.
@@ -183,13 +163,12 @@ pub(crate) fn fitting(
 }
 
 /// The payload as a piece of the body, without a copy.
-fn kept(
-    collection: &Collection,
-    body: &Bytes,
+pub(crate) fn kept(
+    reading: &Reading,
     payload: Option<Payload>,
     field: impl FnOnce() -> String,
 ) -> Result<Bytes, Error> {
-    let max = collection.params().limits.max_payload_bytes;
+    let max = reading.collection.params().limits.max_payload_bytes;
     match payload {
         None | Some(Payload("{}")) => Ok(Bytes::new()),
         Some(Payload(text)) if text.len() > max => {
@@ -199,6 +178,6 @@ fn kept(
             );
             Err(Error::validate(field(), message))
         }
-        Some(Payload(text)) => Ok(body.slice_ref(text.as_bytes())),
+        Some(Payload(text)) => Ok(reading.body.slice_ref(text.as_bytes())),
     }
 }

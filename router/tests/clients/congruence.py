@@ -1,5 +1,5 @@
-"""Random filters over random payloads: a server must find the points that
-qdrant-client's own local mode finds.
+"""Random filters over random payloads, and random changes of points: a server
+must find the points that qdrant-client's own local mode finds.
 
     python congruence.py http://127.0.0.1:6333 [rounds] [seed]
 
@@ -182,6 +182,84 @@ def scroll(client, wish):
     return [point.id for point in found]
 
 
+def everything(client):
+    found, after = client.scroll(NAME, limit=POINTS, with_payload=True, with_vectors=True)
+    assert after is None
+    return {point.id: (point.payload or {}, [round(x, 4) for x in point.vector]) for point in found}
+
+
+def change(present):
+    """A change as one of a batch; and the same by the call that makes it."""
+    ids = random.sample(sorted(present), min(len(present), random.randrange(1, 6)))
+    narrow = models.Filter(must=[filter_of(1), models.HasIdCondition(has_id=random.sample(range(POINTS), 60))])
+    chosen = narrow if random.random() < 0.4 else ids
+    selector = models.FilterSelector(filter=narrow) if chosen is narrow else models.PointIdsList(points=ids)
+    named = {"filter": narrow} if chosen is narrow else {"points": ids}
+    keys = random.sample([path for path in PATHS if "[" not in path], 2)
+    key = random.choice([None, None, "deep", "deep.word", "place", "tags", "new.path"])
+    values = payload()
+    points = [
+        models.PointStruct(id=n, vector=[random.gauss(0, 1) for _ in range(4)], payload=payload())
+        for n in random.sample(range(POINTS), 3)
+    ]
+    vectors = [models.PointVectors(id=n, vector=[random.gauss(0, 1) for _ in range(4)]) for n in ids]
+    set_values = models.SetPayload(payload=values, **named)
+    return random.choice(
+        [
+            lambda: (
+                models.UpsertOperation(upsert=models.PointsList(points=points)),
+                lambda client: client.upsert(NAME, points=points),
+            ),
+            lambda: (
+                models.SetPayloadOperation(set_payload=models.SetPayload(payload=values, key=key, **named)),
+                lambda client: client.set_payload(NAME, payload=values, points=chosen, key=key),
+            ),
+            lambda: (
+                models.OverwritePayloadOperation(overwrite_payload=set_values),
+                lambda client: client.overwrite_payload(NAME, payload=values, points=chosen),
+            ),
+            lambda: (
+                models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=keys, **named)),
+                lambda client: client.delete_payload(NAME, keys=keys, points=chosen),
+            ),
+            lambda: (
+                models.ClearPayloadOperation(clear_payload=selector),
+                lambda client: client.clear_payload(NAME, points_selector=selector),
+            ),
+            lambda: (
+                models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=vectors)),
+                lambda client: client.update_vectors(NAME, points=vectors),
+            ),
+            lambda: (
+                models.DeleteOperation(delete=selector),
+                lambda client: client.delete(NAME, points_selector=selector),
+            ),
+        ]
+    )()
+
+
+def changes(server, local, rounds, seed):
+    """Every change leaves both with the same points."""
+    for n in range(rounds):
+        present = everything(local)
+        one, call = change(present)
+        shown = f"seed {seed}, change {n}: {one.model_dump_json(exclude_none=True)}"
+        if random.random() < 0.7:
+            for client in (local, server):
+                call(client)
+        else:
+            # No point may be missing for the second: it is one that puts points in.
+            points = [models.PointStruct(id=random.randrange(POINTS), vector=[1, 2, 3, 4], payload=payload())]
+            both = [one, models.UpsertOperation(upsert=models.PointsList(points=points))]
+            for client in (local, server):
+                client.batch_update_points(NAME, update_operations=both)
+        theirs, ours = everything(local), everything(server)
+        for point in theirs.keys() | ours.keys():
+            was, is_theirs, is_ours = present.get(point), theirs.get(point), ours.get(point)
+            assert is_theirs == is_ours, f"{shown}\npoint {point} was {was}\n  is {is_ours}\n not {is_theirs}"
+    print(f"{rounds} changes: all agree")
+
+
 def main():
     url = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
@@ -220,8 +298,9 @@ def main():
         assert nearest[0] == nearest[1], (shown, nearest)
         matched += 0 < len(theirs) < POINTS
     assert matched > rounds // 4, f"only {matched} of {rounds} filters tell points apart"
-    server.delete_collection(NAME)
     print(f"{rounds} filters, {matched} of them tell points apart: all agree")
+    changes(server, local, rounds, seed)
+    server.delete_collection(NAME)
 
 
 if __name__ == "__main__":

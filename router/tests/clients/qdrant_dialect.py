@@ -185,6 +185,47 @@ def refusals(client):
     assert client.count(BASIC).count == 6, "nothing of that changed anything"
 
 
+def edits(client):
+    """Payloads and vectors of points that are there; the collection is as it was afterwards."""
+    extra = lambda id: {k: v for k, v in client.retrieve(BASIC, ids=[id])[0].payload.items() if k.startswith("x")}
+    before = client.retrieve(BASIC, ids=[1, 2], with_vectors=True)
+    done = client.set_payload(BASIC, payload={"x": {"a": 1}}, points=[1, 2], wait=True)
+    assert done.status == models.UpdateStatus.COMPLETED
+    client.set_payload(BASIC, payload={"b": 2}, points=[1], key="x")
+    assert extra(1) == {"x": {"a": 1, "b": 2}} and extra(2) == {"x": {"a": 1}}
+    has_x = models.Filter(must=[models.FieldCondition(key="x.a", match=models.MatchValue(value=1))])
+    client.set_payload(BASIC, payload={"x2": True}, points=has_x)
+    assert extra(1).keys() == extra(2).keys() == {"x", "x2"} and extra(str(uuid.UUID(int=7))) == {}
+    client.delete_payload(BASIC, keys=["x.b", "x2"], points=[1, 2])
+    assert extra(1) == extra(2) == {"x": {"a": 1}}
+    client.overwrite_payload(BASIC, payload={"x": 3}, points=[1])
+    assert client.retrieve(BASIC, ids=[1])[0].payload == {"x": 3}
+    client.clear_payload(BASIC, points_selector=models.FilterSelector(filter=has_x))
+    assert client.retrieve(BASIC, ids=[2])[0].payload == {}
+    client.update_vectors(BASIC, points=[models.PointVectors(id=1, vector=[0, 0, 0, 3])])
+    one = client.retrieve(BASIC, ids=[1], with_vectors=True)[0]
+    assert one.payload == {"x": 3} and np.allclose(one.vector, [0, 0, 0, 1])
+    refused(lambda: client.set_payload(BASIC, payload={"x": 1}, points=[1, 12345]), 404, "12345")
+
+    never = models.Filter(must=[models.HasIdCondition(has_id=[])])
+    point = lambda n, id: models.PointStruct(id=id, vector=[1, 1, 1, 1], payload={"x": n})
+    client.upsert(BASIC, points=[point(4, 1), point(4, 12345)], update_filter=never)
+    assert extra(1) == {"x": 1} and extra(12345) == {"x": 4}, "put in, and not put in the place of another"
+    restored = [models.PointStruct(id=p.id, vector=p.vector, payload=p.payload) for p in before]
+    answers = client.batch_update_points(
+        BASIC,
+        update_operations=[
+            models.DeleteOperation(delete=models.PointIdsList(points=[12345, 1])),
+            models.UpsertOperation(upsert=models.PointsList(points=restored)),
+            models.SetPayloadOperation(set_payload=models.SetPayload(payload={"x": 1}, points=[1])),
+            models.DeletePayloadOperation(delete_payload=models.DeletePayload(keys=["x"], filter=models.Filter())),
+        ],
+    )
+    assert [a.status for a in answers] == [models.UpdateStatus.COMPLETED] * 4
+    after = client.retrieve(BASIC, ids=[1, 2, 12345], with_vectors=True)
+    assert [(p.id, p.payload) for p in after] == [(p.id, p.payload) for p in before]
+
+
 def deletes(client):
     done = client.delete(BASIC, points_selector=[1, 99, str(uuid.UUID(int=7))])
     assert done.status == models.UpdateStatus.COMPLETED
@@ -192,6 +233,8 @@ def deletes(client):
     assert client.retrieve(BASIC, ids=[1]) == []
     client.delete(BASIC, points_selector=models.PointIdsList(points=[2]))
     assert [h.id for h in client.query_points(BASIC, query=[1, 1, 0, 0], limit=1).points] == [3]
+    client.delete(BASIC, points_selector=models.Filter(must_not=[models.HasIdCondition(has_id=[3])]))
+    assert [p.id for p in client.scroll(BASIC)[0]] == [3]
     assert client.delete_collection(BASIC) is True
     assert not client.collection_exists(BASIC)
 
@@ -293,7 +336,7 @@ def main():
         # A server of a version that the client does not know is a warning.
         warnings.simplefilter("error", UserWarning)
         client = QdrantClient(url=url, timeout=30)
-    for part in (collections, points, searches, refusals, deletes, bulk, metrics):
+    for part in (collections, points, searches, refusals, edits, deletes, bulk, metrics):
         part(client)
         print(f"{part.__name__}: ok")
     chain(url)

@@ -21,6 +21,11 @@ const SEARCH: &str = "/collections/docs/points/search";
 const SCROLL: &str = "/collections/docs/points/scroll";
 const COUNT: &str = "/collections/docs/points/count";
 const DELETE: &str = "/collections/docs/points/delete";
+const PAYLOAD: &str = "/collections/docs/points/payload";
+const KEYS: &str = "/collections/docs/points/payload/delete";
+const CLEAR: &str = "/collections/docs/points/payload/clear";
+const VECTORS: &str = "/collections/docs/points/vectors";
+const BATCH: &str = "/collections/docs/points/batch";
 const NEW: &str = "/collections/new";
 
 async fn check(cases: Vec<Case>) {
@@ -164,7 +169,7 @@ async fn upserts_that_cannot_be_are_refused() {
         case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": {"t": [[1, 1, 1]]}}}"#, 400, &["batch.vectors", "named vectors are not supported yet"]),
         case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1, 1]], "payloads": [7]}}"#, 400, &["batch.payloads[0]", "a JSON object or null"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "shard_key": "a"}"#, 400, &["shard_key", "not supported yet"]),
-        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_filter": {"must": [1]}}"#, 400, &["update_filter", "not supported yet"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_filter": {"must": [1]}}"#, 400, &["update_filter.must[0]"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "insert_only"}"#, 400, &["update_mode", "not supported yet"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "mad"}"#, 400, &["update_mode", "insert_only"]),
         case("PUT", POINTS, &many, 422, &["points", "51 points", "50", "several"]),
@@ -256,9 +261,8 @@ async fn reads_and_deletes_that_cannot_be_are_refused() {
         case("POST", DELETE, "{}", 400, &["missing field `points`"]),
         case("POST", DELETE, r#"{"points": []}"#, 400, &["points", "Empty update request"]),
         case("POST", DELETE, r#"{"points": [1, -1]}"#, 400, &["points[1]", "-1"]),
-        case("POST", DELETE, r#"{"filter": {}}"#, 400, &["filter", "not supported yet"]),
-        case("POST", DELETE, r#"{"filter": {"must": []}}"#, 400, &["filter", "not supported yet"]),
-        case("POST", DELETE, r#"{"points": [1], "filter": {}}"#, 400, &["filter", "not supported yet"]),
+        case("POST", DELETE, r#"{"filter": {"must": [7]}}"#, 400, &["filter.must[0]"]),
+        case("POST", DELETE, r#"{"points": [1], "filter": {}}"#, 400, &["`points` and `filter` exclude each other"]),
     ])
     .await;
 }
@@ -298,11 +302,7 @@ async fn routes_that_are_not_here_say_so() {
         case("PATCH", "/collections/docs", "{}", 400, &["PATCH /collections/docs is not supported yet"]),
         case("PUT", "/collections/docs/index", "{}", 400, &["/index is not supported yet"]),
         case("DELETE", "/collections/docs/index/a", "", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/payload", "{}", 400, &["not supported yet"]),
-        case("PUT", "/collections/docs/points/payload", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/payload/clear", "{}", 400, &["not supported yet"]),
-        case("PUT", "/collections/docs/points/vectors", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/batch", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/recommend", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/facet", "{}", 400, &["not supported yet"]),
@@ -314,6 +314,68 @@ async fn routes_that_are_not_here_say_so() {
         case("GET", "/collections/docs/nowhere/at/all", "", 404, &["no route"]),
         case("DELETE", "/collections", "", 405, &["DELETE is not a method of /collections"]),
         case("PATCH", "/collections/docs/points", "", 405, &["PATCH"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn edits_that_cannot_be_are_refused() {
+    let ids = |count: usize| (0..count).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let many = format!(r#"{{"payload": {{"a": 1}}, "points": [{}]}}"#, ids(LIMITS.max_batch_points + 1));
+    let text = "x".repeat(LIMITS.max_payload_bytes - 10);
+    // 50 points of some 400 bytes are more than a request may have.
+    let repeated = format!(r#"{{"payload": {{"a": "{text}"}}, "points": [{}]}}"#, ids(LIMITS.max_batch_points));
+    let long = format!(r#"{{"payload": {{"a": "{text}xxxx"}}, "points": [1]}}"#);
+    let deep = format!(r#"{{"payload": {{"a": {}1{}}}, "points": [1], "key": "b.c"}}"#, "[".repeat(62), "]".repeat(62));
+    let condition = format!(r#"{{"key": "a", "match": {{"value": "{text}"}}}}"#);
+    let put: Vec<String> = (0..50).map(|n| format!(r#"{{"id":{n},"vector":[1,1,1]}}"#)).collect();
+    let conditional = format!(r#"{{"points": [{}], "update_filter": {{"must": [{condition}]}}}}"#, put.join(","));
+    let batch = |operations: &str| format!(r#"{{"operations": [{{"delete": {{"points": [2]}}}}, {operations}]}}"#);
+    let in_batch = |operation: &str, status, parts| case("POST", BATCH, &batch(operation), status, parts);
+    let both = format!(r#"{{"set_payload": {}}}, {{"clear_payload": {{"points": [1]}}}}"#, many.replace(",49,50]", "]"));
+    check(vec![
+        case("POST", PAYLOAD, "{}", 400, &["missing field `payload`"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}}"#, 400, &["missing field `points`", "`filter`"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": null}"#, 400, &["missing field `points`"]),
+        case("POST", PAYLOAD, r#"{"payload": null, "points": [1]}"#, 400, &["payload", "a JSON object"]),
+        case("POST", PAYLOAD, r#"{"payload": [], "points": [1]}"#, 400, &["payload", "a JSON object"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": []}"#, 400, &["points", "Empty update request"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": [1], "filter": {}}"#, 400, &["`points` and `filter` exclude"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "filter": {"must": 7}}"#, 400, &["filter.must"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": [1], "key": "a..b"}"#, 400, &["key", "is not a path"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": [1], "key": 7}"#, 400, &["key", "string"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": [1], "shard_key": "a"}"#, 400, &["shard_key", "not supported yet"]),
+        case("POST", PAYLOAD, r#"{"payload": {"a": 1}, "points": [99]}"#, 404, &["No point with id 99"]),
+        case("POST", PAYLOAD, &many, 422, &["points", "51 points are more than the 50"]),
+        case("POST", PAYLOAD, &repeated, 422, &["payload", "50 points", "16384", "send several"]),
+        case("POST", PAYLOAD, &long, 422, &["payload", "more than the 400"]),
+        case("POST", PAYLOAD, &deep, 422, &["payload", "deeper than 64"]),
+        case("PUT", PAYLOAD, r#"{"payload": {"a": 1}, "points": [1], "key": "a"}"#, 422, &["key", "as a whole", "POST"]),
+        case("PUT", PAYLOAD, r#"{"payload": {"a": 1}, "points": [99]}"#, 404, &["No point with id 99"]),
+        case("PUT", POINTS, &conditional, 422, &["update_filter", "50 points", "16384"]),
+        case("POST", KEYS, r#"{"points": [1]}"#, 400, &["missing field `keys`"]),
+        case("POST", KEYS, r#"{"keys": "a", "points": [1]}"#, 400, &["keys", "a sequence"]),
+        case("POST", KEYS, r#"{"keys": ["a", "b["], "points": [1]}"#, 400, &["keys[1]", "is not a path"]),
+        case("POST", KEYS, r#"{"keys": ["a"], "points": [99]}"#, 404, &["No point with id 99"]),
+        case("POST", CLEAR, "{}", 400, &["missing field `points`"]),
+        case("POST", CLEAR, r#"{"points": [1.5]}"#, 400, &["points[0]", "1.5"]),
+        case("POST", CLEAR, r#"{"points": [99]}"#, 404, &["No point with id 99"]),
+        case("PUT", VECTORS, "{}", 400, &["missing field `points`"]),
+        case("PUT", VECTORS, r#"{"points": []}"#, 400, &["points", "Empty update request"]),
+        case("PUT", VECTORS, r#"{"points": [{"id": 1}]}"#, 400, &["points[0]", "missing field `vector`"]),
+        case("PUT", VECTORS, r#"{"points": [{"id": 1, "vector": [1, 2]}]}"#, 400, &["points[0].vector", "expected dim: 3, got 2"]),
+        case("PUT", VECTORS, r#"{"points": [{"id": 1, "vector": {"t": [1, 2, 3]}}]}"#, 400, &["points[0].vector", "named vectors"]),
+        case("PUT", VECTORS, r#"{"points": [{"id": 99, "vector": [1, 2, 3]}]}"#, 404, &["No point with id 99"]),
+        case("POST", BATCH, "{}", 400, &["missing field `operations`"]),
+        case("POST", BATCH, r#"{"operations": {}}"#, 400, &["operations"]),
+        in_batch("{}", 400, &["operations[1]", "exactly one of upsert, delete"]),
+        in_batch(r#"{"delete": {"points": [1]}, "upsert": {"points": []}}"#, 400, &["operations[1]", "exactly one of"]),
+        in_batch(r#"{"remove": {"points": [1]}}"#, 400, &["operations[1]", "unknown field `remove`"]),
+        in_batch(r#"{"upsert": {"points": [{"id": 1, "vector": [1]}]}}"#, 400, &["operations[1].upsert.points[0].vector"]),
+        in_batch(r#"{"set_payload": {"payload": {"a": 1}}}"#, 400, &["`operations[1].set_payload.points`"]),
+        in_batch(r#"{"delete_vectors": {"points": [1], "vector": ["a"]}}"#, 400, &["delete_vectors", "not supported yet"]),
+        in_batch(&both, 422, &["operations[2].clear_payload.points", "51 points are more than the 50"]),
     ])
     .await;
 }

@@ -70,6 +70,26 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
             json!({"points": [7]}),
         ),
         (
+            "POST",
+            "/collections/docs/points/payload",
+            json!({"payload": {"a": {"b": [1]}}, "points": [1], "key": "c.d"}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/payload/delete",
+            json!({"keys": ["a.b[]", "c"], "filter": {"must": []}}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/batch",
+            json!({"operations": [
+                {"upsert": {"points": [{"id": 1, "vector": [1, 2, 3]}], "update_filter": {"must": []}}},
+                {"overwrite_payload": {"payload": {"a": 1}, "points": [1]}},
+                {"update_vectors": {"points": [{"id": 1, "vector": [3, 2, 1]}]}},
+                {"clear_payload": {"filter": {"should": []}}}, {"delete": {"points": [1]}},
+            ]}),
+        ),
+        (
             "PUT",
             "/collections/new",
             json!({

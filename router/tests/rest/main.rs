@@ -10,5 +10,6 @@ mod support;
 mod answers;
 mod bad_input;
 mod clients;
+mod edits;
 mod failures;
 mod fuzz;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use quoit_proto::v1::{
-    CountRequest, CountResponse, Hit, Hits, NotHere, Point, RetrieveRequest, RetrieveResponse,
-    ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, StatusResponse, VnodeOutcome,
-    WriteRequest, WriteResponse, operation, vnode_outcome,
+    CountRequest, CountResponse, Done, Hit, Hits, NotHere, Operation, Point, RetrieveRequest,
+    RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, StatusResponse,
+    VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
+    operation, vnode_outcome,
 };
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
@@ -132,6 +133,46 @@ impl FakeShard {
         }
         vector
     }
+
+    /// Says whether the operation found what it needs.
+    fn change(&self, state: &mut State, vnode: u16, operation: Operation) -> bool {
+        let id = PointId::try_from(&operation.id.unwrap()).unwrap();
+        let present = state.points.get(&id).cloned();
+        let is_met = match (&operation.only_if, &present) {
+            (None, _) | (Some(operation::OnlyIf::MeetsOrMissing(_)), None) => true,
+            (Some(operation::OnlyIf::MeetsOrMissing(filter)), Some(stored)) => {
+                meets(Some(filter), id, stored)
+            }
+            (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
+        };
+        let kind = operation.change.unwrap().kind.unwrap();
+        let (vector, payload) = match (kind, present) {
+            _ if !is_met => return false,
+            (change::Kind::Delete(_), _) => {
+                state.points.remove(&id);
+                state.seq += 1;
+                return true;
+            }
+            (change::Kind::Upsert(upsert), _) => (self.prepared(upsert.vector), upsert.payload),
+            (_, None) => return false,
+            (change::Kind::SetVector(vector), Some(old)) => {
+                (self.prepared(vector.values), old.payload)
+            }
+            (change::Kind::EditPayload(edit), Some(old)) => {
+                let edit = quoit_filter::Edit::try_from(edit).unwrap();
+                (old.vector, edit.apply(&old.payload).unwrap().into())
+            }
+        };
+        state.seq += 1;
+        let stored = Stored {
+            vnode,
+            version: state.seq,
+            vector,
+            payload,
+        };
+        state.points.insert(id, stored);
+        true
+    }
 }
 
 fn shown(id: PointId, stored: &Stored, with_payload: bool, with_vector: bool) -> Point {
@@ -162,25 +203,11 @@ impl ShardClient for FakeShard {
             assert!(!write.operations.is_empty(), "a vnode without operations");
             let here = self.owned.contains(Vnode(vnode)) && !state.lost.contains(&vnode);
             let kind = if here {
-                state.seq += 1;
-                for operation in write.operations {
-                    match operation.kind.unwrap() {
-                        operation::Kind::Upsert(upsert) => {
-                            let id = PointId::try_from(&upsert.id.unwrap()).unwrap();
-                            let stored = Stored {
-                                vnode,
-                                version: state.seq,
-                                vector: self.prepared(upsert.vector),
-                                payload: upsert.payload,
-                            };
-                            state.points.insert(id, stored);
-                        }
-                        operation::Kind::Delete(id) => {
-                            state.points.remove(&PointId::try_from(&id).unwrap());
-                        }
-                    }
-                }
-                vnode_outcome::Kind::Done(state.seq)
+                let places = (0..).zip(write.operations);
+                let left = places.filter(|(_, o)| !self.change(&mut state, vnode, o.clone()));
+                let left = left.map(|(place, _)| place).collect();
+                let seq = state.seq;
+                vnode_outcome::Kind::Done(Done { seq, left })
             } else {
                 vnode_outcome::Kind::NotHere(NotHere { vnode: write.vnode })
             };
@@ -190,6 +217,35 @@ impl ShardClient for FakeShard {
             });
         }
         Ok(WriteResponse { outcomes })
+    }
+
+    async fn write_matching(
+        &self,
+        request: WriteMatchingRequest,
+    ) -> Result<WriteMatchingResponse, ShardError> {
+        self.enter().await?;
+        let (here, not_here) = self.split(&request.vnodes);
+        let mut state = self.state();
+        let meeting: Vec<(PointId, u16)> = state
+            .points
+            .iter()
+            .filter(|(_, stored)| here.contains(&stored.vnode))
+            .filter(|(id, stored)| meets(request.filter.as_ref(), **id, stored))
+            .map(|(id, stored)| (*id, stored.vnode))
+            .collect();
+        for (id, vnode) in &meeting {
+            let operation = Operation {
+                id: Some((*id).into()),
+                only_if: None,
+                change: request.change.clone(),
+            };
+            self.change(&mut state, *vnode, operation);
+        }
+        Ok(WriteMatchingResponse {
+            changed: meeting.len() as u64,
+            seq: state.seq,
+            not_here,
+        })
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {

@@ -6,7 +6,7 @@ use crate::support::{count, number_of, options, until, upsert};
 use futures::FutureExt;
 use futures::future::join_all;
 use quoit_disk::RealDisk;
-use quoit_proto::{ErrorKind, ShardClient};
+use quoit_proto::{ErrorKind, ShardClient, v1};
 use quoit_shard::log::LogError;
 use quoit_shard::{Keeper, OpenError, Shard, Watermark};
 use std::error::Error;
@@ -142,22 +142,28 @@ async fn what_does_not_fit_the_collection_is_refused_and_not_logged() {
     let dir = tempfile::tempdir().unwrap();
     let (shard, _disk) = shard(dir.path()).await;
     let applied = shard.status().await.unwrap().applied_index;
-    let broken = |break_it: fn(&mut quoit_proto::v1::Upsert)| {
+    let broken = |break_it: fn(&mut v1::Operation)| {
         let mut request = upsert(&[(2, 1)]);
-        let kind = request.writes[0].operations[0].kind.as_mut().unwrap();
-        let quoit_proto::v1::operation::Kind::Upsert(upsert) = kind else {
-            unreachable!()
-        };
-        break_it(upsert);
+        break_it(&mut request.writes[0].operations[0]);
+        request
+    };
+    let misshapen = |break_it: fn(&mut Vec<f32>)| {
+        let mut request = upsert(&[(2, 1)]);
+        let change = request.writes[0].operations[0].change.as_mut().unwrap();
+        match change.kind.as_mut().unwrap() {
+            v1::change::Kind::Upsert(upsert) => break_it(&mut upsert.vector),
+            other => unreachable!("{other:?}"),
+        }
         request
     };
     let mut elsewhere = upsert(&[(2, 1)]);
     elsewhere.writes[0].vnode = 64;
     for (request, part) in [
-        (broken(|u| u.vector.push(1.0)), "5 dimensions"),
-        (broken(|u| u.vector[2] = f32::NAN), "component 2"),
-        (broken(|u| u.vector[3] = f32::INFINITY), "component 3"),
-        (broken(|u| u.id = None), "without an id"),
+        (misshapen(|v| v.push(1.0)), "5 dimensions"),
+        (misshapen(|v| v[2] = f32::NAN), "component 2"),
+        (misshapen(|v| v[3] = f32::INFINITY), "component 3"),
+        (broken(|o| o.id = None), "without an id"),
+        (broken(|o| o.change = None), "a change of a kind"),
         (elsewhere, "64 is not one of them"),
     ] {
         let error = shard.write(request).await.unwrap_err();

@@ -11,6 +11,7 @@
 mod disk;
 mod failures;
 mod full_disk;
+mod matching;
 mod rest;
 mod support;
 mod writing;

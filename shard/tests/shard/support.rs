@@ -62,27 +62,37 @@ pub fn options(disk: Arc<dyn Disk>, dir: &Path) -> ShardOptions {
 pub fn upsert(points: &[(u64, u16)]) -> v1::WriteRequest {
     let write = |(id, number): &(u64, u16)| {
         let upsert = v1::Upsert {
-            id: Some(PointId::Num(*id).into()),
             vector: vec![f32::from(*number); DIMENSION],
             payload: b"{\"a\":1}".to_vec().into(),
         };
-        let kind = Some(v1::operation::Kind::Upsert(upsert));
-        let vnode = u32::from(vnodes().vnode_of(&PointId::Num(*id).to_key()).0);
-        v1::VnodeWrite {
-            vnode,
-            operations: vec![v1::Operation { kind }],
-        }
+        write_of(*id, None, v1::change::Kind::Upsert(upsert))
     };
     v1::WriteRequest {
         writes: points.iter().map(write).collect(),
     }
 }
 
+/// A change of one point.
+pub fn write_of(
+    id: u64,
+    only_if: Option<v1::operation::OnlyIf>,
+    kind: v1::change::Kind,
+) -> v1::VnodeWrite {
+    v1::VnodeWrite {
+        vnode: u32::from(vnodes().vnode_of(&PointId::Num(id).to_key()).0),
+        operations: vec![v1::Operation {
+            id: Some(PointId::Num(id).into()),
+            only_if,
+            change: Some(v1::Change { kind: Some(kind) }),
+        }],
+    }
+}
+
 /// The seqs that a write came to.
 pub fn seqs(response: &v1::WriteResponse) -> Vec<u64> {
-    let seq = |outcome: &v1::VnodeOutcome| match outcome.kind {
-        Some(v1::vnode_outcome::Kind::Done(seq)) => seq,
-        ref other => panic!("not done: {other:?}"),
+    let seq = |outcome: &v1::VnodeOutcome| match &outcome.kind {
+        Some(v1::vnode_outcome::Kind::Done(done)) => done.seq,
+        other => panic!("not done: {other:?}"),
     };
     response.outcomes.iter().map(seq).collect()
 }

@@ -1,0 +1,226 @@
+//! Changes of points as clients ask for them, one call or many in a batch, and
+//! how they are made: in order, and those by id that follow each other as one
+//! write, so that each vnode takes all of them or none.
+
+use bytes::Bytes;
+use prost::Message;
+use quoit_filter::Filter;
+use quoit_proto::v1;
+use quoit_proto::v1::change::Kind;
+use serde::Serialize;
+
+use super::call::Call;
+use super::envelope::Reply;
+use super::error::Error;
+use super::filter::JsonFilter;
+use super::ids::JsonId;
+use super::params::Params;
+use crate::catalog::Collection;
+use crate::fanout::write::{self, Change};
+
+/// One change that a client asks for.
+pub(crate) enum Update {
+    /// Of points by id.
+    Points(Vec<Change>),
+    /// Of all points that meet a filter.
+    Matching { filter: Filter, kind: Kind },
+}
+
+/// What updates are read with: the collection that they must fit, where in the
+/// body they are, and what one request may yet ask for.
+pub(crate) struct Reading<'a> {
+    pub(crate) collection: &'a Collection,
+    pub(crate) body: &'a Bytes,
+    /// The place of the update's fields, with a dot at its end; empty for the
+    /// body itself.
+    pub(crate) at: String,
+    points: usize,
+    bytes: usize,
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(collection: &'a Collection, body: &'a Bytes) -> Self {
+        let limits = &collection.params().limits;
+        Self {
+            collection,
+            body,
+            at: String::new(),
+            points: limits.max_batch_points,
+            bytes: limits.max_request_bytes,
+        }
+    }
+
+    /// The name of a field of the update.
+    pub(crate) fn field(&self, name: &str) -> String {
+        format!("{}{name}", self.at)
+    }
+
+    /// Counts the points that an update names.
+    pub(crate) fn count(&mut self, field: &str, count: usize) -> Result<(), Error> {
+        if count == 0 {
+            let message = "Empty update request: name at least one point";
+            return Err(Error::fit(self.field(field), message));
+        }
+        let max = self.collection.params().limits.max_batch_points;
+        let Some(left) = self.points.checked_sub(count) else {
+            let all = max - self.points + count;
+            let message =
+                format!("{all} points are more than the {max} of one request: send several");
+            return Err(Error::validate(self.field(field), message));
+        };
+        self.points = left;
+        Ok(())
+    }
+
+    /// Counts what is written beside each of some points. A short request must
+    /// not become a long one by naming many points.
+    fn repeat(&mut self, field: &str, points: usize, bytes: usize) -> Result<(), Error> {
+        let Some(left) = self.bytes.checked_sub(points.saturating_mul(bytes)) else {
+            let max = self.collection.params().limits.max_request_bytes;
+            let message = format!(
+                "its {bytes} bytes for each of {points} points are more than the {max} of one request: \
+                 send several with fewer points"
+            );
+            return Err(Error::validate(self.field(field), message));
+        };
+        self.bytes = left;
+        Ok(())
+    }
+
+    /// The same change of points that are named by their ids or by a filter.
+    pub(crate) fn selected(
+        &mut self,
+        points: Option<Vec<JsonId>>,
+        filter: Option<JsonFilter>,
+        of: &str,
+        kind: Kind,
+    ) -> Result<Update, Error> {
+        match (points, filter) {
+            (Some(ids), None) => {
+                self.count("points", ids.len())?;
+                self.repeat(of, ids.len(), encoded_len(&kind))?;
+                let change = |id: JsonId| Change {
+                    id: id.0,
+                    only_if: None,
+                    kind: kind.clone(),
+                };
+                Ok(Update::Points(ids.into_iter().map(change).collect()))
+            }
+            (None, Some(JsonFilter(filter))) => Ok(Update::Matching { filter, kind }),
+            (Some(_), Some(_)) => Err(Error::ReadJson(format!(
+                "`{0}points` and `{0}filter` exclude each other: send one of them",
+                self.at
+            ))),
+            (None, None) => Err(Error::ReadJson(format!(
+                "missing field `{0}points`: name the ids of the points, or send `{0}filter`",
+                self.at
+            ))),
+        }
+    }
+
+    /// Changes that are made only of points that meet a filter or are not there.
+    pub(crate) fn conditional(
+        &mut self,
+        mut changes: Vec<Change>,
+        filter: Option<&JsonFilter>,
+    ) -> Result<Update, Error> {
+        if let Some(JsonFilter(filter)) = filter {
+            let filter = v1::Filter::from(filter);
+            self.repeat("update_filter", changes.len(), filter.encoded_len())?;
+            for change in &mut changes {
+                change.only_if = Some(filter.clone());
+            }
+        }
+        Ok(Update::Points(changes))
+    }
+}
+
+fn encoded_len(kind: &Kind) -> usize {
+    let kind = Some(kind.clone());
+    v1::Change { kind }.encoded_len()
+}
+
+/// What a client gets for an update.
+#[derive(Serialize, Clone)]
+struct Done {
+    operation_id: u64,
+    status: &'static str,
+}
+
+/// Reads one update from a call's body and makes it.
+pub(crate) async fn one(
+    mut call: Call,
+    read: impl FnOnce(Reading) -> Result<Update, Error>,
+) -> Result<Reply, Error> {
+    let collection = call.collection().await?;
+    let limit = collection.params().limits.max_request_bytes;
+    let body = call.body(limit).await?;
+    let update = read(Reading::new(&collection, &body))?;
+    drop(body);
+    let done = make(call.params, &collection, vec![update]).await?;
+    Reply::of(&done[0])
+}
+
+/// Reads many updates from a call's body and makes them in their order.
+pub(crate) async fn many(
+    mut call: Call,
+    read: impl FnOnce(Reading) -> Result<Vec<Update>, Error>,
+) -> Result<Reply, Error> {
+    let collection = call.collection().await?;
+    let limit = collection.params().limits.max_request_bytes;
+    let body = call.body(limit).await?;
+    let updates = read(Reading::new(&collection, &body))?;
+    drop(body);
+    Reply::of(&make(call.params, &collection, updates).await?)
+}
+
+/// Makes updates in their order; what one cannot do stops those after it.
+async fn make(
+    params: Params,
+    collection: &Collection,
+    updates: Vec<Update>,
+) -> Result<Vec<Done>, Error> {
+    let status = if params.wait {
+        "completed"
+    } else {
+        "acknowledged"
+    };
+    let mut all = Vec::with_capacity(updates.len());
+    let mut updates = updates.into_iter().peekable();
+    while let Some(update) = updates.next() {
+        let mut together = 1;
+        let operation_id = match update {
+            Update::Matching { filter, kind } => {
+                write::write_matching(collection, &filter, &kind).await?
+            }
+            Update::Points(mut changes) => {
+                while let Some(Update::Points(more)) =
+                    updates.next_if(|next| matches!(next, Update::Points(_)))
+                {
+                    changes.extend(more);
+                    together += 1;
+                }
+                by_id(collection, changes).await?
+            }
+        };
+        let done = Done {
+            operation_id,
+            status,
+        };
+        all.extend(std::iter::repeat_n(done, together));
+    }
+    Ok(all)
+}
+
+async fn by_id(collection: &Collection, changes: Vec<Change>) -> Result<u64, Error> {
+    // A point that does not meet a condition is left alone without a word.
+    let ids: Vec<_> = changes
+        .iter()
+        .map(|change| change.only_if.is_none().then_some(change.id))
+        .collect();
+    let written = write::write(collection, changes).await?;
+    let mut left = written.left;
+    left.sort_unstable();
+    let missing = left.into_iter().find_map(|place| ids[place]);
+    missing.map_or(Ok(written.seq), |id| Err(Error::ChangePoint(id)))
+}
