@@ -111,7 +111,7 @@ fn read(mut bytes: &[u8]) -> Option<Column> {
     })
 }
 
-fn write_kind(kind: Kind, bytes: &mut Vec<u8>) {
+pub fn write_kind(kind: Kind, bytes: &mut Vec<u8>) {
     let analyzer = match kind {
         Kind::Keyword => return bytes.push(0),
         Kind::Integer => return bytes.push(1),
@@ -136,7 +136,7 @@ fn write_kind(kind: Kind, bytes: &mut Vec<u8>) {
     }
 }
 
-fn read_kind(bytes: &mut &[u8]) -> Option<Kind> {
+pub fn read_kind(bytes: &mut &[u8]) -> Option<Kind> {
     Some(match take_array(bytes)? {
         [0] => Kind::Keyword,
         [1] => Kind::Integer,

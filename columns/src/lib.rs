@@ -18,12 +18,14 @@ mod order;
 mod plan;
 mod posting;
 mod resolve;
+mod schema;
 mod tree;
 
 pub use bytes::BadColumn;
 pub use column::{Column, Kind};
 pub use order::{Direction, Ordered, Stored, Values};
 pub use resolve::Ids;
+pub use schema::Schema;
 
 use column::Change;
 use quoit_filter::{Filter, Path};

@@ -10,6 +10,7 @@ use crate::checkpoint::{self, Saved};
 use crate::entry::{Entry, Outcome};
 use crate::error::{Error, Result};
 use crate::indexing::Rebuild;
+use crate::payload_indexes::PayloadIndexes;
 use crate::rows::{self, Rows, RowsTuning, VnodeState};
 use crate::slots::{Slot, SlotSet};
 use crate::vectors::{Segment, Vectors};
@@ -150,6 +151,7 @@ impl Engine {
             dead_in_graph: in_graph.difference(&visible).len(),
             visible,
             edited,
+            payload_indexes: PayloadIndexes::new(rows.schema()?),
             graph,
             in_graph: in_graph.clone(),
         };

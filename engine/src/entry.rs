@@ -1,5 +1,6 @@
 //! What a log entry asks of the engine, and what came of it.
 
+use quoit_columns::Schema;
 use quoit_filter::{Edit, Filter};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 
@@ -10,6 +11,9 @@ pub enum Entry {
     Blank,
     /// The shard's birth: it takes these vnodes.
     Found(VnodeSet),
+    /// The payload indexes are to be these, unless a schema of a higher number
+    /// came before.
+    SetSchema(Schema),
     /// Changes of points, by vnode.
     Write(Vec<VnodeWrite>),
 }

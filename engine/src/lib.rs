@@ -15,9 +15,11 @@ mod error;
 mod index;
 mod indexing;
 mod metric;
+mod payload_indexes;
 mod reclaim;
 mod rows;
 mod search;
+mod selection;
 mod slots;
 mod vectors;
 mod view;
@@ -31,10 +33,11 @@ pub use error::{Error, Result};
 pub use index::{HnswParams, Precision};
 pub use indexing::IndexStep;
 pub use metric::Metric;
+pub use payload_indexes::FillStep;
 pub use reclaim::ReclaimStep;
 pub use rows::VnodeState;
 pub use search::{Hit, Query};
-pub use view::{Answer, Record, View, Want};
+pub use view::{Answer, PayloadIndex, Record, View, Want};
 
 use quoit_ring::VnodeCount;
 

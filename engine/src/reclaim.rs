@@ -7,6 +7,7 @@
 
 use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};
+use crate::payload_indexes::PayloadChange;
 use crate::rows::{IdRow, ReplicaRow, id_key};
 use crate::slots::{SLOTS_PER_SEGMENT, Slot};
 use crate::vectors::Owner;
@@ -85,6 +86,7 @@ impl Writer {
         let view = rows.view();
         let mut batch = rows.batch();
         let mut moved = Vec::with_capacity(live.len());
+        let mut payloads = Vec::new();
         for from in live {
             let (id, vnode, row) = self.row_of(from)?.ok_or_else(|| {
                 Error::damaged(
@@ -103,6 +105,11 @@ impl Writer {
             batch.set_id(&id_key(id, vnode), moved_row);
             let mut feed = view.feed_row(vnode, row.seq)?;
             feed.slot = to;
+            if self.payload_indexes.indexes_any() {
+                let payload = rows.object(id, &feed.payload)?;
+                payloads.push(PayloadChange::Remove(from, payload.clone()));
+                payloads.push(PayloadChange::Insert(to, payload));
+            }
             batch.set_feed(vnode, row.seq, &feed);
             moved.push((from, to));
         }
@@ -117,6 +124,7 @@ impl Writer {
             self.show(*to);
             self.hide(*from);
         }
+        self.payload_indexes.change(payloads);
         Ok(moved.len())
     }
 }

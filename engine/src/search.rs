@@ -7,9 +7,13 @@
 //!
 //! The graph proposes at low precision; whether a slot is visible, and in which
 //! order the results come, is decided here on the view and on full precision.
+//!
+//! With a filter, either all points that may meet it are compared, or the graph
+//! is asked for so many more candidates as the filter leaves fewer of them.
 
 use crate::error::{Error, Result};
 use crate::index::{Graph, Precision};
+use crate::selection::Selection;
 use crate::slots::Slot;
 use crate::vectors::Owner;
 use crate::view::{Answer, Record, View, Want};
@@ -81,7 +85,7 @@ impl PartialOrd for Near {
 /// The `limit` nearest of what it was shown that meet the filter.
 struct Best<'a> {
     limit: usize,
-    filter: Option<&'a Filter>,
+    selection: Option<&'a Selection<'a>>,
     heap: BinaryHeap<Near>,
 }
 
@@ -98,8 +102,8 @@ impl Best<'_> {
         let owner = view.segments.owner(slot)?;
         // Last, since it costs more than a distance: of points that are too
         // far no payload is read.
-        if let Some(filter) = self.filter
-            && !view.meets(filter, owner, view.seq_of(owner, slot)?)?
+        if let Some(selection) = self.selection
+            && !selection.contains(owner, slot)?
         {
             return Ok(());
         }
@@ -116,17 +120,25 @@ impl Best<'_> {
 }
 
 /// Which of the view's slots a search may find.
+#[derive(Clone, Copy)]
 struct Allowed<'a> {
     view: &'a View,
     /// `None`: the search asks for every vnode that the view answers for.
     vnodes: Option<&'a VnodeSet>,
-    /// How many visible points there are to find.
+    /// `None`: the search has no filter.
+    selection: Option<&'a Selection<'a>>,
+    /// How many visible points there are to find; about, with a filter.
     points: u64,
 }
 
 impl Allowed<'_> {
+    fn is_everything(&self) -> bool {
+        self.vnodes.is_none() && self.selection.is_none()
+    }
+
     fn contains(&self, slot: Slot) -> Result<bool> {
-        if !self.view.visible.contains(slot) {
+        let is_selected = self.selection.is_none_or(|s| s.may_contain(slot));
+        if !is_selected || !self.view.visible.contains(slot) {
             return Ok(false);
         }
         match self.vnodes {
@@ -146,6 +158,7 @@ impl View {
         let allowed = Allowed {
             view: self,
             vnodes: (!whole).then_some(vnodes),
+            selection: None,
             points: if whole {
                 self.points()
             } else {
@@ -169,7 +182,9 @@ impl View {
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit) as u64;
                 (ef * params.m as u64).min(self.points()) + self.tail.len()
             }
-            _ => self.points() + self.comparisons_to_filter(&query.filter),
+            _ => self
+                .comparisons_to_filter(&query.filter)
+                .max(self.columns.estimate(&query.filter, self.points()).max),
         }
     }
 
@@ -180,7 +195,7 @@ impl View {
         if filter.is_always_met() {
             0
         } else {
-            self.points() * PAYLOAD_CHECK
+            self.columns.estimate(filter, self.points()).max * PAYLOAD_CHECK
         }
     }
 
@@ -198,12 +213,21 @@ impl View {
         }
         let mut vector = query.vector.clone();
         self.params.metric.prepare(&mut vector);
+        let selection = (!query.filter.is_always_met()).then(|| self.select(&query.filter));
+        let allowed = Allowed {
+            selection: selection.as_ref(),
+            points: match &selection {
+                None => allowed.points,
+                Some(selection) => selection.estimate()?.min(allowed.points),
+            },
+            ..*allowed
+        };
         let mut best = Best {
             limit: query.limit,
-            filter: (!query.filter.is_always_met()).then_some(&query.filter),
+            selection: selection.as_ref(),
             heap: BinaryHeap::with_capacity(query.limit.min(1024) + 1),
         };
-        self.find(allowed, query, &vector, &mut best)?;
+        self.find(&allowed, query, &vector, &mut best)?;
         let metric = self.params.metric;
         let near = best.heap.into_sorted_vec().into_iter();
         let near = near.map(|n| (n, metric.score(n.distance)));
@@ -228,26 +252,31 @@ impl View {
             return Ok(());
         }
         let graph = match (&self.graph, self.params.index) {
-            // The graph knows no payloads.
-            (Some(graph), Some(params)) if !query.exact && query.filter.is_always_met() => {
+            (Some(graph), Some(params)) if !query.exact => {
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
-                // A list that holds a good part of all points is no shortcut.
-                let worth = allowed.points > SCAN_BELOW.max(4 * ef as u64);
-                worth.then_some((graph, ef, params.precision))
+                self.is_graph_worth(allowed, ef, params.m)
+                    .then_some((graph, ef, params.precision))
             }
             _ => None,
         };
         let Some((graph, ef, precision)) = graph else {
-            return self.scan(allowed, self.visible.iter(), vector, best);
+            return self.scan_all(allowed, vector, best);
         };
         let Some(candidates) = self.candidates(allowed, graph, vector, ef, query.limit)? else {
-            return self.scan(allowed, self.visible.iter(), vector, best);
+            return self.scan_all(allowed, vector, best);
         };
+        let mut left = rerank_depth(precision, query.limit);
         let mut offered = HashSet::new();
-        for slot in candidates
-            .into_iter()
-            .take(rerank_depth(precision, query.limit))
-        {
+        for slot in candidates {
+            if left == 0 {
+                break;
+            }
+            if let Some(selection) = allowed.selection
+                && !selection.contains(self.segments.owner(slot)?, slot)?
+            {
+                continue;
+            }
+            left -= 1;
             // One of the tail may have come into the graph since the view was
             // made; it must not be found twice.
             if self.tail.contains(slot) {
@@ -255,8 +284,35 @@ impl View {
             }
             best.offer(self, vector, slot)?;
         }
+        let is_short = best.heap.len() < query.limit;
+        if is_short && allowed.selection.is_some_and(|s| s.unsure() > 0) {
+            // Fewer met the filter than the estimate made of it.
+            best.heap.clear();
+            return self.scan_all(allowed, vector, best);
+        }
         let tail = self.tail.iter().filter(|s| !offered.contains(s));
         self.scan(allowed, tail, vector, best)
+    }
+
+    /// Whether a search of the graph is quicker than comparing with all points
+    /// that may be found.
+    fn is_graph_worth(&self, allowed: &Allowed<'_>, ef: usize, m: usize) -> bool {
+        let ef = ef as u64;
+        let Some(selection) = allowed.selection else {
+            // A list that holds a good part of all points is no shortcut.
+            return allowed.points > SCAN_BELOW.max(4 * ef);
+        };
+        // The list is longer by what the filter leaves out, and some neighbours
+        // of each candidate are looked at.
+        let longer = self.points().div_ceil(allowed.points.max(1));
+        selection.possible() > SCAN_BELOW.max(ef * longer * m as u64)
+    }
+
+    fn scan_all(&self, allowed: &Allowed<'_>, vector: &[f32], best: &mut Best<'_>) -> Result<()> {
+        match allowed.selection {
+            None => self.scan(allowed, self.visible.iter(), vector, best),
+            Some(selection) => self.scan(allowed, selection.slots(), vector, best),
+        }
     }
 
     fn scan(
@@ -267,7 +323,7 @@ impl View {
         best: &mut Best<'_>,
     ) -> Result<()> {
         for slot in slots {
-            if allowed.vnodes.is_none() || allowed.contains(slot)? {
+            if allowed.is_everything() || allowed.contains(slot)? {
                 best.offer(self, vector, slot)?;
             }
         }
@@ -286,7 +342,7 @@ impl View {
     ) -> Result<Option<Vec<Slot>>> {
         let in_graph = graph.len() as u64;
         let mut in_tail = self.tail.len();
-        if allowed.vnodes.is_some() {
+        if !allowed.is_everything() {
             for slot in self.tail.iter() {
                 in_tail -= u64::from(!allowed.contains(slot)?);
             }
@@ -298,7 +354,7 @@ impl View {
             return Ok(Some(Vec::new()));
         }
         let mut want = ef;
-        if allowed.vnodes.is_some() || self.dead_in_graph > 0 {
+        if !allowed.is_everything() || self.dead_in_graph > 0 {
             let factor = in_graph.div_ceil(findable);
             if factor > 10 {
                 return Ok(None);
@@ -310,7 +366,7 @@ impl View {
         loop {
             let mut slots = graph.candidates(vector, want)?;
             let all = slots.len();
-            if allowed.vnodes.is_none() && self.dead_in_graph == 0 {
+            if allowed.is_everything() && self.dead_in_graph == 0 {
                 // The graph may have grown since the view was made.
                 slots.retain(|s| self.visible.contains(*s));
             } else {

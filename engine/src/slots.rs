@@ -2,6 +2,7 @@
 //! set of visible slots as it was; the writer changes its own copy, and only
 //! the pages that differ are copied.
 
+use roaring::RoaringBitmap;
 use std::sync::Arc;
 
 /// The internal id of one vector version: segment number × slots a segment,
@@ -142,6 +143,20 @@ impl SlotSet {
                 BitIter(*word).map(move |bit| Slot(start + bit))
             })
         })
+    }
+
+    /// The same set in another form.
+    #[must_use]
+    pub fn to_bitmap(&self) -> RoaringBitmap {
+        let mut bitmap = RoaringBitmap::new();
+        for (number, page) in (0_u32..).zip(&self.pages) {
+            if let Some(page) = page {
+                let start = number * SLOTS_PER_SEGMENT;
+                let words: Vec<u8> = page.words.iter().flat_map(|w| w.to_le_bytes()).collect();
+                bitmap |= RoaringBitmap::from_lsb0_bytes(start, &words);
+            }
+        }
+        bitmap
     }
 
     /// The slots of this set that are not in the other.

@@ -12,9 +12,11 @@ use crate::rows::{RowsView, id_key};
 use crate::slots::{Slot, SlotSet};
 use crate::vectors::{Owner, Segments};
 use crate::vnodes::VnodeTable;
-use quoit_filter::Filter;
+use quoit_columns::{Columns, Kind};
+use quoit_filter::{Filter, Path};
 use quoit_ring::{PointId, Vnode, VnodeSet};
-use std::sync::Arc;
+use roaring::RoaringBitmap;
+use std::sync::{Arc, OnceLock};
 
 /// An immutable picture of a replica.
 pub struct View {
@@ -26,12 +28,30 @@ pub struct View {
     /// Visible slots beside whose vector the seq is not the point's: that is in
     /// its row.
     pub(crate) edited: SlotSet,
+    pub(crate) columns: Columns,
+    /// The number of the schema of the columns.
+    pub(crate) schema: u64,
+    /// The visible slots once more, made when a filter first asks for them.
+    pub(crate) universe: OnceLock<RoaringBitmap>,
     /// Visible and not in the graph: searched by an exact scan.
     pub(crate) tail: SlotSet,
     pub(crate) vnodes: VnodeTable,
     pub(crate) graph: Option<Arc<Graph>>,
     /// The graph's slots that are not visible.
     pub(crate) dead_in_graph: u64,
+}
+
+/// A payload index, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PayloadIndex {
+    /// The field.
+    pub path: Path,
+    /// What it makes of values.
+    pub kind: Kind,
+    /// How many points it has.
+    pub points: u64,
+    /// Whether it has all, and is used.
+    pub is_complete: bool,
 }
 
 /// An answer for the vnodes that the replica holds, and those it does not.
@@ -96,6 +116,24 @@ impl View {
         self.vnodes.readable()
     }
 
+    /// The number of the schema that the payload indexes are of.
+    #[must_use]
+    pub fn schema(&self) -> u64 {
+        self.schema
+    }
+
+    /// The payload indexes, in the order of their paths.
+    #[must_use]
+    pub fn payload_indexes(&self) -> Vec<PayloadIndex> {
+        let index = |column: &quoit_columns::Column| PayloadIndex {
+            path: column.path().clone(),
+            kind: column.kind(),
+            points: column.slots(),
+            is_complete: column.is_complete(),
+        };
+        self.columns.iter().map(index).collect()
+    }
+
     /// How many points of some vnodes meet a filter.
     ///
     /// # Errors
@@ -104,11 +142,21 @@ impl View {
         if filter.is_always_met() {
             return Ok(self.count(vnodes));
         }
+        let selection = self.select(filter);
+        let is_whole = self.readable().is_subset(vnodes);
         let mut found = 0;
-        for row in self.rows.ids_from(None) {
-            let (id, vnode, row) = row?;
-            if vnodes.contains(vnode) && self.readable().contains(vnode) {
-                found += u64::from(self.meets(filter, Owner { id, vnode }, row.seq)?);
+        let unchecked = if is_whole {
+            selection.unsure_slots()
+        } else {
+            selection.slots()
+        };
+        if is_whole {
+            found += selection.possible() - selection.unsure();
+        }
+        for slot in unchecked {
+            let owner = self.segments.owner(slot)?;
+            if vnodes.contains(owner.vnode) && self.readable().contains(owner.vnode) {
+                found += u64::from(selection.contains(owner, slot)?);
             }
         }
         Ok(self.answer(vnodes, found))
@@ -153,18 +201,19 @@ impl View {
         after: Option<PointId>,
         limit: usize,
     ) -> Result<Answer<Vec<(PointId, Vnode, u64)>>> {
+        let selection = self.select(filter);
         let mut page: Vec<(PointId, Vnode, u64)> = Vec::new();
-        for row in self.rows.ids_from(after) {
-            let (id, vnode, row) = row?;
-            if page.len() >= limit && page.last().is_none_or(|last| last.0 != id) {
+        for point in selection.in_order(after) {
+            let (owner, slot) = point?;
+            if page.len() >= limit && page.last().is_none_or(|last| last.0 != owner.id) {
                 break;
             }
-            if after != Some(id)
-                && vnodes.contains(vnode)
-                && self.readable().contains(vnode)
-                && self.meets(filter, Owner { id, vnode }, row.seq)?
+            if after != Some(owner.id)
+                && vnodes.contains(owner.vnode)
+                && self.readable().contains(owner.vnode)
+                && selection.contains(owner, slot)?
             {
-                page.push((id, vnode, row.seq));
+                page.push((owner.id, owner.vnode, self.seq_of(owner, slot)?));
             }
         }
         Ok(self.answer(vnodes, page))
@@ -183,17 +232,18 @@ impl View {
         limit: usize,
         want: Want,
     ) -> Result<Answer<Vec<Record>>> {
+        let selection = self.select(filter);
         let mut page: Vec<Record> = Vec::new();
-        for row in self.rows.ids_from(from) {
-            let (id, vnode, row) = row?;
-            if page.len() >= limit && page.last().is_none_or(|last| last.id != id) {
+        for point in selection.in_order(from) {
+            let (owner, slot) = point?;
+            if page.len() >= limit && page.last().is_none_or(|last| last.id != owner.id) {
                 break;
             }
-            if vnodes.contains(vnode)
-                && self.readable().contains(vnode)
-                && self.meets(filter, Owner { id, vnode }, row.seq)?
+            if vnodes.contains(owner.vnode)
+                && self.readable().contains(owner.vnode)
+                && selection.contains(owner, slot)?
             {
-                page.push(self.record(id, vnode, row.slot, row.seq, want)?);
+                page.push(self.shown(owner, slot, want)?);
             }
         }
         Ok(self.answer(vnodes, page))

@@ -2,7 +2,7 @@
 //! replicated held, so that all replicas come to the same answer.
 //!
 //! ```text
-//! entries ─▶ check custody ─▶ vectors into their slots ─▶ one batch of rows ─▶ sets of slots ─▶ view
+//! entries ─▶ check custody ─▶ vectors into their slots ─▶ one batch of rows ─▶ sets of slots, columns ─▶ view
 //! ```
 //!
 //! A vector is in its slot before a row names it, and a row is there before a
@@ -13,6 +13,7 @@ use crate::Params;
 use crate::entry::{Change, Condition, Entry, Operation, Outcome, VnodeWrite};
 use crate::error::{Error, Result};
 use crate::index::Graph;
+use crate::payload_indexes::{PayloadChange, PayloadIndexes};
 use crate::rows::{
     FeedRow, IdRow, ReplicaRow, Rows, RowsBatch, VnodeState, content_hash, id_key, point_hash,
 };
@@ -20,10 +21,11 @@ use crate::slots::{Slot, SlotSet};
 use crate::vectors::{Owner, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
+use quoit_columns::Schema;
 use quoit_filter::Edit;
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What only the one who applies may change.
 pub struct Writer {
@@ -35,6 +37,7 @@ pub struct Writer {
     pub(crate) visible: SlotSet,
     /// Visible slots beside whose vector the seq is not the point's.
     pub(crate) edited: SlotSet,
+    pub(crate) payload_indexes: PayloadIndexes,
     pub(crate) tail: SlotSet,
     pub(crate) graph: Option<Arc<Graph>>,
     pub(crate) in_graph: SlotSet,
@@ -55,6 +58,9 @@ struct Stage<'a> {
     vnodes: BTreeMap<Vnode, VnodeState>,
     /// What becomes of slots, in order.
     slots: Vec<SlotChange>,
+    /// What becomes of payloads, in order; nothing where none is indexed.
+    payloads: Vec<PayloadChange>,
+    schema: Option<Schema>,
 }
 
 enum SlotChange {
@@ -78,6 +84,8 @@ impl Writer {
             points: BTreeMap::new(),
             vnodes: BTreeMap::new(),
             slots: Vec::new(),
+            payloads: Vec::new(),
+            schema: None,
         };
         let mut applied = self.applied;
         let mut outcomes = Vec::with_capacity(entries.len());
@@ -106,6 +114,15 @@ impl Writer {
         match entry {
             Entry::Blank => Ok(Vec::new()),
             Entry::Found(vnodes) => self.stage_found(stage, index, &vnodes),
+            Entry::SetSchema(schema) => {
+                let before = stage.schema.as_ref();
+                let before = before.unwrap_or(self.payload_indexes.schema()).number;
+                if schema.number > before {
+                    stage.batch.set_schema(&schema);
+                    stage.schema = Some(schema);
+                }
+                Ok(Vec::new())
+            }
             Entry::Write(writes) => writes
                 .into_iter()
                 .map(|write| self.stage_write(stage, index, write))
@@ -193,20 +210,14 @@ impl Writer {
         };
         let (done, point) = match (change, present) {
             (_, present) if !is_met => (false, present),
-            (Change::Upsert { vector, payload }, present) => {
-                let old = present.map(|p| (p.row, p.content));
+            (Change::Upsert { vector, payload }, old) => {
+                let old = old.as_ref();
                 let point = self.stage_vector(stage, held, index, owner, old, vector, payload)?;
                 (true, Some(point))
             }
-            (
-                Change::SetVector(vector),
-                Some(Present {
-                    row,
-                    content,
-                    payload,
-                }),
-            ) => {
-                let old = Some((row, content));
+            (Change::SetVector(vector), Some(old)) => {
+                let payload = old.payload.clone();
+                let old = Some(&old);
                 let point = self.stage_vector(stage, held, index, owner, old, vector, payload)?;
                 (true, Some(point))
             }
@@ -215,7 +226,7 @@ impl Writer {
                 (true, Some(point))
             }
             (Change::Delete, Some(present)) => {
-                Self::stage_removal(stage, held, owner, present.row, present.content);
+                self.stage_removal(stage, held, owner, &present)?;
                 held.seq += 1;
                 stage.batch.remove_id(&key);
                 stage.slots.push(SlotChange::Hide(present.row.slot));
@@ -263,16 +274,16 @@ impl Writer {
         held: &mut VnodeState,
         index: u64,
         owner: Owner,
-        old: Option<(IdRow, u128)>,
+        old: Option<&Present>,
         mut vector: Vec<f32>,
         payload: Vec<u8>,
     ) -> Result<Present> {
         self.check_vector(index, owner.id, &vector)?;
         self.params.metric.prepare(&mut vector);
         let slot = self.vectors.push(&vector, owner, held.seq + 1)?;
-        if let Some((row, content)) = old {
-            Self::stage_removal(stage, held, owner, row, content);
-            stage.slots.push(SlotChange::Hide(row.slot));
+        if let Some(old) = old {
+            self.stage_removal(stage, held, owner, old)?;
+            stage.slots.push(SlotChange::Hide(old.row.slot));
         }
         stage.slots.push(SlotChange::Show(slot));
         held.seq += 1;
@@ -283,7 +294,7 @@ impl Writer {
             is_edited: false,
         };
         let content = content_hash(&vector, &payload);
-        Ok(Self::stage_point(stage, held, owner, row, content, payload))
+        self.stage_point(stage, held, owner, row, content, payload)
     }
 
     /// Another payload; the vector stays where it is.
@@ -299,7 +310,7 @@ impl Writer {
         let payload = edited.map_err(|e| self.rows.bad_payload(owner.id, &e))?;
         let slot = old.row.slot;
         let content = content_hash(self.vectors.segments().vector(slot)?, &payload);
-        Self::stage_removal(stage, held, owner, old.row, old.content);
+        self.stage_removal(stage, held, owner, old)?;
         stage.slots.push(SlotChange::Edit(slot));
         held.seq += 1;
         let row = IdRow {
@@ -307,18 +318,23 @@ impl Writer {
             is_edited: true,
             ..old.row
         };
-        Ok(Self::stage_point(stage, held, owner, row, content, payload))
+        self.stage_point(stage, held, owner, row, content, payload)
     }
 
     /// A point as it is from now on.
     fn stage_point(
+        &self,
         stage: &mut Stage<'_>,
         held: &mut VnodeState,
         owner: Owner,
         row: IdRow,
         content: u128,
         payload: Vec<u8>,
-    ) -> Present {
+    ) -> Result<Present> {
+        if self.payload_indexes.indexes_any() {
+            let object = self.rows.object(owner.id, &payload)?;
+            stage.payloads.push(PayloadChange::Insert(row.slot, object));
+        }
         held.count += 1;
         let hash = point_hash(owner.id, row.seq, content);
         held.digest = held.digest.wrapping_add(hash);
@@ -330,26 +346,32 @@ impl Writer {
             payload,
         };
         stage.batch.set_feed(owner.vnode, row.seq, &feed);
-        Present {
+        Ok(Present {
             row,
             content,
             payload: feed.payload,
-        }
+        })
     }
 
     /// Takes a point's present version out of everything but its row in `ids`
     /// and the sets of slots.
     fn stage_removal(
+        &self,
         stage: &mut Stage<'_>,
         held: &mut VnodeState,
         owner: Owner,
-        row: IdRow,
-        content: u128,
-    ) {
-        stage.batch.remove_feed(owner.vnode, row.seq);
+        old: &Present,
+    ) -> Result<()> {
+        if self.payload_indexes.indexes_any() {
+            let object = self.rows.object(owner.id, &old.payload)?;
+            let change = PayloadChange::Remove(old.row.slot, object);
+            stage.payloads.push(change);
+        }
+        stage.batch.remove_feed(owner.vnode, old.row.seq);
         held.count -= 1;
-        let hash = point_hash(owner.id, row.seq, content);
+        let hash = point_hash(owner.id, old.row.seq, old.content);
         held.digest = held.digest.wrapping_sub(hash);
+        Ok(())
     }
 
     fn commit(&mut self, stage: Stage<'_>, applied: u64) -> Result<()> {
@@ -358,6 +380,8 @@ impl Writer {
             points: _,
             vnodes,
             slots,
+            payloads,
+            schema,
         } = stage;
         for (vnode, held) in &vnodes {
             batch.set_vnode(*vnode, held);
@@ -378,6 +402,10 @@ impl Writer {
                 }
                 SlotChange::Hide(slot) => self.hide(slot),
             }
+        }
+        self.payload_indexes.change(payloads);
+        if let Some(schema) = schema {
+            self.payload_indexes.adopt(schema);
         }
         Ok(())
     }
@@ -438,6 +466,9 @@ impl Writer {
             segments: self.vectors.segments().clone(),
             visible: self.visible.clone(),
             edited: self.edited.clone(),
+            columns: self.payload_indexes.columns().clone(),
+            schema: self.payload_indexes.schema().number,
+            universe: OnceLock::new(),
             tail: if self.params.index.is_some() {
                 self.tail.clone()
             } else {

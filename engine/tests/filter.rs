@@ -8,8 +8,11 @@
 
 mod support;
 
-use quoit_engine::{Entry, Metric, Operation, Query, VnodeWrite, Want};
-use quoit_filter::{Condition, Filter, Range, Scalar, Test};
+use quoit_columns::{Kind, Schema};
+use quoit_engine::{
+    Change, Entry, FillStep, Metric, Operation, PayloadIndex, Query, VnodeWrite, Want,
+};
+use quoit_filter::{Condition, Edit, Filter, Range, Scalar, Test};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use support::{Rig, ids, params, random, vnodes};
@@ -57,13 +60,55 @@ fn is_tenth(n: u64) -> bool {
     n.is_multiple_of(10)
 }
 
+/// Indexes of both fields.
+fn schema() -> Entry {
+    let fields = [("n", Kind::Integer), ("tenth", Kind::Bool)];
+    Entry::SetSchema(Schema {
+        number: 1,
+        fields: fields
+            .map(|(path, kind)| (path.parse().unwrap(), kind))
+            .into(),
+    })
+}
+
+fn fill(rig: &Rig) {
+    while rig.engine().fill_step().unwrap() != FillStep::Idle {}
+    assert!(rig.view().payload_indexes().iter().all(|i| i.is_complete));
+}
+
 #[test]
 fn a_filtered_read_finds_what_meets_the_filter_in_the_graph_in_the_tail_and_after_deletes() {
+    check_filtered_reads(|_| ());
+}
+
+#[test]
+fn a_filtered_read_finds_the_same_while_indexes_are_built() {
+    check_filtered_reads(|rig| {
+        rig.apply(schema());
+        rig.engine().fill_step().unwrap();
+        rig.engine().fill_step().unwrap();
+        let is_begun = |i: &PayloadIndex| i.points > 0 && !i.is_complete;
+        assert!(rig.view().payload_indexes().iter().all(is_begun));
+    });
+}
+
+#[test]
+fn a_filtered_read_finds_the_same_by_indexes() {
+    check_filtered_reads(|rig| {
+        rig.apply(schema());
+        fill(rig);
+    });
+}
+
+/// Reads with filters after something is done to a replica with points in the
+/// graph.
+fn check_filtered_reads(index: impl FnOnce(&mut Rig)) {
     let mut rng = StdRng::seed_from_u64(3);
     let vectors = random::clustered(&mut rng, 3000, 8);
     let mut rig = Rig::new(params(Metric::Euclid, 8), &vnodes([0, 1]));
     rig.apply(upserts(0..2500, &vectors));
     rig.index_all();
+    index(&mut rig);
     rig.apply(upserts(2500..3000, &vectors));
     // These are tenths no longer, or points no longer.
     let deleted = [0_u64, 10, 2990];
@@ -71,8 +116,10 @@ fn a_filtered_read_finds_what_meets_the_filter_in_the_graph_in_the_tail_and_afte
     let view = rig.view();
     assert!(view.tail() > 0 && view.points() - view.tail() > 0);
 
-    let filters: [(Filter, Meets); 3] = [
+    let filters: [(Filter, Meets); 5] = [
         (tenths(), is_tenth),
+        (below(2700.0), |n| n < 2700),
+        (below(1500.0), |n| n < 1500),
         (below(7.0), |n| n < 7),
         (below(-1.0), |_| false),
     ];
@@ -113,7 +160,13 @@ fn a_filtered_read_finds_what_meets_the_filter_in_the_graph_in_the_tail_and_afte
                 filter: filter.clone(),
                 ..Query::default()
             };
-            assert_eq!(ids(&view, &wanted, query), nearest);
+            let found = ids(&view, &wanted, query);
+            let right = found.iter().filter(|id| nearest.contains(id)).count();
+            // The graph is asked where much is left, and it may miss one.
+            assert!(
+                right + 1 >= nearest.len() && found.len() == nearest.len(),
+                "{found:?} {nearest:?}"
+            );
         }
     }
 }
@@ -126,4 +179,50 @@ fn a_point_without_a_payload_meets_what_a_payload_without_fields_meets() {
     let missing = field("n", Test::IsEmpty(true));
     let found = |filter| view.count_matching(&vnodes([0]), &filter).unwrap().found;
     assert_eq!((found(missing), found(below(7.0))), (1, 0));
+}
+
+#[test]
+fn indexes_follow_every_change_and_are_built_anew_after_a_restart() {
+    let mut rng = StdRng::seed_from_u64(5);
+    let vectors = random::clustered(&mut rng, 1000, 4);
+    let mut rig = Rig::new(params(Metric::Euclid, 4), &vnodes([0, 1]));
+    rig.apply(schema());
+    fill(&rig);
+    rig.apply(upserts(0..1000, &vectors));
+    let edit = |n: u64, text: &str| VnodeWrite {
+        vnode: Vnode(u16::try_from(n % 2).unwrap()),
+        operations: vec![Operation::always(
+            PointId::Num(n),
+            Change::EditPayload(Edit::Replace(text.into())),
+        )],
+    };
+    rig.apply(Entry::Write(vec![
+        edit(900, r#"{"n": -5}"#),
+        edit(3, r#"{"tenth": true}"#),
+    ]));
+    rig.apply(random::deletes(Vnode(0), [4]));
+    for _ in 0..2 {
+        let check = |filter: &Filter, points: u64| {
+            let found = rig.view().count_matching(&vnodes([0, 1]), filter).unwrap();
+            assert_eq!(found.found, points);
+        };
+        check(&below(5.0), 4);
+        check(&tenths(), 100);
+        rig.reopen();
+        assert_eq!(rig.view().schema(), 1);
+        fill(&rig);
+    }
+}
+
+#[test]
+fn an_index_answers_without_a_look_at_payloads() {
+    let mut rng = StdRng::seed_from_u64(6);
+    let vectors = random::clustered(&mut rng, 1000, 4);
+    let mut rig = Rig::new(params(Metric::Euclid, 4), &vnodes([0, 1]));
+    rig.apply(upserts(0..1000, &vectors));
+    let before = rig.view().comparisons_to_filter(&below(7.0));
+    rig.apply(schema());
+    fill(&rig);
+    let after = rig.view().comparisons_to_filter(&below(7.0));
+    assert!(after * 100 <= before, "{after} {before}");
 }

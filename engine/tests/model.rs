@@ -29,7 +29,8 @@ fn run(metric: Metric, seed: u64, steps: usize) {
                 let entries = (0..count).map(|_| random::entry(&mut rng, 60, 5));
                 rig.apply_all(entries.collect());
             }
-            10..=12 => drop(rig.engine().index_step().unwrap()),
+            10 | 11 => drop(rig.engine().index_step().unwrap()),
+            12 => drop(rig.engine().fill_step().unwrap()),
             13 => checkpoint(&rig, SaveGraph::IfMuchIsNew),
             14 => checkpoint(&rig, SaveGraph::IfAnythingIsNew),
             15 => drop(rig.engine().reclaim_step().unwrap()),
@@ -49,6 +50,9 @@ fn run(metric: Metric, seed: u64, steps: usize) {
         }
         if step % 3 == 0 {
             rig.check();
+            for filter in random::filters(&mut rng, 60) {
+                rig.model.check_filtered(&rig.view(), &filter);
+            }
         }
     }
     for (view, model) in pinned {

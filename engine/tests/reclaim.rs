@@ -8,9 +8,11 @@
 
 mod support;
 
+use quoit_columns::{Kind, Schema};
 use quoit_disk::SimDisk;
-use quoit_engine::{Metric, SaveGraph};
-use quoit_ring::Vnode;
+use quoit_engine::{Change, Entry, FillStep, Metric, Operation, SaveGraph, VnodeWrite};
+use quoit_filter::Edit;
+use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use std::sync::Arc;
 use support::{Rig, journal, params, random, vnodes};
@@ -194,5 +196,37 @@ fn reclaim_at_any_moment_survives_a_power_cut() {
         }
         settle(&rig);
         rig.check();
+    }
+}
+
+#[test]
+fn indexes_find_points_whose_vectors_were_moved() {
+    let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+    rig.params.index = None;
+    rig.reopen();
+    let mut rng = StdRng::seed_from_u64(1);
+    write(&mut rig, &mut rng, 0, 9000);
+    let numbered = (0..100).map(|n| {
+        let edit = Edit::Replace(format!("{{\"n\": {n}}}"));
+        Operation::always(PointId::Num(8100 + n), Change::EditPayload(edit))
+    });
+    rig.apply(Entry::Write(vec![VnodeWrite {
+        vnode: Vnode(0),
+        operations: numbered.collect(),
+    }]));
+    rig.apply(Entry::SetSchema(Schema {
+        number: 1,
+        fields: [("n".parse().unwrap(), Kind::Integer)].into(),
+    }));
+    while rig.engine().fill_step().unwrap() != FillStep::Idle {}
+    // The last ones of the first segment, these among them, are to be moved.
+    write(&mut rig, &mut rng, 0, 8050);
+    rig.engine().checkpoint(SaveGraph::IfMuchIsNew).unwrap();
+    let before = rig.view().segment_count();
+    rig.reclaim_all();
+    rig.engine().checkpoint(SaveGraph::IfMuchIsNew).unwrap();
+    assert!(rig.reclaim_all() > 0 && rig.view().segment_count() < before);
+    for filter in random::filters(&mut rng, 9000) {
+        rig.model.check_filtered(&rig.view(), &filter);
     }
 }

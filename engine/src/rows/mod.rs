@@ -8,6 +8,7 @@
 //! | `feed` | vnode, seq | slot, id, content hash, payload |
 //! | `vnodes` | vnode | holding, seq, count, digest |
 //! | `meta` | `replica` | identity, applied index, next slot |
+//! | `meta` | `schema` | the payload indexes |
 //!
 //! `ids` is in the order in which clients page. A live point has exactly one
 //! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
@@ -23,6 +24,7 @@ use codec::{
     encode_replica, encode_vnode,
 };
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+use quoit_columns::Schema;
 use quoit_ring::{Holding, PointId, Vnode};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -293,6 +295,17 @@ impl Rows {
         }
     }
 
+    /// Which payload indexes there are to be.
+    ///
+    /// # Errors
+    /// The row cannot be read or is damaged.
+    pub fn schema(&self) -> Result<Schema> {
+        let row = self.meta.get("schema");
+        let row = row.map_err(Error::rows("read the schema"))?;
+        let schema = row.map_or_else(|| Some(Schema::default()), |r| Schema::from_bytes(&r));
+        schema.ok_or_else(|| self.damage("the schema"))
+    }
+
     /// A point's payload, read.
     ///
     /// # Errors
@@ -345,6 +358,12 @@ impl RowsBatch<'_> {
         let key = vnode.0.to_be_bytes();
         self.batch
             .insert(&self.rows.vnodes, key.as_slice(), encode_vnode(state));
+    }
+
+    /// Sets which payload indexes there are to be.
+    pub fn set_schema(&mut self, schema: &Schema) {
+        let value = schema.to_bytes();
+        self.batch.insert(&self.rows.meta, "schema", value);
     }
 
     /// Makes the changes, with the replica's row.

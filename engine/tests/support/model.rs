@@ -1,8 +1,9 @@
 //! A replica as plain maps, and what a view of it must show.
 
 use super::{WHOLE, scroll_all};
+use quoit_columns::Schema;
 use quoit_engine::{
-    Change, Condition, Entry, Metric, Operation, Outcome, Params, Query, Record, View,
+    Change, Condition, Entry, Metric, Operation, Outcome, Params, Query, Record, View, Want,
 };
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
@@ -22,6 +23,7 @@ pub struct Model {
     all: VnodeSet,
     held: VnodeSet,
     seqs: BTreeMap<Vnode, u64>,
+    schema: Schema,
     pub points: BTreeMap<(PointId, Vnode), Point>,
 }
 
@@ -32,6 +34,7 @@ impl Model {
             all: params.vnodes.iter().collect(),
             held: VnodeSet::new(),
             seqs: BTreeMap::new(),
+            schema: Schema::default(),
             points: BTreeMap::new(),
         }
     }
@@ -39,6 +42,12 @@ impl Model {
     pub fn apply(&mut self, entry: &Entry) -> Vec<Outcome> {
         match entry {
             Entry::Blank => Vec::new(),
+            Entry::SetSchema(schema) => {
+                if schema.number > self.schema.number {
+                    self.schema = schema.clone();
+                }
+                Vec::new()
+            }
             Entry::Found(held) => {
                 self.held = held.clone();
                 Vec::new()
@@ -138,10 +147,65 @@ impl Model {
             assert_eq!(retrieved.found, expected);
             self.check_search(view, wanted, &missing);
         }
+        assert_eq!(view.schema(), self.schema.number);
+        let indexes = view.payload_indexes().into_iter().map(|i| (i.path, i.kind));
+        assert!(indexes.eq(self.schema.fields.clone()));
         let nobody = (PointId::Num(u64::MAX - 7), self.all.iter().next().unwrap());
         assert!(view.retrieve(&[nobody], WHOLE).unwrap().found.is_empty());
         assert_eq!(view.points(), self.points.len() as u64);
         assert!(view.readable().iter().eq(self.held.iter()));
+    }
+
+    /// What meets a filter is found by it, in order, counted, and by searches.
+    pub fn check_filtered(&self, view: &View, filter: &Filter) {
+        let mut meeting = self.clone();
+        meeting.points.retain(|(id, _), point| {
+            let payload = serde_json::from_slice(&point.payload).unwrap_or_default();
+            filter.is_met(*id, &payload)
+        });
+        let even: VnodeSet = self.all.iter().filter(|v| v.0 % 2 == 0).collect();
+        for wanted in [&self.all, &even] {
+            let here = meeting
+                .points
+                .iter()
+                .filter(|((_, v), _)| wanted.contains(*v));
+            let expected: Vec<Record> = here.map(|(key, p)| record(key.0, p)).collect();
+            let count = view.count_matching(wanted, filter).unwrap().found;
+            assert_eq!(count, expected.len() as u64, "{filter:?}");
+            let found = view
+                .scroll(wanted, filter, None, 10_000, WHOLE)
+                .unwrap()
+                .found;
+            assert_eq!(found, expected, "{filter:?}");
+            let from = expected.get(expected.len() / 2).map(|r| r.id);
+            let page = view
+                .scroll(wanted, filter, from, 1, Want::default())
+                .unwrap()
+                .found;
+            assert_eq!(page.first().map(|r| r.id), from);
+            let seen = view.matching(wanted, filter, from, 10_000).unwrap().found;
+            let after = expected.iter().filter(|r| Some(r.id) > from);
+            assert!(
+                seen.iter()
+                    .map(|(id, _, seq)| (*id, *seq))
+                    .eq(after.map(|r| (r.id, r.version)))
+            );
+            let Some(first) = expected.first() else {
+                continue;
+            };
+            let vector: Vec<f32> = first.vector.iter().map(|x| x - 0.5).collect();
+            for limit in [2, 10_000] {
+                let query = Query {
+                    vector: vector.clone(),
+                    limit,
+                    want: WHOLE,
+                    filter: filter.clone(),
+                    ..Query::default()
+                };
+                let hits = &view.search(wanted, &[query]).unwrap().found[0];
+                meeting.check_nearest(&vector, wanted, limit, hits);
+            }
+        }
     }
 
     fn check_search(&self, view: &View, wanted: &VnodeSet, missing: &[Vnode]) {

@@ -1,9 +1,11 @@
 //! Random entries and vectors, by seed.
 
+use quoit_columns::{Kind, Schema};
 use quoit_engine::{Change, Condition, Entry, Operation, VnodeWrite};
-use quoit_filter::{Edit, Filter, Range, Test};
+use quoit_filter::{Edit, Filter, Range, Scalar, Test};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
+use std::collections::BTreeMap;
 
 /// Vnodes that random writes go to; the rigs hold some of them.
 pub const VNODES: u16 = 6;
@@ -71,6 +73,53 @@ fn edit(rng: &mut StdRng) -> Edit {
     }
 }
 
+/// Payload indexes of fields that payloads here have, with a number that may be
+/// older than the last one's.
+fn schema(rng: &mut StdRng) -> Schema {
+    let kinds = [Kind::Integer, Kind::Float, Kind::Keyword];
+    let mut fields = BTreeMap::new();
+    for path in ["n", "s", "o.p.q", "o"] {
+        if rng.random_bool(0.5) {
+            fields.insert(path.parse().unwrap(), *kinds.choose(rng).unwrap());
+        }
+    }
+    Schema {
+        number: rng.random_range(0..20),
+        fields,
+    }
+}
+
+/// Filters of each sort on the fields that payloads here have.
+pub fn filters(rng: &mut StdRng, ids: u64) -> Vec<Filter> {
+    let field = |path: &str, test: Test| quoit_filter::Condition::Field {
+        path: path.parse().unwrap(),
+        test,
+    };
+    let must = |condition| Filter {
+        must: vec![condition],
+        ..Filter::default()
+    };
+    let n = rng.random_range(0..6);
+    let some = (0..3).map(|_| id(rng, ids)).collect();
+    let one = field("n", Test::Value(Scalar::Integer(n)));
+    let q = field("o.p.q", Test::Value(Scalar::Integer(1)));
+    vec![
+        n_below(rng.random_range(0..6)),
+        must(one.clone()),
+        must(field("s", Test::IsEmpty(rng.random_bool(0.5)))),
+        must(quoit_filter::Condition::HasId(some)),
+        Filter {
+            should: vec![one.clone(), q.clone()],
+            ..Filter::default()
+        },
+        Filter {
+            must: vec![q],
+            must_not: vec![one],
+            ..Filter::default()
+        },
+    ]
+}
+
 fn n_below(bound: u32) -> Filter {
     let range = Range {
         lt: Some(f64::from(bound)),
@@ -90,6 +139,9 @@ fn n_below(bound: u32) -> Filter {
 pub fn entry(rng: &mut StdRng, ids: u64, dimension: usize) -> Entry {
     if rng.random_bool(0.05) {
         return Entry::Blank;
+    }
+    if rng.random_bool(0.1) {
+        return Entry::SetSchema(schema(rng));
     }
     let writes = (0..rng.random_range(1..4)).map(|_| VnodeWrite {
         vnode: Vnode(rng.random_range(0..VNODES)),

@@ -1,0 +1,141 @@
+//! The payload indexes as the writer keeps them: which there are to be, what is
+//! in them, and how far those that are new have come.
+//!
+//! A new index is built behind the writes, a step at a time, in the order of
+//! ids. A change made meanwhile goes to all indexes at once, so that the pass
+//! may meet a point before or after it. After a restart all are built anew.
+
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::slots::Slot;
+use crate::writer::Writer;
+use quoit_columns::{Columns, Schema};
+use quoit_ring::{PointId, Vnode};
+use serde_json::{Map, Value};
+
+/// Points that a step gives to new indexes, at most: writes wait for no longer.
+const STEP: usize = 256;
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FillStep {
+    /// There was nothing to do.
+    Idle,
+    /// New indexes got some points; there may be more.
+    Filled,
+}
+
+/// A payload that comes or goes, with the slot of its point's vector.
+pub enum PayloadChange {
+    /// It comes.
+    Insert(Slot, Map<String, Value>),
+    /// It goes.
+    Remove(Slot, Map<String, Value>),
+}
+
+/// The payload indexes of a replica.
+pub struct PayloadIndexes {
+    schema: Schema,
+    columns: Columns,
+    /// The last point that the columns which are not complete were given.
+    filled_to: Option<(PointId, Vnode)>,
+}
+
+impl PayloadIndexes {
+    /// Those of a schema, with nothing in them.
+    pub fn new(schema: Schema) -> Self {
+        let mut columns = Columns::default();
+        columns.adopt(&schema);
+        Self {
+            schema,
+            columns,
+            filled_to: None,
+        }
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Whether changes of payloads must be told.
+    pub fn indexes_any(&self) -> bool {
+        !self.schema.fields.is_empty()
+    }
+
+    /// Takes changes that were made, in their order.
+    pub fn change(&mut self, changes: Vec<PayloadChange>) {
+        for change in changes {
+            match change {
+                PayloadChange::Insert(slot, payload) => self.columns.insert(slot.0, &payload),
+                PayloadChange::Remove(slot, payload) => self.columns.remove(slot.0, &payload),
+            }
+        }
+    }
+
+    /// Takes a schema in the place of the present one.
+    pub fn adopt(&mut self, schema: Schema) {
+        self.columns.adopt(&schema);
+        self.schema = schema;
+        // The pass was on its way without the columns that are new.
+        self.filled_to = None;
+    }
+
+    fn is_complete(&self) -> bool {
+        self.columns.iter().all(|column| column.is_complete())
+    }
+}
+
+impl Engine {
+    /// Gives the next points to the payload indexes that are new. To be called
+    /// again until it is idle.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn fill_step(&self) -> Result<FillStep> {
+        let mut writer = self.writer.lock();
+        if writer.payload_indexes.is_complete() {
+            return Ok(FillStep::Idle);
+        }
+        writer.fill()?;
+        self.publish(&writer);
+        Ok(FillStep::Filled)
+    }
+}
+
+impl Writer {
+    /// The rows are read while nothing can change them: what a column is given
+    /// is the payload that a later change will take from it.
+    fn fill(&mut self) -> Result<()> {
+        let indexes = &mut self.payload_indexes;
+        let incomplete = indexes.columns.iter().filter(|c| !c.is_complete());
+        let paths: Vec<_> = incomplete.map(|c| c.path().clone()).collect();
+        let after = indexes.filled_to;
+        let rows = self.rows.view();
+        let mut seen = 0;
+        for row in rows.ids_from(after.map(|(id, _)| id)) {
+            let (id, vnode, row) = row?;
+            if after.is_some_and(|after| (id, vnode) <= after) {
+                continue;
+            }
+            if seen == STEP {
+                return Ok(());
+            }
+            seen += 1;
+            let payload = rows.feed_row(vnode, row.seq)?.payload;
+            let payload = rows.object(id, &payload)?;
+            for path in &paths {
+                indexes.columns.fill(path, row.slot.0, &payload);
+            }
+            indexes.filled_to = Some((id, vnode));
+        }
+        for path in &paths {
+            indexes.columns.complete(path);
+        }
+        indexes.filled_to = None;
+        Ok(())
+    }
+}

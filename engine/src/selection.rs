@@ -1,0 +1,157 @@
+//! Which of a view's points a filter selects, as far as that is known without a
+//! look at payloads: from the payload indexes and from ids.
+
+use crate::error::Result;
+use crate::slots::Slot;
+use crate::vectors::Owner;
+use crate::view::View;
+use quoit_columns::Matches;
+use quoit_filter::Filter;
+use quoit_ring::PointId;
+use roaring::RoaringBitmap;
+use std::collections::BTreeSet;
+
+/// Payloads that are looked at for an estimate.
+const SAMPLE: u64 = 64;
+
+/// To put a part of this of all points in order is quicker than to go through
+/// all that are in order already.
+const SORT_BELOW: u64 = 8;
+
+/// Slots that meet a filter, and slots that may.
+pub struct Selection<'a> {
+    view: &'a View,
+    filter: &'a Filter,
+    matches: Matches,
+}
+
+impl View {
+    /// What is known of a filter.
+    pub(crate) fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
+        let ids = |ids: &BTreeSet<PointId>| self.slots_of(ids).ok();
+        let matches = self.columns.resolve(filter, self.universe(), &ids);
+        Selection {
+            view: self,
+            filter,
+            matches,
+        }
+    }
+
+    fn universe(&self) -> &RoaringBitmap {
+        self.universe.get_or_init(|| self.visible.to_bitmap())
+    }
+
+    fn slots_of(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap> {
+        let mut slots = RoaringBitmap::new();
+        for id in ids {
+            for row in self.rows.ids_from(Some(*id)) {
+                let (other, _, row) = row?;
+                if other != *id {
+                    break;
+                }
+                slots.insert(row.slot.0);
+            }
+        }
+        Ok(slots)
+    }
+}
+
+impl Selection<'_> {
+    /// How many points meet the filter or may.
+    pub fn possible(&self) -> u64 {
+        self.matches.sure.len() + self.matches.maybe.len()
+    }
+
+    /// How many of them only may: their payloads are looked at.
+    pub fn unsure(&self) -> u64 {
+        self.matches.maybe.len()
+    }
+
+    /// About how many points meet the filter, by a look at some of those of which
+    /// it is not known.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn estimate(&self) -> Result<u64> {
+        let (sure, maybe) = (self.matches.sure.len(), &self.matches.maybe);
+        let step = maybe.len() / SAMPLE;
+        // Of a few nothing is gained by an estimate: they are compared anyway.
+        if step < 8 {
+            return Ok(sure + maybe.len());
+        }
+        let (mut seen, mut met) = (0, 0);
+        for place in (0..SAMPLE).map(|n| n * step) {
+            let Some(slot) = u32::try_from(place).ok().and_then(|n| maybe.select(n)) else {
+                break;
+            };
+            let owner = self.view.segments.owner(Slot(slot))?;
+            seen += 1;
+            met += u64::from(self.contains(owner, Slot(slot))?);
+        }
+        Ok(sure + maybe.len() * met / seen.max(1))
+    }
+
+    /// Whether a slot's point may meet the filter.
+    pub fn may_contain(&self, slot: Slot) -> bool {
+        self.matches.sure.contains(slot.0) || self.matches.maybe.contains(slot.0)
+    }
+
+    /// The slots of all points that meet the filter or may.
+    pub fn slots(&self) -> Box<dyn Iterator<Item = Slot> + '_> {
+        let both = self.matches.sure.iter().chain(&self.matches.maybe);
+        Box::new(both.map(Slot))
+    }
+
+    /// The slots of those that only may.
+    pub fn unsure_slots(&self) -> Box<dyn Iterator<Item = Slot> + '_> {
+        Box::new(self.matches.maybe.iter().map(Slot))
+    }
+
+    /// The points that meet the filter or may, in the order of their ids from an
+    /// id on.
+    pub fn in_order(
+        &self,
+        from: Option<PointId>,
+    ) -> Box<dyn Iterator<Item = Result<(Owner, Slot)>> + '_> {
+        if self.possible() > self.view.points() / SORT_BELOW {
+            let rows = self.view.rows.ids_from(from).map(|row| {
+                let (id, vnode, row) = row?;
+                Ok((Owner { id, vnode }, row.slot))
+            });
+            return Box::new(rows.filter(|row| match row {
+                Ok((_, slot)) => self.may_contain(*slot),
+                Err(_) => true,
+            }));
+        }
+        let owned = self.slots().map(|slot| {
+            let owner = self.view.segments.owner(slot)?;
+            Ok((owner, slot))
+        });
+        let owned = owned.filter(|point| match (point, from) {
+            (Ok((owner, _)), Some(from)) => owner.id >= from,
+            _ => true,
+        });
+        match owned.collect::<Result<Vec<_>>>() {
+            Ok(mut points) => {
+                points.sort_unstable_by_key(|(owner, _)| (owner.id, owner.vnode));
+                Box::new(points.into_iter().map(Ok))
+            }
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }
+    }
+
+    /// Whether the point of a visible slot meets the filter.
+    ///
+    /// # Errors
+    /// Stored data is damaged or cannot be read.
+    pub fn contains(&self, owner: Owner, slot: Slot) -> Result<bool> {
+        if self.matches.sure.contains(slot.0) {
+            return Ok(true);
+        }
+        if !self.matches.maybe.contains(slot.0) {
+            return Ok(false);
+        }
+        let seq = self.view.seq_of(owner, slot)?;
+        self.view.meets(self.filter, owner, seq)
+    }
+}
