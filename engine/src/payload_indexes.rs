@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::slots::Slot;
 use crate::writer::Writer;
-use quoit_columns::{Columns, Schema};
+use quoit_columns::{Column, Columns, Schema};
 use quoit_ring::{PointId, Vnode};
 use serde_json::{Map, Value};
 
@@ -85,7 +85,7 @@ impl PayloadIndexes {
     }
 
     fn is_complete(&self) -> bool {
-        self.columns.iter().all(|column| column.is_complete())
+        self.columns.iter().all(Column::is_complete)
     }
 }
 

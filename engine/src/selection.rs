@@ -123,15 +123,15 @@ impl Selection<'_> {
                 Err(_) => true,
             }));
         }
-        let owned = self.slots().map(|slot| {
+        let points = self.slots().map(|slot| {
             let owner = self.view.segments.owner(slot)?;
             Ok((owner, slot))
         });
-        let owned = owned.filter(|point| match (point, from) {
+        let points = points.filter(|point| match (point, from) {
             (Ok((owner, _)), Some(from)) => owner.id >= from,
             _ => true,
         });
-        match owned.collect::<Result<Vec<_>>>() {
+        match points.collect::<Result<Vec<_>>>() {
             Ok(mut points) => {
                 points.sort_unstable_by_key(|(owner, _)| (owner.id, owner.vnode));
                 Box::new(points.into_iter().map(Ok))

@@ -3,8 +3,8 @@
 
 use crate::v1::{
     CountRequest, CountResponse, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
-    SearchRequest, SearchResponse, StatusResponse, WriteMatchingRequest, WriteMatchingResponse,
-    WriteRequest, WriteResponse,
+    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse,
+    WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse,
 };
 
 /// One shard's operations.
@@ -30,6 +30,9 @@ pub trait ShardClient: Send + Sync + 'static {
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError>;
     /// How many points are in some vnodes.
     async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError>;
+    /// Makes the payload indexes those of a schema, unless it has one of a higher
+    /// number; returns when that is durable. They are built behind it.
+    async fn set_schema(&self, request: SetSchemaRequest) -> Result<SetSchemaResponse, ShardError>;
     /// Counts and progress, for people and metrics.
     async fn status(&self) -> Result<StatusResponse, ShardError>;
 }

@@ -6,9 +6,11 @@ mod client;
 mod convert;
 mod edit;
 mod filter;
+mod schema;
 
 pub use client::{ErrorKind, ShardClient, ShardError};
 pub use filter::BadFilter;
+pub use schema::{BadSchema, kind};
 
 /// Package `quoit.v1`, generated.
 #[allow(missing_docs, clippy::pedantic)]

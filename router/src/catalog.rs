@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use quoit_columns::Kind;
+use quoit_filter::Path;
 use quoit_proto::ShardClient;
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 
@@ -262,7 +264,7 @@ pub enum NoCollection {
     Unopened(String),
 }
 
-/// Why a collection was not created or deleted.
+/// Why a collection was not created, changed or deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// There is one of that name.
@@ -282,6 +284,9 @@ pub enum CatalogError {
     /// This deployment does not do that.
     #[error("{0}")]
     Unsupported(String),
+    /// What the collection's owner declared is not for clients to change.
+    #[error("{0}")]
+    Declared(String),
     /// The disk has no room.
     #[error("{0}")]
     DiskFull(String),
@@ -305,6 +310,11 @@ pub trait Catalog: Send + Sync + 'static {
     async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError>;
     /// Deletes a collection; says whether it was there.
     async fn delete(&self, name: &str) -> Result<bool, CatalogError>;
+    /// Indexes a field of a collection's payloads; returns when every shard
+    /// builds the index or has it. One of another kind is replaced.
+    async fn create_index(&self, name: &str, path: Path, kind: Kind) -> Result<(), CatalogError>;
+    /// Drops the index of a field, if there is one.
+    async fn drop_index(&self, name: &str, path: Path) -> Result<(), CatalogError>;
     /// Whether every shard can serve.
     fn ready(&self) -> bool;
 }

@@ -3,13 +3,13 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Entry, Hit, Operation, Outcome, Params, Query, Record, VnodeWrite,
-    Want,
+    Answer, Change, Condition, Entry, Hit, Operation, Outcome, Params, PayloadIndex, Query, Record,
+    VnodeWrite, Want,
 };
 use quoit_filter::{BadEdit, Filter};
 use quoit_proto::v1::change::Kind as ChangeKind;
 use quoit_proto::v1::operation::OnlyIf;
-use quoit_proto::{BadFilter, v1};
+use quoit_proto::{BadFilter, BadSchema, v1};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 
 /// A message that does not fit, in words.
@@ -31,6 +31,11 @@ pub fn entry(entry: v1::LogEntry, params: &Params) -> Result<Entry, Misfit> {
             Ok(Entry::Found(VnodeSet::from_bytes(&found.vnodes)))
         }
         Some(v1::log_entry::Kind::Write(request)) => write(request, params),
+        Some(v1::log_entry::Kind::SetSchema(schema)) => {
+            let schema = schema.try_into();
+            let schema = schema.map_err(|e: BadSchema| Misfit(e.to_string()))?;
+            Ok(Entry::SetSchema(schema))
+        }
         None => misfit("a log entry of a kind that this version does not know"),
     }
 }
@@ -177,6 +182,19 @@ pub fn point(record: Record) -> v1::Point {
         payload: record.payload.into(),
         vector: record.vector,
     }
+}
+
+/// Payload indexes as they are told of.
+pub fn payload_indexes(indexes: Vec<PayloadIndex>) -> Vec<v1::PayloadIndex> {
+    let index = |index: PayloadIndex| v1::PayloadIndex {
+        field: Some(v1::IndexedField {
+            path: index.path.to_string(),
+            field_type: v1::FieldType::from(index.kind).into(),
+        }),
+        points: index.points,
+        is_complete: index.is_complete,
+    };
+    indexes.into_iter().map(index).collect()
 }
 
 /// Vnodes that were asked for and are not held.

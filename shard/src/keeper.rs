@@ -185,6 +185,13 @@ impl ShardClient for Keeper {
         self.kept.shard().await?.write_matching(request).await
     }
 
+    async fn set_schema(
+        &self,
+        request: v1::SetSchemaRequest,
+    ) -> Result<v1::SetSchemaResponse, ShardError> {
+        self.kept.shard().await?.set_schema(request).await
+    }
+
     async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ShardError> {
         self.kept.shard().await?.search(request).await
     }

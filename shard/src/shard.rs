@@ -254,9 +254,11 @@ impl Shard {
     pub(crate) async fn log(&self, request: v1::WriteRequest) -> Result<Vec<Outcome>, ShardError> {
         self.health.may_write().map_err(|e| refused(&e))?;
         self.wait_for_the_graph().await?;
-        let logged = v1::LogEntry {
-            kind: Some(v1::log_entry::Kind::Write(request)),
-        };
+        self.propose(v1::log_entry::Kind::Write(request)).await
+    }
+
+    async fn propose(&self, kind: v1::log_entry::Kind) -> Result<Vec<Outcome>, ShardError> {
+        let logged = v1::LogEntry { kind: Some(kind) };
         let bytes = Bytes::from(logged.encode_to_vec());
         let entry = convert::entry(logged, self.engine.params()).map_err(invalid)?;
         let outcomes = self
@@ -442,6 +444,19 @@ impl ShardClient for Shard {
         })
     }
 
+    async fn set_schema(
+        &self,
+        request: v1::SetSchemaRequest,
+    ) -> Result<v1::SetSchemaResponse, ShardError> {
+        let schema = request.schema.unwrap_or_default();
+        // Who asks again must not fill the log.
+        if schema.number > self.view()?.schema() {
+            self.health.may_write().map_err(|e| refused(&e))?;
+            self.propose(v1::log_entry::Kind::SetSchema(schema)).await?;
+        }
+        Ok(v1::SetSchemaResponse {})
+    }
+
     async fn status(&self) -> Result<v1::StatusResponse, ShardError> {
         let view = self.view()?;
         Ok(v1::StatusResponse {
@@ -452,6 +467,8 @@ impl ShardClient for Shard {
             vnodes_owned: u32::try_from(view.readable().len()).unwrap_or(u32::MAX),
             writes_stopped: self.health.writes_stopped().unwrap_or_default(),
             segments: view.segment_count(),
+            schema: view.schema(),
+            payload_indexes: convert::payload_indexes(view.payload_indexes()),
         })
     }
 }

@@ -1,11 +1,11 @@
-//! What a shard does besides answering: brings vectors into the graph, makes
-//! checkpoints, cuts the log behind them, reclaims room, and watches the disk.
+//! What a shard does besides answering: brings vectors into the graph and points
+//! into new payload indexes, makes checkpoints, cuts the log behind them, reclaims room, and watches the disk.
 //! One thread, so that none of these meets another.
 
 use crate::health::{Health, Watermark};
 use crate::solo::Solo;
 use parking_lot::{Condvar, Mutex};
-use quoit_engine::{Engine, IndexStep, ReclaimStep, SaveGraph};
+use quoit_engine::{Engine, FillStep, IndexStep, ReclaimStep, SaveGraph};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -95,13 +95,15 @@ impl Upkeep {
     fn round(&self, last: &mut Checkpointed) -> quoit_engine::Result<()> {
         self.note_free_space()?;
         loop {
+            let filled = self.engine.fill_step()?;
             let step = self.engine.index_step()?;
             // Under a load there is always more to index, and the rest must
             // have its turn all the same.
             self.note_free_space()?;
             self.engine.reclaim_step()?;
             self.bell.indexed.notify_waiters();
-            if step == IndexStep::Idle || self.health.is_stopping() {
+            let is_idle = step == IndexStep::Idle && filled == FillStep::Idle;
+            if is_idle || self.health.is_stopping() {
                 break;
             }
             self.checkpoint_if_due(last)?;

@@ -92,9 +92,11 @@ impl Inner {
         };
         present.stop();
         let dir = present.dir().to_owned();
+        let old = present.record();
         let record = Record {
+            indexes: old.indexes.redeclared(&old.spec, &spec),
             spec,
-            ..present.record().clone()
+            ..old
         };
         // The files can be opened once at a time.
         drop(present);

@@ -2,12 +2,15 @@
 //! folder or made there, and the router's picture of it.
 
 use super::NodeOptions;
+use super::indexes::Indexes;
 use super::record::{self, Record};
 use super::spec;
+use parking_lot::Mutex;
 use quoit_disk::Disk;
-use quoit_proto::ShardClient;
+use quoit_proto::v1::SetSchemaRequest;
+use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{Member, Ring, RingStore, ShardId, StoreError, SwapError, VnodeSet};
-use quoit_router::{BadPlacement, Collection};
+use quoit_router::{BadPlacement, CatalogError, Collection};
 use quoit_shard::log::LogOptions;
 use quoit_shard::{Keeper, OpenError, ShardOptions, Stamp};
 use quoit_store::FileRingStore;
@@ -82,7 +85,7 @@ impl Error {
 /// A collection whose shards run in this process.
 pub struct Hosted {
     dir: PathBuf,
-    record: Record,
+    record: Mutex<Record>,
     shards: Vec<Arc<Keeper>>,
     picture: Arc<Collection>,
 }
@@ -121,12 +124,65 @@ impl Hosted {
             record.founded = true;
             record::write(&*disk, dir, &record)?;
         }
-        Ok(Self {
+        let opened = Self {
             dir: dir.to_owned(),
-            record,
+            record: Mutex::new(record),
             shards,
             picture,
+        };
+        if let Err(error) = opened.send_schema().await {
+            // Reads are right without an index, only slower.
+            tracing::warn!(
+                collection = opened.picture.name(),
+                error = error.to_string(),
+                "a shard could not take the payload indexes: they come with the next start or change"
+            );
+        }
+        Ok(opened)
+    }
+
+    /// Writes other payload indexes down and has every shard take them.
+    pub async fn reindex(&self, disk: &dyn Disk, indexes: Indexes) -> Result<(), CatalogError> {
+        let mut record = self.record();
+        if record.indexes != indexes {
+            record.indexes = indexes;
+            record::write(disk, &self.dir, &record).map_err(|error| {
+                let text = super::chain(&error);
+                if error.is_disk_full() {
+                    CatalogError::DiskFull(text)
+                } else {
+                    CatalogError::Internal(text)
+                }
+            })?;
+            *self.record.lock() = record;
+        }
+        self.send_schema().await.map_err(|error| {
+            let text = format!(
+                "not every shard has taken the change yet, send it again: {}",
+                error.message
+            );
+            match error.kind {
+                ErrorKind::DiskFull => CatalogError::DiskFull(text),
+                _ => CatalogError::Internal(text),
+            }
         })
+    }
+
+    /// Has every shard take the newest schema; each shard is asked, also after
+    /// one has failed.
+    async fn send_schema(&self) -> Result<(), ShardError> {
+        let schema = self.record().indexes.schema();
+        let schema = schema.map_err(|e| ShardError::new(ErrorKind::Invalid, e.to_string()))?;
+        if schema.number == 0 {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for shard in &self.shards {
+            let schema = Some((&schema).into());
+            let sent = shard.set_schema(SetSchemaRequest { schema }).await;
+            outcome = outcome.and(sent.map(drop));
+        }
+        outcome
     }
 
     /// The router's picture.
@@ -135,8 +191,8 @@ impl Hosted {
     }
 
     /// What its owner asked for.
-    pub fn record(&self) -> &Record {
-        &self.record
+    pub fn record(&self) -> Record {
+        self.record.lock().clone()
     }
 
     /// Its folder.

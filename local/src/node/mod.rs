@@ -19,13 +19,17 @@
 mod files;
 mod folders;
 mod hosted;
+mod indexes;
 mod record;
 mod spec;
 
 use folders::{Folder, lock, look_into, remove, remove_deleted};
 use hosted::Hosted;
+use indexes::Indexes;
+use quoit_columns::Kind;
 use quoit_crds::{CollectionName, VectorCollectionSpec};
 use quoit_disk::{Disk, RealDisk};
+use quoit_filter::Path;
 use quoit_router::{Catalog, CatalogError, Collection, CreateCollection, NoCollection};
 use quoit_shard::UpkeepOptions;
 use quoit_shard::log::LogOptions;
@@ -33,7 +37,7 @@ use record::Record;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use uuid::Uuid;
 
@@ -98,7 +102,7 @@ pub enum Error {
     },
 }
 
-fn directory(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+fn directory(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Directory {
         action,
         path: path.to_owned(),
@@ -151,7 +155,7 @@ enum Held {
 }
 
 impl Held {
-    fn dir(&self) -> &Path {
+    fn dir(&self) -> &std::path::Path {
         match self {
             Self::Open(hosted) => hosted.dir(),
             Self::Unopened { dir, .. } => dir,
@@ -165,7 +169,7 @@ impl Node {
     ///
     /// # Errors
     /// It is in use, or it is not known which collections are in it.
-    pub async fn open(dir: &Path, options: NodeOptions) -> Result<Self, Error> {
+    pub async fn open(dir: &std::path::Path, options: NodeOptions) -> Result<Self, Error> {
         let collections = dir.join("collections");
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         for dir in [dir, &collections] {
@@ -237,6 +241,7 @@ impl Inner {
             name: name.to_owned(),
             uid: Uuid::new_v4(),
             founded: false,
+            indexes: Indexes::declared(&spec),
             spec,
         };
         let dir = self.dir.join(record.uid.to_string());
@@ -298,6 +303,21 @@ impl Inner {
                 CatalogError::Internal(text)
             }
         })
+    }
+
+    /// Gives a collection other payload indexes, durably and in every shard.
+    async fn reindex(
+        &self,
+        name: &str,
+        change: impl FnOnce(&Record) -> Result<Indexes, CatalogError>,
+    ) -> Result<(), CatalogError> {
+        let _changing = self.changing.lock().await;
+        let Some(Held::Open(collection)) = self.find(name) else {
+            let what = format!("collection {name} was deleted meanwhile");
+            return Err(CatalogError::Unsupported(what));
+        };
+        let indexes = change(&collection.record())?;
+        collection.reindex(&*self.disk, indexes).await
     }
 
     async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
@@ -382,6 +402,18 @@ impl Catalog for Node {
     async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
         let (node, name) = (self.0.clone(), name.to_owned());
         to_its_end(async move { node.delete(&name).await }).await
+    }
+
+    async fn create_index(&self, name: &str, path: Path, kind: Kind) -> Result<(), CatalogError> {
+        let (node, name) = (self.0.clone(), name.to_owned());
+        let change = move |record: &Record| indexes::with_index(record, &path, kind);
+        to_its_end(async move { node.reindex(&name, change).await }).await
+    }
+
+    async fn drop_index(&self, name: &str, path: Path) -> Result<(), CatalogError> {
+        let (node, name) = (self.0.clone(), name.to_owned());
+        let change = move |record: &Record| indexes::without_index(record, &path);
+        to_its_end(async move { node.reindex(&name, change).await }).await
     }
 
     fn ready(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What a collection is on disk besides its ring and its shards: a record with
 //! its identity and its spec, and whether its shards have been founded.
 
+use super::indexes::Indexes;
 use quoit_crds::VectorCollectionSpec;
 use quoit_disk::Disk;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct Record {
     pub founded: bool,
     /// What its owner asked for.
     pub spec: VectorCollectionSpec,
+    /// Its payload indexes: those of the spec, and those made by clients.
+    pub indexes: Indexes,
 }
 
 /// The layout that this version writes.

@@ -1,11 +1,13 @@
 //! From a collection's spec to what the engine and the router take, and what of
 //! it local mode does not do.
 
+use super::indexes::Indexes;
 use quoit_crds::{
     HnswSpec, IndexParams, IndexSpec, IndexType, Metric, PartitioningType, Precision,
     VectorCollectionSpec,
 };
 use quoit_engine::{HnswParams, Params, Tuning};
+use quoit_filter::BadPath;
 use quoit_ring::{BadVnodeCount, VnodeCount};
 use quoit_router::{CollectionLimits, CollectionParams, CreateCollection, Hnsw};
 
@@ -26,9 +28,9 @@ pub enum Error {
     /// A partitioning by a field.
     #[error("spec.partitioning.type: Field is not supported yet; leave partitioning out")]
     FieldPartitioning,
-    /// Payload indexes.
-    #[error("spec.payloadIndexes: payload indexes are not supported yet; leave them out")]
-    PayloadIndexes,
+    /// A field that is no path.
+    #[error("spec.payloadIndexes: {0}")]
+    PayloadIndexes(#[from] BadPath),
     /// It breaks the rules of a collection.
     #[error(transparent)]
     Invalid(#[from] quoit_crds::Invalid),
@@ -55,9 +57,7 @@ pub fn resolve(spec: &VectorCollectionSpec) -> Result<Resolved, Error> {
     if spec.partitioning.kind == PartitioningType::Field {
         return Err(Error::FieldPartitioning);
     }
-    if !spec.payload_indexes.is_empty() {
-        return Err(Error::PayloadIndexes);
-    }
+    Indexes::declared(spec).schema()?;
     let vectors = spec.resolved()?;
     let [vector] = vectors.as_slice() else {
         return Err(Error::NamedVectors);

@@ -6,7 +6,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// A file with one collection, `docs`, and this spec.
-fn file(dir: &Path, spec: &str) -> PathBuf {
+pub fn file(dir: &Path, spec: &str) -> PathBuf {
     let path = dir.join("docs.yaml");
     let text = format!(
         "apiVersion: quoit.dev/v1alpha1\nkind: VectorCollection\nmetadata: {{name: docs}}\nspec: {spec}\n"
@@ -236,12 +236,8 @@ fn a_file_that_is_not_valid_is_refused_with_line_and_field_and_makes_nothing() {
             ["collection docs", "spec.partitioning", "not supported yet"],
         ),
         (
-            "{dimension: 4, metric: Dot, payloadIndexes: [{field: a, type: keyword}]}",
-            [
-                "collection docs",
-                "spec.payloadIndexes",
-                "not supported yet",
-            ],
+            "{dimension: 4, metric: Dot, payloadIndexes: [{field: a..b, type: keyword}]}",
+            ["collection docs", "spec.payloadIndexes", "is not a path"],
         ),
         (
             "{vectors: [{name: a, dimension: 4, metric: Dot}]}",

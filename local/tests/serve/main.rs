@@ -14,6 +14,7 @@ mod support;
 mod deletion;
 mod files;
 mod folders;
+mod indexes;
 mod restart;
 mod room;
 

@@ -12,6 +12,7 @@ use super::body::decode;
 use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
+use super::indexes;
 use super::not_yet::{NotYet, named};
 use crate::catalog::{Collection, CreateCollection, Metric, NoCollection};
 use crate::fanout::read;
@@ -254,9 +255,11 @@ fn describe(
     if statuses.is_none() {
         troubles.push("the shards do not say how they are".to_owned());
     }
+    let mut of_payloads = Vec::new();
     for status in statuses.into_iter().flatten() {
         match status {
             Ok(status) => {
+                of_payloads.extend(status.payload_indexes);
                 points += status.points;
                 indexed += status.indexed;
                 tail += status.tail;
@@ -273,6 +276,7 @@ fn describe(
         Some(_) if tail > 0 => "yellow",
         Some(_) | None => "green",
     };
+    let payload_schema = indexes::describe(of_payloads);
     let optimizer = if troubles.is_empty() {
         json!("ok")
     } else {
@@ -312,6 +316,6 @@ fn describe(
             "wal_config": null,
             "quantization_config": null,
         },
-        "payload_schema": {},
+        "payload_schema": payload_schema,
     })
 }

@@ -151,7 +151,9 @@ impl Error {
             Self::AwaitBody { .. } | Self::Finish { .. } => StatusCode::REQUEST_TIMEOUT,
             Self::OpenCollection { .. } | Self::WriteAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::ChangeCollection { source, .. } => match source {
-                CatalogError::AlreadyExists { .. } => StatusCode::CONFLICT,
+                CatalogError::AlreadyExists { .. } | CatalogError::Declared(_) => {
+                    StatusCode::CONFLICT
+                }
                 CatalogError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
                 CatalogError::Unsupported(_) => StatusCode::BAD_REQUEST,
                 CatalogError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,

@@ -10,6 +10,7 @@ mod envelope;
 mod error;
 mod filter;
 mod ids;
+mod indexes;
 mod not_yet;
 mod params;
 mod payload;
@@ -46,6 +47,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route(
             "/collections/{c}/exists",
             route(get, reads, collections::exists),
+        )
+        .route(
+            "/collections/{c}/index",
+            route(put, writes, indexes::create),
+        )
+        .route(
+            "/collections/{c}/index/{field}",
+            route(delete, writes, indexes::drop),
         )
         .route(
             "/collections/{c}/points",
@@ -133,8 +142,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = {
         (&[GET, POST], "/collections/{c}/cluster"),
         (&[GET], "/collections/{c}/optimizations"),
         (&[POST], "/collections/{c}/facet"),
-        (&[PUT], "/collections/{c}/index"),
-        (&[DELETE], "/collections/{c}/index/{field}"),
         (&[GET, PUT], "/collections/{c}/shards"),
         (&[POST], "/collections/{c}/shards/delete"),
         (&[GET, POST], "/collections/{c}/snapshots"),

@@ -147,6 +147,22 @@ struct Done {
     status: &'static str,
 }
 
+/// The answer to an update that has no number.
+pub(crate) fn done(params: Params) -> Result<Reply, Error> {
+    Reply::of(&Done {
+        operation_id: 0,
+        status: status(params),
+    })
+}
+
+fn status(params: Params) -> &'static str {
+    if params.wait {
+        "completed"
+    } else {
+        "acknowledged"
+    }
+}
+
 /// Reads one update from a call's body and makes it.
 pub(crate) async fn one(
     mut call: Call,
@@ -180,11 +196,7 @@ async fn make(
     collection: &Collection,
     updates: Vec<Update>,
 ) -> Result<Vec<Done>, Error> {
-    let status = if params.wait {
-        "completed"
-    } else {
-        "acknowledged"
-    };
+    let status = status(params);
     let mut all = Vec::with_capacity(updates.len());
     let mut updates = updates.into_iter().peekable();
     while let Some(update) = updates.next() {

@@ -33,6 +33,12 @@ PATHS = [
     '"two words"', "missing", "deep.missing", "parts[].missing", "n.word", "place.lat",
 ]
 
+INDEXES = {
+    "word": "keyword", "n": "integer", "x": "float", "yes": "bool", "when": "datetime", "place": "geo", "tags[]": "keyword",
+    "parts[].name": "text", "parts[].size": "integer", "deep.word": "text", "deep.n": "float", '"two words"': "keyword",
+    "missing": "uuid", "parts[].tags": "keyword",
+}
+
 
 def scalar():
     return random.choice(
@@ -280,6 +286,11 @@ def main():
 
     matched = 0
     for n in range(rounds):
+        if n == rounds // 3:
+            # From here on conditions are answered by indexes, while they are built
+            # and when they are there: what is found must be the same.
+            for field, kind in INDEXES.items():
+                server.create_payload_index(NAME, field_name=field, field_schema=kind, wait=True)
         wish = filter_of(2)
         shown = f"seed {seed}, round {n}: {wish.model_dump_json(exclude_none=True)}"
         theirs, ours = scroll(local, wish), scroll(server, wish)

@@ -226,6 +226,27 @@ def edits(client):
     assert [(p.id, p.payload) for p in after] == [(p.id, p.payload) for p in before]
 
 
+def indexes(client):
+    for field, schema in [
+        ("city", models.PayloadSchemaType.KEYWORD),
+        ("size", "integer"),
+        ("when", models.DatetimeIndexParams(type="datetime", is_principal=True)),
+        ("about", models.TextIndexParams(type="text", tokenizer=models.TokenizerType.WORD, lowercase=True)),
+    ]:
+        done = client.create_payload_index(BASIC, field_name=field, field_schema=schema, wait=True)
+        assert done.status == models.UpdateStatus.COMPLETED
+    client.delete_payload_index(BASIC, field_name="about")
+    schema = client.get_collection(BASIC).payload_schema
+    if schema:  # Shards in memory have none.
+        assert {f: s.data_type.value for f, s in schema.items()} == {
+            "city": "keyword",
+            "size": "integer",
+            "when": "datetime",
+        }
+    bern = models.Filter(must=[models.FieldCondition(key="city", match=models.MatchValue(value="Bern"))])
+    assert client.count(BASIC, count_filter=bern).count == 1
+
+
 def deletes(client):
     done = client.delete(BASIC, points_selector=[1, 99, str(uuid.UUID(int=7))])
     assert done.status == models.UpdateStatus.COMPLETED
@@ -336,7 +357,7 @@ def main():
         # A server of a version that the client does not know is a warning.
         warnings.simplefilter("error", UserWarning)
         client = QdrantClient(url=url, timeout=30)
-    for part in (collections, points, searches, refusals, edits, deletes, bulk, metrics):
+    for part in (collections, points, searches, refusals, edits, indexes, deletes, bulk, metrics):
         part(client)
         print(f"{part.__name__}: ok")
     chain(url)

@@ -26,6 +26,7 @@ const KEYS: &str = "/collections/docs/points/payload/delete";
 const CLEAR: &str = "/collections/docs/points/payload/clear";
 const VECTORS: &str = "/collections/docs/points/vectors";
 const BATCH: &str = "/collections/docs/points/batch";
+const INDEX: &str = "/collections/docs/index";
 const NEW: &str = "/collections/new";
 
 async fn check(cases: Vec<Case>) {
@@ -300,8 +301,6 @@ async fn collections_that_cannot_be_are_refused() {
 async fn routes_that_are_not_here_say_so() {
     check(vec![
         case("PATCH", "/collections/docs", "{}", 400, &["PATCH /collections/docs is not supported yet"]),
-        case("PUT", "/collections/docs/index", "{}", 400, &["/index is not supported yet"]),
-        case("DELETE", "/collections/docs/index/a", "", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/recommend", "{}", 400, &["not supported yet"]),
@@ -376,6 +375,33 @@ async fn edits_that_cannot_be_are_refused() {
         in_batch(r#"{"set_payload": {"payload": {"a": 1}}}"#, 400, &["`operations[1].set_payload.points`"]),
         in_batch(r#"{"delete_vectors": {"points": [1], "vector": ["a"]}}"#, 400, &["delete_vectors", "not supported yet"]),
         in_batch(&both, 422, &["operations[2].clear_payload.points", "51 points are more than the 50"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn indexes_that_cannot_be_are_refused() {
+    let index = |schema: &str| format!(r#"{{"field_name": "a", "field_schema": {schema}}}"#);
+    let tuned = |schema: &str, status, parts| case("PUT", INDEX, &index(schema), status, parts);
+    check(vec![
+        case("PUT", INDEX, "{}", 400, &["missing field `field_name`"]),
+        case("PUT", INDEX, r#"{"field_name": "a"}"#, 400, &["field_schema", "keyword, integer"]),
+        case("PUT", INDEX, r#"{"field_name": "a..b", "field_schema": "keyword"}"#, 400, &["field_name", "is not a path"]),
+        case("PUT", INDEX, r#"{"field_name": 7, "field_schema": "keyword"}"#, 400, &["field_name", "string"]),
+        case("PUT", INDEX, r#"{"field_name": "declared", "field_schema": "geo"}"#, 409, &["it is declared"]),
+        tuned(r#""number""#, 400, &["field_schema", "keyword, integer"]),
+        tuned("7", 400, &["field_schema", "keyword, integer"]),
+        tuned("{}", 400, &["field_schema"]),
+        tuned(r#"{"type": "vector"}"#, 400, &["field_schema"]),
+        tuned(r#"{"type": "text", "tokenizer": "spaces"}"#, 422, &["field_schema.tokenizer", "none of word, whitespace"]),
+        tuned(r#"{"type": "text", "tokenizer": "prefix"}"#, 400, &["field_schema.tokenizer", "not supported yet"]),
+        tuned(r#"{"type": "text", "lowercase": false}"#, 400, &["field_schema.lowercase", "not supported yet"]),
+        tuned(r#"{"type": "text", "min_token_len": 2}"#, 400, &["field_schema"]),
+        tuned(r#"{"type": "keyword", "is_tenent": true}"#, 400, &["field_schema"]),
+        case("DELETE", "/collections/docs/index/a..b", "", 400, &["field_name", "is not a path"]),
+        case("DELETE", "/collections/none/index/a", "", 404, &["none"]),
+        case("PUT", "/collections/none/index", &index(r#""keyword""#), 404, &["none"]),
     ])
     .await;
 }

@@ -13,3 +13,4 @@ mod clients;
 mod edits;
 mod failures;
 mod fuzz;
+mod indexes;

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use quoit_columns::Kind;
+use quoit_filter::Path;
 use quoit_proto::v1::{
     CountRequest, CountResponse, Done, Hit, Hits, NotHere, Operation, Point, RetrieveRequest,
-    RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, StatusResponse,
-    VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
-    operation, vnode_outcome,
+    RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest, SearchResponse,
+    SetSchemaRequest, SetSchemaResponse, StatusResponse, VnodeOutcome, WriteMatchingRequest,
+    WriteMatchingResponse, WriteRequest, WriteResponse, change, operation, vnode_outcome,
 };
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
@@ -248,6 +250,11 @@ impl ShardClient for FakeShard {
         })
     }
 
+    async fn set_schema(&self, _: SetSchemaRequest) -> Result<SetSchemaResponse, ShardError> {
+        self.enter().await?;
+        Ok(SetSchemaResponse {})
+    }
+
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
@@ -354,6 +361,8 @@ impl ShardClient for FakeShard {
             vnodes_owned: u32::try_from(self.owned.len()).unwrap(),
             writes_stopped: state.stopped.clone(),
             segments: 1,
+            schema: 0,
+            payload_indexes: Vec::new(),
         })
     }
 }
@@ -375,6 +384,7 @@ pub struct FakeCatalog {
     shard_count: u32,
     limits: CollectionLimits,
     all: Mutex<BTreeMap<String, Made>>,
+    indexes: Mutex<BTreeMap<String, Kind>>,
 }
 
 impl FakeCatalog {
@@ -383,9 +393,14 @@ impl FakeCatalog {
         self.all.lock().unwrap()[name].1.clone()
     }
 
+    /// The indexed fields, of all collections.
+    pub fn indexes(&self) -> BTreeMap<String, Kind> {
+        self.indexes.lock().unwrap().clone()
+    }
+
     /// Everything that is stored, as text to compare.
     pub fn dump(&self) -> String {
-        let mut text = String::new();
+        let mut text = format!("{:?}", self.indexes());
         for (name, (collection, shards)) in &*self.all.lock().unwrap() {
             writeln!(text, "{name} {:?}", collection.params()).unwrap();
             for shard in shards {
@@ -457,6 +472,19 @@ impl Catalog for FakeCatalog {
         Ok(self.all.lock().unwrap().remove(name).is_some())
     }
 
+    async fn create_index(&self, _: &str, path: Path, kind: Kind) -> Result<(), CatalogError> {
+        if path.first() == "declared" {
+            return Err(CatalogError::Declared("it is declared".to_owned()));
+        }
+        self.indexes.lock().unwrap().insert(path.to_string(), kind);
+        Ok(())
+    }
+
+    async fn drop_index(&self, _: &str, path: Path) -> Result<(), CatalogError> {
+        self.indexes.lock().unwrap().remove(&path.to_string());
+        Ok(())
+    }
+
     fn ready(&self) -> bool {
         true
     }
@@ -512,6 +540,7 @@ impl Server {
             shard_count: shards,
             limits,
             all: Mutex::default(),
+            indexes: Mutex::default(),
         });
         let app = App::new(catalog.clone(), server, None);
         Self {

@@ -13,5 +13,6 @@ mod failures;
 mod full_disk;
 mod matching;
 mod rest;
+mod schema;
 mod support;
 mod writing;

@@ -4,7 +4,9 @@
 use crate::support::{DIMENSION, all_vnodes, options, until, vnodes};
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use quoit_columns::Kind;
 use quoit_disk::SimDisk;
+use quoit_filter::Path;
 use quoit_proto::ShardClient;
 use quoit_ring::ShardId;
 use quoit_router::{
@@ -39,6 +41,14 @@ impl Catalog for One {
 
     async fn delete(&self, _: &str) -> Result<bool, CatalogError> {
         unreachable!("no test deletes collections")
+    }
+
+    async fn create_index(&self, _: &str, _: Path, _: Kind) -> Result<(), CatalogError> {
+        unreachable!("no test makes indexes")
+    }
+
+    async fn drop_index(&self, _: &str, _: Path) -> Result<(), CatalogError> {
+        unreachable!("no test drops indexes")
     }
 
     fn ready(&self) -> bool {

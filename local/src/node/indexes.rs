@@ -1,0 +1,150 @@
+//! The payload indexes of a collection: those that its owner declared and those
+//! that clients made, in one numbered schema that every shard takes through its
+//! log. The record has the newest; a shard that missed one gets it when the
+//! collection is opened or changed next.
+
+use super::record::Record;
+use quoit_columns::{Kind, Schema};
+use quoit_crds::{PayloadIndex, PayloadIndexType, VectorCollectionSpec};
+use quoit_filter::{Analyzer, BadPath, Path};
+use quoit_router::CatalogError;
+use serde::{Deserialize, Serialize};
+
+/// Indexes that one collection may have: each takes memory for every point.
+const MAX_INDEXES: usize = 64;
+
+/// A schema as the record has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Indexes {
+    /// +1 for each change.
+    pub number: u64,
+    /// All of them.
+    pub fields: Vec<PayloadIndex>,
+}
+
+impl Indexes {
+    /// Those of a new collection.
+    pub fn declared(spec: &VectorCollectionSpec) -> Self {
+        Self::default().with(spec.payload_indexes.clone())
+    }
+
+    /// Those after another spec has taken the place of one: clients' own stay.
+    pub fn redeclared(&self, old: &VectorCollectionSpec, new: &VectorCollectionSpec) -> Self {
+        let declared =
+            |field: &str| names(&old.payload_indexes, field) || names(&new.payload_indexes, field);
+        let own = self.fields.iter().filter(|i| !declared(&i.field)).cloned();
+        self.with(new.payload_indexes.iter().cloned().chain(own).collect())
+    }
+
+    fn with(&self, fields: Vec<PayloadIndex>) -> Self {
+        let changed = u64::from(fields != self.fields);
+        Self {
+            number: self.number + changed,
+            fields,
+        }
+    }
+
+    /// As the shards take it.
+    ///
+    /// # Errors
+    /// A field is no path.
+    pub fn schema(&self) -> Result<Schema, BadPath> {
+        let fields = self.fields.iter().map(|index| {
+            let path: Path = index.field.parse()?;
+            Ok((path, kind(index.kind)))
+        });
+        Ok(Schema {
+            number: self.number,
+            fields: fields.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn names(indexes: &[PayloadIndex], field: &str) -> bool {
+    let same = |a: &str, b: &str| match (a.parse::<Path>(), b.parse::<Path>()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    };
+    indexes.iter().any(|index| same(&index.field, field))
+}
+
+/// The indexes with one of a field that a client asks for.
+pub fn with_index(record: &Record, path: &Path, kind: Kind) -> Result<Indexes, CatalogError> {
+    let field = path.to_string();
+    let wished = PayloadIndex {
+        field: field.clone(),
+        kind: index_type(kind),
+    };
+    let present = record
+        .indexes
+        .fields
+        .iter()
+        .find(|i| names(std::slice::from_ref(i), &field));
+    if present.is_some_and(|present| present.kind == wished.kind) {
+        return Ok(record.indexes.clone());
+    }
+    if names(&record.spec.payload_indexes, &field) {
+        return Err(declared(&field));
+    }
+    let others = record
+        .indexes
+        .fields
+        .iter()
+        .filter(|i| !names(std::slice::from_ref(i), &field));
+    let fields: Vec<_> = others.cloned().chain([wished]).collect();
+    if fields.len() > MAX_INDEXES {
+        return Err(CatalogError::Invalid {
+            field: "field_name".into(),
+            message: format!(
+                "the collection has {MAX_INDEXES} payload indexes, and may not have more: drop one"
+            ),
+        });
+    }
+    Ok(record.indexes.with(fields))
+}
+
+/// The indexes without one of a field.
+pub fn without_index(record: &Record, path: &Path) -> Result<Indexes, CatalogError> {
+    let field = path.to_string();
+    if names(&record.spec.payload_indexes, &field) {
+        return Err(declared(&field));
+    }
+    let others = record
+        .indexes
+        .fields
+        .iter()
+        .filter(|i| !names(std::slice::from_ref(i), &field));
+    Ok(record.indexes.with(others.cloned().collect()))
+}
+
+fn declared(field: &str) -> CatalogError {
+    CatalogError::Declared(format!(
+        "the index of {field} is declared in the collection's file, under spec.payloadIndexes: change it there"
+    ))
+}
+
+fn kind(name: PayloadIndexType) -> Kind {
+    match name {
+        PayloadIndexType::Keyword => Kind::Keyword,
+        PayloadIndexType::Integer => Kind::Integer,
+        PayloadIndexType::Float => Kind::Float,
+        PayloadIndexType::Bool => Kind::Bool,
+        PayloadIndexType::Datetime => Kind::Datetime,
+        PayloadIndexType::Uuid => Kind::Uuid,
+        PayloadIndexType::Geo => Kind::Geo,
+        PayloadIndexType::Text => Kind::Text(Analyzer::default()),
+    }
+}
+
+fn index_type(kind: Kind) -> PayloadIndexType {
+    match kind {
+        Kind::Keyword => PayloadIndexType::Keyword,
+        Kind::Integer => PayloadIndexType::Integer,
+        Kind::Float => PayloadIndexType::Float,
+        Kind::Bool => PayloadIndexType::Bool,
+        Kind::Datetime => PayloadIndexType::Datetime,
+        Kind::Uuid => PayloadIndexType::Uuid,
+        Kind::Geo => PayloadIndexType::Geo,
+        Kind::Text(_) => PayloadIndexType::Text,
+    }
+}

@@ -1,0 +1,109 @@
+//! Payload indexes of a served collection: made by clients and by files, there
+//! after a restart, and whose they are.
+
+use crate::files::file;
+use crate::support::{Client, Server, data_dir, wait_for};
+use crate::{create, info, put};
+use serde_json::{Value, json};
+
+const INDEX: &str = "/collections/docs/index";
+
+fn index(field: &str, kind: &str) -> Value {
+    json!({"field_name": field, "field_schema": kind})
+}
+
+/// The description of the indexes when all points are in them.
+fn indexed(client: &mut Client, points: u64) -> Value {
+    wait_for("the indexes", || {
+        let schema = info(client, "docs")["payload_schema"].clone();
+        let mut fields = schema.as_object().unwrap().values();
+        fields.all(|f| f["points"] == points).then_some(schema)
+    })
+}
+
+fn count_marked(client: &mut Client, mark: &str) -> Value {
+    let filter = json!({"must": {"key": "mark", "match": {"value": mark}}});
+    let body = json!({"filter": filter});
+    let path = "/collections/docs/points/count";
+    client.ok("POST", path, Some(&body))["count"].take()
+}
+
+#[test]
+fn an_index_that_a_client_made_is_there_after_a_kill_and_gone_after_it_was_dropped() {
+    let dir = data_dir();
+    let server = Server::start(dir.path(), &[]);
+    let mut client = server.client();
+    create(&mut client, "docs", 3);
+    put(&mut client, "docs", 0, 400, "x");
+    client.ok("PUT", INDEX, Some(&index("mark", "keyword")));
+    client.ok("PUT", INDEX, Some(&index("deep.n", "integer")));
+    put(&mut client, "docs", 300, 200, "y");
+    let expected = json!({
+        "mark": {"data_type": "keyword", "points": 500},
+        "deep.n": {"data_type": "integer", "points": 500},
+    });
+    assert_eq!(indexed(&mut client, 500), expected);
+    assert_eq!(count_marked(&mut client, "x"), 300);
+    server.kill();
+
+    let server = Server::start(dir.path(), &[]);
+    let mut client = server.client();
+    assert_eq!(count_marked(&mut client, "y"), 200);
+    assert_eq!(indexed(&mut client, 500), expected);
+    assert_eq!(count_marked(&mut client, "y"), 200);
+    client.ok("DELETE", &format!("{INDEX}/mark"), None);
+    client.ok("DELETE", &format!("{INDEX}/mark"), None);
+    server.stop();
+    let server = Server::start(dir.path(), &[]);
+    let expected = json!({"deep.n": {"data_type": "integer", "points": 500}});
+    assert_eq!(indexed(&mut server.client(), 500), expected);
+}
+
+#[test]
+fn indexes_of_a_file_come_and_go_with_it_and_are_not_for_clients_to_drop() {
+    let dir = data_dir();
+    let data = dir.path().join("data");
+    let spec = |indexes: &str| {
+        format!("{{dimension: 4, metric: Euclid, shards: 2, payloadIndexes: {indexes}}}")
+    };
+    let start = |indexes: &str| {
+        let path = file(dir.path(), &spec(indexes));
+        Server::start(&data, &["-f", path.to_str().unwrap()])
+    };
+    let server = start("[{field: mark, type: keyword}, {field: old, type: geo}]");
+    let mut client = server.client();
+    put(&mut client, "docs", 0, 100, "x");
+    client.ok("PUT", INDEX, Some(&index("mine", "bool")));
+    for (method, path, body) in [
+        ("DELETE", format!("{INDEX}/mark"), None),
+        ("DELETE", format!("{INDEX}/%22mark%22"), None),
+        ("PUT", INDEX.into(), Some(index("mark", "text"))),
+    ] {
+        let answer = client.call(method, &path, body.as_ref()).unwrap();
+        assert_eq!(answer.status, 409);
+        let error = answer.json()["status"]["error"].clone();
+        assert!(
+            error.as_str().unwrap().contains("spec.payloadIndexes"),
+            "{error}"
+        );
+    }
+    // The same again is no change.
+    client.ok("PUT", INDEX, Some(&index("mark", "keyword")));
+    let kinds = |schema: &Value| {
+        let fields = schema.as_object().unwrap().iter();
+        let kinds =
+            fields.map(|(field, f)| format!("{field} {}", f["data_type"].as_str().unwrap()));
+        kinds.collect::<Vec<_>>()
+    };
+    let schema = indexed(&mut client, 100);
+    assert_eq!(kinds(&schema), ["mark keyword", "mine bool", "old geo"]);
+    server.stop();
+
+    let server = start("[{field: mark, type: text}, {field: new, type: uuid}]");
+    let schema = indexed(&mut server.client(), 100);
+    assert_eq!(kinds(&schema), ["mark text", "mine bool", "new uuid"]);
+    server.stop();
+    let server = Server::start(&data, &[]);
+    let schema = indexed(&mut server.client(), 100);
+    assert_eq!(kinds(&schema), ["mark text", "mine bool", "new uuid"]);
+}
