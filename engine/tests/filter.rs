@@ -226,3 +226,56 @@ fn an_index_answers_without_a_look_at_payloads() {
     let after = rig.view().comparisons_to_filter(&below(7.0));
     assert!(after * 100 <= before, "{after} {before}");
 }
+
+#[test]
+fn an_index_that_comes_while_another_is_built_has_all_points_too() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let vectors = random::clustered(&mut rng, 1000, 4);
+    let mut rig = Rig::new(params(Metric::Euclid, 4), &vnodes([0, 1]));
+    rig.apply(upserts(0..1000, &vectors));
+    rig.apply(Entry::SetSchema(Schema {
+        number: 1,
+        fields: [("n".parse().unwrap(), Kind::Float)].into(),
+    }));
+    rig.engine().fill_step().unwrap();
+    let Entry::SetSchema(both) = schema() else {
+        unreachable!()
+    };
+    rig.apply(Entry::SetSchema(Schema { number: 2, ..both }));
+    fill(&rig);
+    let count = |filter: &Filter| {
+        let found = rig.view().count_matching(&vnodes([0, 1]), filter);
+        found.unwrap().found
+    };
+    assert_eq!((count(&tenths()), count(&below(700.0))), (100, 700));
+}
+
+#[test]
+fn a_filter_that_few_points_meet_finds_them_also_where_a_sample_says_that_all_do() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let vectors = random::clustered(&mut rng, 3000, 8);
+    let mut rig = Rig::new(params(Metric::Euclid, 8), &vnodes([0]));
+    // Just those that are looked at for an estimate.
+    let meets = |n: usize| n.is_multiple_of(3000 / 64);
+    let operations = vectors.iter().enumerate().map(|(n, vector)| {
+        let payload = format!(r#"{{"tenth": {}}}"#, meets(n)).into_bytes();
+        Operation::upsert(PointId::Num(n as u64), vector.clone(), payload)
+    });
+    rig.apply(Entry::Write(vec![VnodeWrite {
+        vnode: Vnode(0),
+        operations: operations.collect(),
+    }]));
+    rig.index_all();
+    let query = Query {
+        vector: vectors[1].clone(),
+        limit: 100,
+        filter: tenths(),
+        ..Query::default()
+    };
+    let mut found = ids(&rig.view(), &vnodes([0]), query);
+    found.sort();
+    let all = (0..3000)
+        .filter(|n| meets(*n))
+        .map(|n| PointId::Num(n as u64));
+    assert!(found.into_iter().eq(all));
+}
