@@ -1,6 +1,7 @@
 //! The measurements, each in a module of its own.
 
 mod commit;
+mod filter;
 mod memory;
 mod profile;
 mod recall;
@@ -35,6 +36,11 @@ pub const ALL: &[Measurement] = &[
         name: "search",
         about: "searches in process against the bare library",
         run: search::run,
+    },
+    Measurement {
+        name: "filter",
+        about: "searches with filters, by each way that they can go",
+        run: filter::run,
     },
     Measurement {
         name: "rest",

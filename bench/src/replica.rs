@@ -3,9 +3,11 @@
 use crate::corpus::{Corpus, all_vnodes, vnode_of};
 use crate::error::{Error, Result};
 use crate::setting::Setting;
+use quoit_columns::{Kind, Schema};
 use quoit_disk::RealDisk;
 use quoit_engine::{
-    Engine, Entry, Identity, IndexStep, Operation, Outcome, Query, Tuning, View, VnodeWrite, Want,
+    Engine, Entry, FillStep, Identity, IndexStep, Operation, Outcome, Query, Tuning, View,
+    VnodeWrite, Want,
 };
 use quoit_ring::{PointId, VnodeSet};
 use std::sync::Arc;
@@ -24,6 +26,15 @@ pub struct Replica {
 impl Replica {
     /// Loads a corpus into a new engine and indexes it.
     pub fn load(setting: &Setting, corpus: &Corpus) -> Result<Self> {
+        Self::load_with(setting, corpus, |row| corpus.payload(row).to_owned())
+    }
+
+    /// The same with other payloads, by row.
+    pub fn load_with(
+        setting: &Setting,
+        corpus: &Corpus,
+        payload: impl Fn(usize) -> String,
+    ) -> Result<Self> {
         let dir = setting.scratch_dir()?;
         let engine = Engine::open(
             Arc::new(RealDisk),
@@ -38,7 +49,7 @@ impl Replica {
         for (index, batch) in (2..).zip(points.chunks(BATCH)) {
             let writes = batch
                 .iter()
-                .map(|(row, vector)| upsert(corpus, *row, vector));
+                .map(|(row, vector)| upsert(*row, vector, payload(*row)));
             let entry = Entry::Write(writes.collect::<Result<_>>()?);
             let outcomes = engine.apply(vec![(index, entry)])?;
             if outcomes.iter().flatten().any(|o| *o == Outcome::NotHere) {
@@ -51,6 +62,23 @@ impl Replica {
             vnodes,
             _dir: dir,
         })
+    }
+
+    /// Indexes fields of payloads, as integers; to the end.
+    pub fn index_fields(&self, fields: &[&str]) -> Result<()> {
+        let paths = fields.iter().map(|field| {
+            let path = field.parse::<quoit_filter::Path>();
+            let path = path.map_err(|e| Error::unexpected(e.to_string()))?;
+            Ok((path, Kind::Integer))
+        });
+        let schema = Schema {
+            number: 1,
+            fields: paths.collect::<Result<_>>()?,
+        };
+        let index = self.engine.applied() + 1;
+        self.engine.apply(vec![(index, Entry::SetSchema(schema))])?;
+        while self.engine.fill_step()? != FillStep::Idle {}
+        Ok(())
     }
 
     /// The newest view.
@@ -85,14 +113,14 @@ pub fn query(vector: &[f32], ef: Option<usize>, payload: bool) -> Query {
     }
 }
 
-fn upsert(corpus: &Corpus, row: usize, vector: &[f32]) -> Result<VnodeWrite> {
+fn upsert(row: usize, vector: &[f32], payload: String) -> Result<VnodeWrite> {
     let id = row as u64;
     Ok(VnodeWrite {
         vnode: vnode_of(id)?,
         operations: vec![Operation::upsert(
             PointId::Num(id),
             vector.to_vec(),
-            corpus.payload(row).as_bytes().to_vec(),
+            payload.into_bytes(),
         )],
     })
 }

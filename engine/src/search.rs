@@ -13,6 +13,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::{Graph, Precision};
+use crate::plan::{Plan, Task};
 use crate::selection::Selection;
 use crate::slots::Slot;
 use crate::vectors::Owner;
@@ -21,9 +22,6 @@ use quoit_filter::Filter;
 use quoit_ring::VnodeSet;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashSet};
-
-/// Below so many visible points every one is compared: as quick, and exact.
-const SCAN_BELOW: u64 = 1000;
 
 /// Reading and checking a payload takes about as long as so many comparisons.
 const PAYLOAD_CHECK: u64 = 30;
@@ -39,6 +37,8 @@ pub struct Query {
     pub ef: Option<usize>,
     /// Compare with every point instead of searching the graph.
     pub exact: bool,
+    /// The way it is to go; the cheaper one by estimate if `None`.
+    pub plan: Option<Plan>,
     /// The least near score that counts.
     pub threshold: Option<f32>,
     /// Only points that meet it.
@@ -254,8 +254,17 @@ impl View {
         let graph = match (&self.graph, self.params.index) {
             (Some(graph), Some(params)) if !query.exact => {
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
-                self.is_graph_worth(allowed, ef, params.m)
-                    .then_some((graph, ef, params.precision))
+                let task = Task {
+                    all: allowed.selection.map_or(allowed.points, |_| self.points()),
+                    possible: allowed
+                        .selection
+                        .map_or(allowed.points, Selection::possible),
+                    findable: allowed.points,
+                    ef: ef as u64,
+                    m: params.m as u64,
+                };
+                let plan = query.plan.unwrap_or_else(|| task.plan());
+                (plan == Plan::Graph).then_some((graph, ef, params.precision))
             }
             _ => None,
         };
@@ -292,20 +301,6 @@ impl View {
         }
         let tail = self.tail.iter().filter(|s| !offered.contains(s));
         self.scan(allowed, tail, vector, best)
-    }
-
-    /// Whether a search of the graph is quicker than comparing with all points
-    /// that may be found.
-    fn is_graph_worth(&self, allowed: &Allowed<'_>, ef: usize, m: usize) -> bool {
-        let ef = ef as u64;
-        let Some(selection) = allowed.selection else {
-            // A list that holds a good part of all points is no shortcut.
-            return allowed.points > SCAN_BELOW.max(4 * ef);
-        };
-        // The list is longer by what the filter leaves out, and some neighbours
-        // of each candidate are looked at.
-        let longer = self.points().div_ceil(allowed.points.max(1));
-        selection.possible() > SCAN_BELOW.max(ef * longer * m as u64)
     }
 
     fn scan_all(&self, allowed: &Allowed<'_>, vector: &[f32], best: &mut Best<'_>) -> Result<()> {

@@ -140,6 +140,7 @@ pub fn query(query: v1::Query) -> Result<Query, Misfit> {
         limit: query.limit as usize,
         ef: query.hnsw_ef.map(|ef| ef as usize),
         exact: query.exact,
+        plan: None,
         threshold: query.score_threshold,
         want: Want {
             payload: query.with_payload,
