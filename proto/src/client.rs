@@ -2,9 +2,10 @@
 //! so that a laptop pays for no network and a test can inject any fault.
 
 use crate::v1::{
-    CountRequest, CountResponse, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
-    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse,
-    WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse,
+    CountRequest, CountResponse, FacetRequest, FacetResponse, RetrieveRequest, RetrieveResponse,
+    ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, SetSchemaRequest,
+    SetSchemaResponse, StatusResponse, WriteMatchingRequest, WriteMatchingResponse, WriteRequest,
+    WriteResponse,
 };
 
 /// One shard's operations.
@@ -30,6 +31,8 @@ pub trait ShardClient: Send + Sync + 'static {
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError>;
     /// How many points are in some vnodes.
     async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError>;
+    /// How many points have each value of an indexed field.
+    async fn facet(&self, request: FacetRequest) -> Result<FacetResponse, ShardError>;
     /// Makes the payload indexes those of a schema, unless it has one of a higher
     /// number; returns when that is durable. They are built behind it.
     async fn set_schema(&self, request: SetSchemaRequest) -> Result<SetSchemaResponse, ShardError>;

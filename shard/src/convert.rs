@@ -3,8 +3,8 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Entry, Hit, Operation, Outcome, Params, PayloadIndex, Query, Record,
-    VnodeWrite, Want,
+    Answer, Change, Condition, Entry, Facet, FacetValue, Hit, Operation, Outcome, Params,
+    PayloadIndex, Query, Record, VnodeWrite, Want,
 };
 use quoit_filter::{BadEdit, Filter};
 use quoit_proto::v1::change::Kind as ChangeKind;
@@ -182,6 +182,22 @@ pub fn point(record: Record) -> v1::Point {
         version: record.version,
         payload: record.payload.into(),
         vector: record.vector,
+    }
+}
+
+/// How many points have each value.
+pub fn facet_response(answer: Answer<Vec<Facet>>) -> v1::FacetResponse {
+    let facet = |Facet { value, points }| v1::Facet {
+        value: Some(match value {
+            FacetValue::Keyword(text) => v1::facet::Value::Keyword(text.as_ref().into()),
+            FacetValue::Integer(n) => v1::facet::Value::Integer(n),
+            FacetValue::Bool(yes) => v1::facet::Value::Boolean(yes),
+        }),
+        points,
+    };
+    v1::FacetResponse {
+        facets: answer.found.into_iter().map(facet).collect(),
+        not_here: not_here(&answer.not_here),
     }
 }
 

@@ -185,6 +185,10 @@ impl ShardClient for Keeper {
         self.kept.shard().await?.write_matching(request).await
     }
 
+    async fn facet(&self, request: v1::FacetRequest) -> Result<v1::FacetResponse, ShardError> {
+        self.kept.shard().await?.facet(request).await
+    }
+
     async fn set_schema(
         &self,
         request: v1::SetSchemaRequest,

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use prost::Message;
 use quoit_disk::Disk;
 use quoit_engine::{Engine, Entry, Outcome, Params, Query, SaveGraph, Tuning, View, Want};
+use quoit_filter::Path;
 use quoit_proto::v1;
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::VnodeSet;
@@ -442,6 +443,18 @@ impl ShardClient for Shard {
             count: answer.found,
             not_here: convert::not_here(&answer.not_here),
         })
+    }
+
+    async fn facet(&self, request: v1::FacetRequest) -> Result<v1::FacetResponse, ShardError> {
+        let view = self.strong_view().await?;
+        let vnodes = VnodeSet::from_bytes(&request.vnodes);
+        let path = request.path.parse::<Path>();
+        let path = path.map_err(|e| invalid(Misfit(e.to_string())))?;
+        let filter = convert::filter(request.filter).map_err(invalid)?;
+        let limit = request.limit as usize;
+        let compared = view.comparisons_to_filter(&filter) + view.points();
+        let count = move || view.facets(&vnodes, &path, &filter, limit);
+        Ok(convert::facet_response(self.run(compared, count).await?))
     }
 
     async fn set_schema(

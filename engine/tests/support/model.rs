@@ -1,9 +1,10 @@
 //! A replica as plain maps, and what a view of it must show.
 
 use super::{WHOLE, scroll_all};
-use quoit_columns::Schema;
+use quoit_columns::{Kind, Schema};
 use quoit_engine::{
-    Change, Condition, Entry, Metric, Operation, Outcome, Params, Query, Record, View, Want,
+    Change, Condition, Entry, FacetValue, Metric, Operation, Outcome, Params, Query, Record, View,
+    Want,
 };
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
@@ -190,6 +191,7 @@ impl Model {
                     .map(|(id, _, seq)| (*id, *seq))
                     .eq(after.map(|r| (r.id, r.version)))
             );
+            self.check_facets(view, wanted, filter, &expected);
             let Some(first) = expected.first() else {
                 continue;
             };
@@ -205,6 +207,35 @@ impl Model {
                 let hits = &view.search(wanted, &[query]).unwrap().found[0];
                 meeting.check_nearest(&vector, wanted, limit, hits);
             }
+        }
+    }
+
+    /// The values of the indexed fields of these points are counted.
+    fn check_facets(&self, view: &View, wanted: &VnodeSet, filter: &Filter, points: &[Record]) {
+        for (path, kind) in &self.schema.fields {
+            let found = view.facets(wanted, path, filter, 10_000);
+            let mut counts: BTreeMap<FacetValue, u64> = BTreeMap::new();
+            for point in points {
+                let payload = serde_json::from_slice(&point.payload).unwrap_or_default();
+                for value in path.values(&payload) {
+                    let value = match kind {
+                        Kind::Keyword => value.as_str().map(|s| FacetValue::Keyword(s.into())),
+                        _ => value.as_i64().map(FacetValue::Integer),
+                    };
+                    *counts
+                        .entry(value.unwrap_or(FacetValue::Bool(false)))
+                        .or_default() += 1;
+                }
+            }
+            counts.remove(&FacetValue::Bool(false));
+            if *kind == Kind::Float {
+                assert!(found.is_err(), "values of {path} are counted");
+                continue;
+            }
+            let mut counts: Vec<_> = counts.into_iter().collect();
+            counts.sort_by_key(|(_, points)| std::cmp::Reverse(*points));
+            let facets = found.unwrap().found.into_iter();
+            assert!(facets.map(|f| (f.value, f.points)).eq(counts));
         }
     }
 

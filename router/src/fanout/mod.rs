@@ -2,6 +2,7 @@
 //! whole collection. A read that lacks a single vnode is an error and never a
 //! shorter answer.
 
+pub(crate) mod facet;
 pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod write;

@@ -8,6 +8,7 @@ mod collections;
 mod edits;
 mod envelope;
 mod error;
+mod facet;
 mod filter;
 mod ids;
 mod indexes;
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             "/collections/{c}/exists",
             route(get, reads, collections::exists),
         )
+        .route("/collections/{c}/facet", route(post, reads, facet::facet))
         .route(
             "/collections/{c}/index",
             route(put, writes, indexes::create),
@@ -141,7 +143,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = {
         (&[GET], "/collections/{c}/aliases"),
         (&[GET, POST], "/collections/{c}/cluster"),
         (&[GET], "/collections/{c}/optimizations"),
-        (&[POST], "/collections/{c}/facet"),
         (&[GET, PUT], "/collections/{c}/shards"),
         (&[POST], "/collections/{c}/shards/delete"),
         (&[GET, POST], "/collections/{c}/snapshots"),

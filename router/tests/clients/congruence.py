@@ -301,6 +301,14 @@ def main():
                 f"{points[odd].payload}"
             )
         assert server.count(NAME, count_filter=wish).count == len(theirs), shown
+        if n >= rounds // 3:
+            # Of a field with texts alone: one index has values of one type.
+            key = random.choice(["word", "n", "yes", '"two words"', "deep.missing", "parts[].tags"])
+            if key in INDEXES:
+                kind = {"keyword": str, "integer": int, "bool": bool}[INDEXES[key]]
+                theirs = [h for h in local.facet(NAME, key=key, facet_filter=wish, limit=1000).hits if type(h.value) is kind]
+                ours = server.facet(NAME, key=key, facet_filter=wish, limit=5, exact=True).hits
+                assert ours == theirs[:5], (shown, key, ours, theirs)
         query = [random.gauss(0, 1) for _ in range(4)]
         nearest = [
             [hit.id for hit in client.query_points(NAME, query=query, query_filter=wish, limit=10).points]

@@ -243,6 +243,9 @@ def indexes(client):
             "size": "integer",
             "when": "datetime",
         }
+        hits = client.facet(BASIC, key="city").hits
+        assert ("Bern", 1) in [(h.value, h.count) for h in hits]
+        refused(lambda: client.facet(BASIC, key="nothing"), 400, "nothing", "no index")
     bern = models.Filter(must=[models.FieldCondition(key="city", match=models.MatchValue(value="Bern"))])
     assert client.count(BASIC, count_filter=bern).count == 1
 

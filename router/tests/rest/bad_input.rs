@@ -26,6 +26,7 @@ const KEYS: &str = "/collections/docs/points/payload/delete";
 const CLEAR: &str = "/collections/docs/points/payload/clear";
 const VECTORS: &str = "/collections/docs/points/vectors";
 const BATCH: &str = "/collections/docs/points/batch";
+const FACET: &str = "/collections/docs/facet";
 const INDEX: &str = "/collections/docs/index";
 const NEW: &str = "/collections/new";
 
@@ -304,7 +305,6 @@ async fn routes_that_are_not_here_say_so() {
         case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/recommend", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/facet", "{}", 400, &["not supported yet"]),
         case("GET", "/collections/docs/snapshots", "", 400, &["not supported yet"]),
         case("POST", "/collections/aliases", "{}", 400, &["not supported yet"]),
         case("GET", "/aliases", "", 400, &["not supported yet"]),
@@ -399,6 +399,15 @@ async fn indexes_that_cannot_be_are_refused() {
         tuned(r#"{"type": "text", "lowercase": false}"#, 400, &["field_schema.lowercase", "not supported yet"]),
         tuned(r#"{"type": "text", "min_token_len": 2}"#, 400, &["field_schema"]),
         tuned(r#"{"type": "keyword", "is_tenent": true}"#, 400, &["field_schema"]),
+        case("POST", FACET, "{}", 400, &["missing field `key`"]),
+        case("POST", FACET, r#"{"key": "a..b"}"#, 400, &["key", "is not a path"]),
+        case("POST", FACET, r#"{"key": "a", "limit": 0}"#, 422, &["limit", "1 or larger"]),
+        case("POST", FACET, r#"{"key": "a", "limit": 101}"#, 422, &["limit", "100"]),
+        case("POST", FACET, r#"{"key": "a", "limit": -1}"#, 400, &["limit", "-1"]),
+        case("POST", FACET, r#"{"key": "a", "filter": 7}"#, 400, &["filter"]),
+        case("POST", FACET, r#"{"key": "a", "shard_key": "b"}"#, 400, &["shard_key", "not supported yet"]),
+        case("POST", FACET, r#"{"key": "a", "filtre": {}}"#, 400, &["unknown field `filtre`"]),
+        case("POST", FACET, r#"{"key": "unindexed"}"#, 400, &["unindexed has no index"]),
         case("DELETE", "/collections/docs/index/a..b", "", 400, &["field_name", "is not a path"]),
         case("DELETE", "/collections/none/index/a", "", 404, &["none"]),
         case("PUT", "/collections/none/index", &index(r#""keyword""#), 404, &["none"]),

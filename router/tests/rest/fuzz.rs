@@ -66,6 +66,11 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
         ),
         (
             "POST",
+            "/collections/docs/facet",
+            json!({"key": "a.b[]", "limit": 3, "filter": {"must": []}, "exact": true}),
+        ),
+        (
+            "POST",
             "/collections/docs/points/delete",
             json!({"points": [7]}),
         ),

@@ -67,3 +67,25 @@ async fn an_index_is_dropped_by_its_field_and_one_that_is_not_there_is_gone_alre
         assert!(server.catalog.indexes().is_empty());
     }
 }
+
+#[tokio::test]
+async fn values_are_counted_over_all_shards_the_most_frequent_first() {
+    let server = Server::docs(3, "Dot").await;
+    let words = ["b", "a", "c", "a", "b", "a", "d", "b"];
+    let point =
+        |(n, word): (usize, &&str)| json!({"id": n, "vector": [1, 1, 1], "payload": {"w": word}});
+    server
+        .put(words.iter().enumerate().map(point).collect())
+        .await;
+    let facet = async |body: Value| {
+        let path = "/collections/docs/facet";
+        let answer = server.call("POST", path, body.to_string()).await;
+        let hits = answer.result()["hits"].as_array().unwrap().clone();
+        let hit = |h: &Value| format!("{} {}", h["value"].as_str().unwrap(), h["count"]);
+        hits.iter().map(hit).collect::<Vec<_>>()
+    };
+    let all = facet(json!({"key": "w"})).await;
+    assert_eq!(all, ["a 3", "b 3", "c 1", "d 1"]);
+    let some = json!({"key": "w", "limit": 2, "filter": {"must_not": {"has_id": [1, 2]}}});
+    assert_eq!(facet(some).await, ["b 3", "a 2"]);
+}

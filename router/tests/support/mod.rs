@@ -12,10 +12,11 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use quoit_columns::Kind;
 use quoit_filter::Path;
 use quoit_proto::v1::{
-    CountRequest, CountResponse, Done, Hit, Hits, NotHere, Operation, Point, RetrieveRequest,
-    RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest, SearchResponse,
-    SetSchemaRequest, SetSchemaResponse, StatusResponse, VnodeOutcome, WriteMatchingRequest,
-    WriteMatchingResponse, WriteRequest, WriteResponse, change, operation, vnode_outcome,
+    CountRequest, CountResponse, Done, Facet, FacetRequest, FacetResponse, Hit, Hits, NotHere,
+    Operation, Point, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
+    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse,
+    VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
+    facet, operation, vnode_outcome,
 };
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
@@ -246,6 +247,38 @@ impl ShardClient for FakeShard {
         Ok(WriteMatchingResponse {
             changed: meeting.len() as u64,
             seq: state.seq,
+            not_here,
+        })
+    }
+
+    async fn facet(&self, request: FacetRequest) -> Result<FacetResponse, ShardError> {
+        self.enter().await?;
+        if request.path == "unindexed" {
+            let what = "unindexed has no index to count values by";
+            return Err(ShardError::new(ErrorKind::Invalid, what));
+        }
+        let (here, not_here) = self.split(&request.vnodes);
+        let path: Path = request.path.parse().unwrap();
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for (id, stored) in &self.state().points {
+            if here.contains(&stored.vnode) && meets(request.filter.as_ref(), *id, stored) {
+                let payload = serde_json::from_slice(&stored.payload).unwrap_or_default();
+                for value in path.values(&payload) {
+                    if let Some(text) = value.as_str() {
+                        *counts.entry(text.to_owned()).or_default() += 1;
+                    }
+                }
+            }
+        }
+        let mut facets: Vec<_> = counts.into_iter().collect();
+        facets.sort_by_key(|(_, points)| std::cmp::Reverse(*points));
+        facets.truncate(request.limit as usize);
+        let facet = |(text, points)| Facet {
+            value: Some(facet::Value::Keyword(text)),
+            points,
+        };
+        Ok(FacetResponse {
+            facets: facets.into_iter().map(facet).collect(),
             not_here,
         })
     }
