@@ -13,11 +13,15 @@ mod ids;
 mod not_yet;
 mod params;
 mod payload;
+mod plan;
 mod points;
+mod prefetch;
 mod query;
+mod run;
 mod update;
 mod upsert;
 mod vectors;
+mod wish;
 
 use std::sync::Arc;
 
@@ -110,6 +114,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route(
             "/collections/{c}/points/search/batch",
             route(post, reads, query::search_batch),
+        )
+        .route(
+            "/collections/{c}/points/recommend",
+            route(post, reads, query::recommend),
+        )
+        .route(
+            "/collections/{c}/points/recommend/batch",
+            route(post, reads, query::recommend_batch),
         );
     NOT_YET.iter().fold(served, |router, (methods, path)| {
         methods.iter().fold(router, |router, method| {
@@ -147,8 +159,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = {
         (&[POST], "/collections/{c}/points/search/groups"),
         (&[POST], "/collections/{c}/points/search/matrix/pairs"),
         (&[POST], "/collections/{c}/points/search/matrix/offsets"),
-        (&[POST], "/collections/{c}/points/recommend"),
-        (&[POST], "/collections/{c}/points/recommend/batch"),
         (&[POST], "/collections/{c}/points/recommend/groups"),
         (&[POST], "/collections/{c}/points/discover"),
         (&[POST], "/collections/{c}/points/discover/batch"),

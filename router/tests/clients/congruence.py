@@ -1,5 +1,6 @@
-"""Random filters over random payloads, and random changes of points: a server
-must find the points that qdrant-client's own local mode finds.
+"""Random filters over random payloads, random queries of every kind, and random
+changes of points: a server must find the points that qdrant-client's own local
+mode finds.
 
     python congruence.py http://127.0.0.1:6333 [rounds] [seed]
 
@@ -15,6 +16,7 @@ from qdrant_client import QdrantClient, models
 
 NAME = "dialect_filters"
 POINTS = 300
+SIZE = 4
 WORDS = ["red", "green", "dark blue", "light Blue", "", "größer", "a-b_c", "The red car"]
 KEYS = ["word", "n", "x", "yes", "when", "place", "tags", "parts", "deep", "two words"]
 DATES = [
@@ -260,23 +262,111 @@ def changes(server, local, rounds, seed):
     print(f"{rounds} changes: all agree")
 
 
+def narrow():
+    """A filter that leaves something, or none."""
+    if random.random() < 0.5:
+        return None
+    one = lambda: models.FieldCondition(key=random.choice(["n", "word", "deep.n"]), match=match())
+    clause = random.choice(["must", "should", "should", "must_not"])
+    return models.Filter(**{clause: [one() for _ in range(random.randrange(1, 3))]})
+
+
+def vector():
+    return [random.gauss(0, 1) for _ in range(SIZE)]
+
+
+def start():
+    return random.randrange(POINTS) if random.random() < 0.4 else vector()
+
+
+def ranking():
+    """A query that ranks all points."""
+    kind = random.randrange(5)
+    if kind < 2:
+        return models.NearestQuery(nearest=start())
+    if kind == 2:
+        # An offset goes together with what is chosen from: here there is always enough.
+        mmr = models.Mmr(diversity=random.random(), candidates_limit=random.randrange(30, 60))
+        return models.NearestQuery(nearest=start(), mmr=mmr)
+    some = lambda least: [start() for _ in range(random.randrange(least, 4))]
+    wish = models.RecommendInput(positive=some(1), negative=some(0), strategy=random.choice([None, "average_vector"]))
+    return models.RecommendQuery(recommend=wish)
+
+
+def fusion(lists):
+    weights = [random.choice([0.5, 1.0, 3.0]) for _ in range(lists)] if random.random() < 0.5 else None
+    return random.choice(
+        [
+            models.FusionQuery(fusion=models.Fusion.RRF),
+            models.FusionQuery(fusion=models.Fusion.DBSF),
+            models.RrfQuery(rrf=models.Rrf(k=random.choice([None, 1, 60]), weights=weights)),
+        ]
+    )
+
+
+def combination(depth):
+    """A query, and the prefetches that it is of."""
+    if depth == 0 or random.random() < 0.3:
+        return ranking(), None
+    inner = []
+    for _ in range(random.randrange(1, 4)):
+        query, prefetch = combination(depth - 1)
+        limit = random.choice([None, 5, 40])
+        inner.append(models.Prefetch(query=query, prefetch=prefetch, filter=narrow(), limit=limit))
+    return random.choice([ranking, lambda: fusion(len(inner))])(), inner
+
+
+def same(ours, theirs):
+    """The same points in the same order, but where scores are as good as equal."""
+    if len(ours) != len(theirs):
+        return False
+    close = lambda a, b: abs(a - b) <= 1e-4 * max(1, abs(a), abs(b))
+    scores = {hit.id: hit.score for hit in theirs}
+    return all(
+        close(a.score, b.score) and (a.id == b.id or close(scores.get(a.id, b.score), b.score))
+        for a, b in zip(ours, theirs)
+    )
+
+
+def queries(server, local, rounds, seed, metric):
+    """Every combination of queries finds the same."""
+    told = 0
+    for n in range(rounds):
+        query, prefetch = combination(2)
+        more = {"query_filter": narrow(), "limit": random.randrange(1, 30), "offset": random.choice([None, 3])}
+        request = models.QueryRequest(query=query, prefetch=prefetch, filter=more["query_filter"])
+        shown = f"seed {seed}, {metric} query {n}: {request.model_dump_json(exclude_none=True)} {more['limit']}"
+        theirs, ours = (
+            client.query_points(NAME, query=query, prefetch=prefetch, with_payload=["n"], **more).points
+            for client in (local, server)
+        )
+        pairs = lambda hits: [(hit.id, hit.score) for hit in hits]
+        assert same(ours, theirs), f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
+        told += bool(theirs)
+    assert told > rounds // 2, f"only {told} of {rounds} queries find anything"
+    print(f"{rounds} queries by {metric}: all agree")
+
+
 def main():
     url = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     random.seed(seed)
-    points = [
-        models.PointStruct(id=n, vector=[random.gauss(0, 1) for _ in range(4)], payload=payload())
-        for n in range(POINTS)
-    ]
+    points = [models.PointStruct(id=n, vector=vector(), payload=payload()) for n in range(POINTS)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server, local = QdrantClient(url=url, timeout=30), QdrantClient(":memory:")
-    for client in (server, local):
-        client.delete_collection(NAME)
-        params = models.VectorParams(size=4, distance=models.Distance.EUCLID)
-        client.create_collection(NAME, vectors_config=params)
-        client.upsert(NAME, points=points)
+
+    def fill(distance):
+        for client in (server, local):
+            client.delete_collection(NAME)
+            client.create_collection(NAME, vectors_config=models.VectorParams(size=SIZE, distance=distance))
+            client.upsert(NAME, points=points)
+
+    for distance in models.Distance:
+        fill(distance)
+        queries(server, local, rounds, seed, distance.value)
+    fill(models.Distance.EUCLID)
 
     matched = 0
     for n in range(rounds):

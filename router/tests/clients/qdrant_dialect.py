@@ -157,17 +157,42 @@ def searches(client):
     assert answers[1].points[0].payload["city"] == "Bern"
 
 
+def combined(client):
+    """Searches over what other searches found, diverse answers, and recommendations."""
+    ids = lambda **query: [hit.id for hit in client.query_points(BASIC, **query).points]
+    first = models.Prefetch(query=[1, 0.1, 0, 0], limit=2)
+    assert ids(query=[0, 1, 0, 0], prefetch=first) == [2, 1]
+    second = models.Prefetch(query=[0, 1, 0, 0], limit=2)
+    both = client.query_points(
+        BASIC, query=models.FusionQuery(fusion=models.Fusion.RRF), prefetch=[first, second], with_payload=["city"]
+    ).points
+    assert [h.id for h in both] == [2, 1, 3] or [h.id for h in both] == [1, 3, 2], both
+    assert {h.id: h.payload for h in both} == {1: {"city": "Bern"}, 2: {"city": "Zürich"}, 3: {}}
+    weighted = models.RrfQuery(rrf=models.Rrf(k=5, weights=[0.1, 3.0]))
+    assert ids(query=weighted, prefetch=[first, second]) == [2, 3, 1]
+    assert set(ids(query=models.FusionQuery(fusion=models.Fusion.DBSF), prefetch=[first, second])) == {1, 2, 3}
+    nested = models.Prefetch(query=[0, 1, 0, 0], limit=1, prefetch=[first])
+    assert ids(query=[1, 0, 0, 0], prefetch=[nested]) == [2]
+
+    mmr = models.NearestQuery(nearest=[1, 0.1, 0, 0], mmr=models.Mmr(diversity=0.9, candidates_limit=6))
+    assert ids(query=mmr, limit=2)[0] == 1 and ids(query=mmr, limit=2)[1] != 2, ids(query=mmr, limit=2)
+    recommend = lambda **wish: models.RecommendQuery(recommend=models.RecommendInput(**wish))
+    assert ids(query=recommend(positive=[1]), limit=1) == [2], "the example itself is left out"
+    assert ids(query=recommend(positive=[2, [0, 1, 0, 0]], negative=[1]), limit=1) == [3]
+
+
 def refusals(client):
     query = lambda **more: lambda: client.query_points(BASIC, query=[1, 0, 0, 0], **more)
     refused(lambda: client.query_points(BASIC, query=[1, 0]), 400, "expected dim: 4, got 2")
     refused(lambda: client.query_points(BASIC, query=12345), 404, "12345")
     refused(query(limit=0), 422, "limit")
     refused(query(using="title"), 400, "using", "not supported yet")
-    refused(query(prefetch=models.Prefetch(query=[1, 0, 0, 0])), 400, "prefetch", "not supported yet")
+    refused(lambda: client.query_points(BASIC, query=models.FusionQuery(fusion="rrf")), 400, "query", "`prefetch`")
+    best = models.RecommendInput(positive=[1], strategy=models.RecommendStrategy.BEST_SCORE)
     refused(
-        lambda: client.query_points(BASIC, query=models.RecommendQuery(recommend=models.RecommendInput(positive=[1]))),
+        lambda: client.query_points(BASIC, query=models.RecommendQuery(recommend=best)),
         400,
-        "recommend",
+        "recommend.strategy",
         "not supported yet",
     )
     refused(
@@ -336,7 +361,7 @@ def main():
         # A server of a version that the client does not know is a warning.
         warnings.simplefilter("error", UserWarning)
         client = QdrantClient(url=url, timeout=30)
-    for part in (collections, points, searches, refusals, edits, deletes, bulk, metrics):
+    for part in (collections, points, searches, combined, refusals, edits, deletes, bulk, metrics):
         part(client)
         print(f"{part.__name__}: ok")
     chain(url)

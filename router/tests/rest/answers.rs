@@ -3,24 +3,15 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Answer, Server};
+use crate::support::{Answer, Server, ids};
 
 /// The answer as text, with the time taken out.
 fn timeless(answer: &Answer) -> String {
     let (before, after) = answer.text.split_once("\"time\":").unwrap();
     let end = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     format!("{before}\"time\":T{end}")
-}
-
-fn ids(points: &Value) -> Vec<Value> {
-    points
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| p["id"].clone())
-        .collect()
 }
 
 const UUID: &str = "5c56c793-69f3-4fbf-87e6-c4bf54c28c26";

@@ -18,6 +18,7 @@ const POINTS: &str = "/collections/docs/points";
 const QUERY: &str = "/collections/docs/points/query";
 const QUERIES: &str = "/collections/docs/points/query/batch";
 const SEARCH: &str = "/collections/docs/points/search";
+const RECOMMEND: &str = "/collections/docs/points/recommend";
 const SCROLL: &str = "/collections/docs/points/scroll";
 const COUNT: &str = "/collections/docs/points/count";
 const DELETE: &str = "/collections/docs/points/delete";
@@ -197,12 +198,8 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": true}"#, 400, &["query", "nearest"]),
         case("POST", QUERY, r#"{"query": {}}"#, 400, &["query", "missing field `nearest`"]),
         case("POST", QUERY, r#"{"query": {"nearest": {"text": "a", "model": "b"}}}"#, 400, &["query.nearest", "embed", "not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"nearest": [1, 1, 1], "mmr": {"diversity": 0.5}}}"#, 400, &["query.mmr", "not supported yet"]),
         case("POST", QUERY, r#"{"query": {"indices": [1], "values": [0.5]}}"#, 400, &["query", "sparse", "not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"recommend": {"positive": [1]}}}"#, 400, &["recommend query is not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"fusion": "rrf"}}"#, 400, &["fusion query is not supported yet"]),
         case("POST", QUERY, r#"{"query": {"order_by": "a"}}"#, 400, &["order_by query is not supported yet"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "prefetch": {"query": [1, 1, 1]}}"#, 400, &["prefetch", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "using": "title"}"#, 400, &["using", "\"title\"", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"musst": []}}"#, 400, &["filter", "unknown field `musst`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}"#, 400, &["lookup_from", "not supported yet"]),
@@ -235,6 +232,128 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", SEARCH, r#"{"vector": [1, 1], "limit": 1}"#, 400, &["vector", "got 2"]),
         case("POST", SEARCH, r#"{"vector": {"name": "t", "vector": [1, 1, 1]}, "limit": 1}"#, 400, &["vector.name", "not supported yet"]),
         case("POST", SEARCH, r#"{"vector": [1, 1, 1], "limit": 0}"#, 422, &["limit"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn kinds_of_query_that_cannot_be_are_refused() {
+    let mut cases = Vec::new();
+    for (query, status, parts) in [
+        (r#"{"nearest": [1, 1, 1], "mmr": 1}"#, 400, &["query.mmr"][..]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"diversity": 1.5}}"#, 422, &["query.mmr.diversity", "1.5", "from 0 to 1"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"diversity": -0.5}}"#, 422, &["query.mmr.diversity"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"diversity": "much"}}"#, 400, &["query.mmr.diversity"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"candidates_limit": 0}}"#, 422, &["query.mmr.candidates_limit", "from 1 to 100"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"candidates_limit": 101}}"#, 422, &["query.mmr.candidates_limit", "101"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"candidates_limit": -1}}"#, 400, &["query.mmr.candidates_limit"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"lambda": 1}}"#, 400, &["query.mmr", "unknown field `lambda`"]),
+        (r#"{"mmr": {"diversity": 1}}"#, 400, &["query", "missing field `nearest`"]),
+        (r#"{"nearest": [1, 1], "mmr": {}}"#, 400, &["query", "expected dim: 3, got 2"]),
+        (r#"{"fusion": "rrf", "mmr": {}}"#, 400, &["query", "mmr goes with nearest alone"]),
+        (r#"{"nearest": [1, 1, 1], "fusion": "rrf"}"#, 400, &["query", "beside another kind", "ask for one"]),
+        (r#"{"nearest": [1, 1, 1], "nearest": [1, 1, 1]}"#, 400, &["query", "nearest"]),
+        (r#"{"fusion": "rrf"}"#, 400, &["query", "nothing to fuse", "`prefetch`"]),
+        (r#"{"fusion": "dbsf"}"#, 400, &["query", "nothing to fuse"]),
+        (r#"{"fusion": "sum"}"#, 400, &["query.fusion", "unknown variant `sum`", "rrf"]),
+        (r#"{"fusion": null}"#, 400, &["query.fusion"]),
+        (r#"{"rrf": {}}"#, 400, &["query", "nothing to fuse"]),
+        (r#"{"rrf": {"k": -1}}"#, 400, &["query.rrf.k"]),
+        (r#"{"rrf": {"c": 1}}"#, 400, &["query.rrf", "unknown field `c`"]),
+        (r#"{"rrf": {"weights": [1, "2"]}}"#, 400, &["query.rrf.weights[1]"]),
+        (r#"{"recommend": {}}"#, 400, &["query.recommend.positive", "at least one positive example"]),
+        (r#"{"recommend": {"negative": [1]}}"#, 400, &["query.recommend.positive", "at least one"]),
+        (r#"{"recommend": {"positive": 1}}"#, 400, &["query.recommend.positive"]),
+        (r#"{"recommend": {"positive": [1, [1, 2]]}}"#, 400, &["query.recommend.positive[1]", "expected dim: 3, got 2"]),
+        (r#"{"recommend": {"positive": [1], "negative": [[]]}}"#, 400, &["query.recommend.negative[0]", "got 0"]),
+        (r#"{"recommend": {"positive": [1], "negative": [99]}}"#, 404, &["No point with id 99 found"]),
+        (r#"{"recommend": {"positive": ["x"]}}"#, 400, &["query.recommend.positive[0]", "UUID"]),
+        (r#"{"recommend": {"positive": [{"text": "a"}]}}"#, 400, &["query.recommend.positive[0]", "embed"]),
+        (r#"{"recommend": {"positive": [[3e38, 1, 1]], "negative": [[-3e38, 1, 1]]}}"#, 400, &["query.recommend.positive", "out of the range", "scale"]),
+        (r#"{"recommend": {"positive": [1], "strategy": "best_score"}}"#, 400, &["query.recommend.strategy", "best_score is not supported yet"]),
+        (r#"{"recommend": {"positive": [1], "strategy": "sum_scores"}}"#, 400, &["query.recommend.strategy", "sum_scores is not supported yet"]),
+        (r#"{"recommend": {"positive": [1], "strategy": "best"}}"#, 400, &["query.recommend.strategy", "unknown variant `best`"]),
+        (r#"{"recommend": {"positive": [1], "positives": []}}"#, 400, &["query.recommend", "unknown field `positives`"]),
+        (r#"{"discover": {"target": 1, "context": []}}"#, 400, &["query", "discover query is not supported yet"]),
+        (r#"{"context": []}"#, 400, &["query", "context query is not supported yet"]),
+    ] {
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": {query}}}"#), status, parts));
+    }
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn prefetches_that_cannot_be_are_refused() {
+    let one = r#"{"query": [1, 1, 1]}"#;
+    let nested = |depth: usize| (0..depth).fold("[]".to_owned(), |inner, _| format!(r#"[{{"query": [1, 1, 1], "limit": 1, "prefetch": {inner}}}]"#));
+    let long = vec![r#"{"query": [1, 1, 1], "limit": 1}"#; 33].join(",");
+    let mut cases = Vec::new();
+    for (prefetch, status, parts) in [
+        ("1", 400, &["prefetch", "a prefetch or a list of prefetches"][..]),
+        ("[1]", 400, &["prefetch[0]"]),
+        (r#"{"query": [1, 1]}"#, 400, &["prefetch.query", "expected dim: 3, got 2"]),
+        (r#"[{"query": [1, 1, 1]}, {"query": [1, 1]}]"#, 400, &["prefetch[1].query", "got 2"]),
+        (r#"[{"query": 99}]"#, 404, &["No point with id 99 found"]),
+        (r#"[{"query": [1, 1, 1], "limit": 0}]"#, 422, &["prefetch[0].limit", "must be 1 or larger"]),
+        (r#"[{"query": [1, 1, 1], "limit": 101}]"#, 422, &["prefetch[0].limit", "100 at most"]),
+        (r#"[{"limit": 60}, {"limit": 41}]"#, 422, &["prefetch", "together", "more than 100"]),
+        (r#"[{"limit": 60, "query": 1, "prefetch": {"limit": 41}}]"#, 422, &["prefetch", "together"]),
+        (r#"[{"query": [1, 1, 1], "offset": 1}]"#, 400, &["prefetch[0]", "unknown field `offset`"]),
+        (r#"[{"query": [1, 1, 1], "filters": {}}]"#, 400, &["prefetch[0]", "unknown field `filters`"]),
+        (r#"[{"query": [1, 1, 1], "filter": {"must": 7}}]"#, 400, &["prefetch[0].filter.must"]),
+        (r#"[{"query": [1, 1, 1], "using": "title"}]"#, 400, &["prefetch[0].using", "not supported yet"]),
+        (r#"[{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}]"#, 400, &["prefetch[0].lookup_from", "not supported yet"]),
+        (r#"[{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}]"#, 422, &["prefetch[0].params.hnsw_ef"]),
+        (r#"[{"query": [1, 1, 1], "score_threshold": "a"}]"#, 400, &["prefetch[0].score_threshold"]),
+        (r#"[{"score_threshold": 1}]"#, 400, &["prefetch[0].score_threshold", "without a query"]),
+        (r#"[{"query": {"fusion": "rrf"}}]"#, 400, &["prefetch[0].query", "nothing to fuse"]),
+        (r#"[{"prefetch": {"query": 1}}]"#, 400, &["prefetch[0].query", "need a query"]),
+        (r#"{"query": 1, "prefetch": [{}, {"query": {"nearest": [1, 1, 1], "mmr": {"diversity": 2}}}]}"#, 422, &["prefetch.prefetch[1].query.mmr.diversity"]),
+        (&nested(5), 422, &["prefetch[0].prefetch[0].prefetch[0].prefetch[0].prefetch[0]", "more than 4 deep"]),
+        (&nested(70), 400, &["JSON body", "recursion"]),
+        (&format!("[{long}]"), 422, &["prefetch[32]", "more than 32", "several queries"]),
+    ] {
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": [1, 1, 1], "prefetch": {prefetch}}}"#), status, parts));
+    }
+    for (rrf, status, parts) in [
+        (r#"{"k": 0}"#, 422, &["query.rrf.k", "must be 1 or larger"][..]),
+        (r#"{"weights": [1]}"#, 400, &["query.rrf.weights", "1 weights for 2 prefetches"]),
+        (r#"{"weights": [1, -1]}"#, 422, &["query.rrf.weights", "-1", "0 or larger"]),
+        (r#"{"weights": [1, 1e99]}"#, 400, &["query.rrf.weights[1]", "out of range"]),
+    ] {
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": {{"rrf": {rrf}}}, "prefetch": [{one}, {one}]}}"#), status, parts));
+    }
+    let half = vec!["{}"; 2048].join(",");
+    cases.extend([
+        case("POST", QUERY, &format!(r#"{{"prefetch": {one}}}"#), 400, &["query", "need a query that ranks or fuses"]),
+        case("POST", QUERY, r#"{"score_threshold": 1}"#, 400, &["score_threshold", "send a query"]),
+        case("POST", QUERY, &format!(r#"{{"query": 1, "filter": {{"must": [{half}]}}, "prefetch": {{"query": 1, "filter": {{"must": [{half}, {{}}]}}}}}}"#), 422, &["prefetch.filter", "more than 4096 conditions"]),
+        case("POST", QUERIES, &format!(r#"{{"searches": [{{}}, {{"query": 1, "prefetch": [{one}, {one}]}}]}}"#), 422, &["searches", "4 searches, prefetches among them", "3"]),
+        case("POST", QUERIES, r#"{"searches": [{}, {"query": 1, "prefetch": [{"query": [1]}]}]}"#, 400, &["searches[1].prefetch[0].query", "got 1"]),
+    ]);
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn recommendations_that_cannot_be_are_refused() {
+    let ids: Vec<_> = (0..=LIMITS.max_batch_points).collect();
+    let many = json!({"positive": ids, "limit": 1}).to_string();
+    check(vec![
+        case("POST", RECOMMEND, "{}", 400, &["missing field `limit`"]),
+        case("POST", RECOMMEND, r#"{"limit": 1}"#, 400, &["positive", "at least one positive example"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 0}"#, 422, &["limit", "1 or larger"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 101}"#, 422, &["limit", "100 at most"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "positve": [2]}"#, 400, &["unknown field `positve`"]),
+        case("POST", RECOMMEND, r#"{"positive": [1, [1]], "limit": 1}"#, 400, &["positive[1]", "expected dim: 3, got 1"]),
+        case("POST", RECOMMEND, r#"{"positive": [99], "limit": 1}"#, 404, &["No point with id 99"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "strategy": "best_score"}"#, 400, &["strategy", "best_score is not supported yet"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "using": "t"}"#, 400, &["using", "not supported yet"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "lookup_from": {"collection": "x"}}"#, 400, &["lookup_from", "not supported yet"]),
+        case("POST", RECOMMEND, &many, 422, &["positive", "51 points as examples", "50"]),
+        case("POST", "/collections/docs/points/recommend/batch", r#"{"searches": [{"positive": [1], "limit": 1}, {"positive": [[1]], "limit": 1}]}"#, 400, &["searches[1].positive[0]", "got 1"]),
     ])
     .await;
 }
@@ -304,7 +423,8 @@ async fn routes_that_are_not_here_say_so() {
         case("DELETE", "/collections/docs/index/a", "", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/recommend", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/recommend/groups", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/discover", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/facet", "{}", 400, &["not supported yet"]),
         case("GET", "/collections/docs/snapshots", "", 400, &["not supported yet"]),
         case("POST", "/collections/aliases", "{}", 400, &["not supported yet"]),

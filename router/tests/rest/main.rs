@@ -13,3 +13,6 @@ mod clients;
 mod edits;
 mod failures;
 mod fuzz;
+mod mmr;
+mod prefetch;
+mod recommend;

@@ -462,6 +462,12 @@ impl Catalog for FakeCatalog {
     }
 }
 
+/// The ids of points that were answered.
+pub fn ids(points: &Value) -> Vec<Value> {
+    let points = points.as_array().unwrap();
+    points.iter().map(|p| p["id"].clone()).collect()
+}
+
 /// A router over fake shards.
 pub struct Server {
     /// The routes.
