@@ -3,8 +3,8 @@
 //! ```text
 //! HTTP ─→ request (id, span, log, counts)
 //!      ─→ rest::call (admission, deadline, envelope)
-//!      ─→ rest::{collections, upsert, points, query} (decode, validate)
-//!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread: what becomes of lists)
+//!      ─→ rest::{collections, upsert, points, query, …} (decode, validate)
+//!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, groups: pure)
 //!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
 //!      ─→ ShardClient, one a shard
 //! ```
@@ -17,6 +17,7 @@ mod catalog;
 mod connections;
 mod fanout;
 mod fuse;
+mod groups;
 mod limits;
 mod mean;
 mod merge;

@@ -9,6 +9,7 @@ mod edits;
 mod envelope;
 mod error;
 mod filter;
+mod groups;
 mod ids;
 mod not_yet;
 mod params;
@@ -116,6 +117,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             route(post, reads, query::search_batch),
         )
         .route(
+            "/collections/{c}/points/query/groups",
+            route(post, reads, groups::query_groups),
+        )
+        .route(
+            "/collections/{c}/points/search/groups",
+            route(post, reads, groups::search_groups),
+        )
+        .route(
             "/collections/{c}/points/recommend",
             route(post, reads, query::recommend),
         )
@@ -155,8 +164,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = {
         (&[POST], "/collections/{c}/snapshots/upload"),
         (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
         (&[POST], "/collections/{c}/points/vectors/delete"),
-        (&[POST], "/collections/{c}/points/query/groups"),
-        (&[POST], "/collections/{c}/points/search/groups"),
         (&[POST], "/collections/{c}/points/search/matrix/pairs"),
         (&[POST], "/collections/{c}/points/search/matrix/offsets"),
         (&[POST], "/collections/{c}/points/recommend/groups"),

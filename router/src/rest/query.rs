@@ -67,7 +67,7 @@ struct Batch<T> {
 }
 
 /// The vector of the older call: a list of numbers, or `{name, vector}`.
-struct Older(Vec<f32>);
+pub(crate) struct Older(pub(crate) Vec<f32>);
 
 impl<'de> Deserialize<'de> for Older {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -127,9 +127,9 @@ struct RecommendBody {
 }
 
 /// A search, and what of its points is answered.
-struct Asked {
-    ask: Ask,
-    show: Show,
+pub(crate) struct Asked {
+    pub(crate) ask: Ask,
+    pub(crate) show: Show,
 }
 
 impl From<QueryBody> for Asked {

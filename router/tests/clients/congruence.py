@@ -347,6 +347,29 @@ def queries(server, local, rounds, seed, metric):
     print(f"{rounds} queries by {metric}: all agree")
 
 
+def groups(server, local, rounds, seed, metric):
+    """Every value groups the same points."""
+    told = 0
+    for n in range(rounds):
+        query = random.choice([ranking, lambda: None])()
+        if isinstance(query, models.NearestQuery):
+            query.mmr = None
+        by = random.choice(["n", "word", "tags", "tags[]", "deep.n", "parts[].size", "parts[].tags", "missing"])
+        more = {"limit": random.randrange(1, 8), "group_size": random.randrange(1, 6), "query_filter": narrow()}
+        theirs, ours = (
+            client.query_points_groups(NAME, group_by=by, query=query, with_payload=["n"], **more).groups
+            for client in (local, server)
+        )
+        pairs = lambda groups: [(group.id, [(hit.id, hit.score) for hit in group.hits]) for group in groups]
+        agree = [group.id for group in ours] == [group.id for group in theirs]
+        agree = agree and all(same(a.hits, b.hits) for a, b in zip(ours, theirs))
+        shown = f"seed {seed}, {metric} groups {n}: {query} by {by} {more}"
+        assert agree, f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
+        told += len(theirs) > 1
+    assert told > rounds // 2, f"only {told} of {rounds} find groups"
+    print(f"{rounds} groupings by {metric}: all agree")
+
+
 def main():
     url = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
@@ -365,8 +388,10 @@ def main():
 
     for distance in models.Distance:
         fill(distance)
-        queries(server, local, rounds, seed, distance.value)
+        queries(server, local, rounds // 4, seed, distance.value)
+        groups(server, local, rounds // 4, seed, distance.value)
     fill(models.Distance.EUCLID)
+    random.seed(seed)
 
     matched = 0
     for n in range(rounds):

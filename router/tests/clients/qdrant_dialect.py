@@ -181,6 +181,20 @@ def combined(client):
     assert ids(query=recommend(positive=[2, [0, 1, 0, 0]], negative=[1]), limit=1) == [3]
 
 
+def groups(client):
+    found = client.query_points_groups(BASIC, query=[1, 0.2, 0, 0], group_by="city", with_payload=["city"]).groups
+    shown = [(group.id, [(hit.id, hit.payload) for hit in group.hits]) for group in found]
+    assert shown == [("Bern", [(1, {"city": "Bern"})]), ("Zürich", [(2, {"city": "Zürich"})])], shown
+    found = client.query_points_groups(BASIC, group_by="k", limit=1, group_size=1).groups
+    assert found == [], "a list with an object in it groups nothing"
+    refused(
+        lambda: client.query_points_groups(BASIC, query=[1, 0, 0, 0], group_by="city", with_lookup="other"),
+        400,
+        "with_lookup",
+        "not supported yet",
+    )
+
+
 def refusals(client):
     query = lambda **more: lambda: client.query_points(BASIC, query=[1, 0, 0, 0], **more)
     refused(lambda: client.query_points(BASIC, query=[1, 0]), 400, "expected dim: 4, got 2")
@@ -361,7 +375,7 @@ def main():
         # A server of a version that the client does not know is a warning.
         warnings.simplefilter("error", UserWarning)
         client = QdrantClient(url=url, timeout=30)
-    for part in (collections, points, searches, combined, refusals, edits, deletes, bulk, metrics):
+    for part in (collections, points, searches, combined, groups, refusals, edits, deletes, bulk, metrics):
         part(client)
         print(f"{part.__name__}: ok")
     chain(url)

@@ -19,6 +19,8 @@ const QUERY: &str = "/collections/docs/points/query";
 const QUERIES: &str = "/collections/docs/points/query/batch";
 const SEARCH: &str = "/collections/docs/points/search";
 const RECOMMEND: &str = "/collections/docs/points/recommend";
+const GROUPS: &str = "/collections/docs/points/query/groups";
+const OLDER_GROUPS: &str = "/collections/docs/points/search/groups";
 const SCROLL: &str = "/collections/docs/points/scroll";
 const COUNT: &str = "/collections/docs/points/count";
 const DELETE: &str = "/collections/docs/points/delete";
@@ -360,6 +362,43 @@ async fn recommendations_that_cannot_be_are_refused() {
 
 #[tokio::test]
 #[rustfmt::skip] // a table: a line a case
+async fn groups_that_cannot_be_are_refused() {
+    let mut cases = vec![
+        case("POST", GROUPS, "{}", 400, &["missing field `group_by`"]),
+        case("POST", OLDER_GROUPS, r#"{"group_by": "a", "limit": 1, "group_size": 1}"#, 400, &["missing field `vector`"]),
+        case("POST", OLDER_GROUPS, r#"{"vector": [1, 1, 1], "group_by": "a", "limit": 1}"#, 400, &["missing field `group_size`"]),
+        case("POST", OLDER_GROUPS, r#"{"vector": [1, 1, 1], "group_by": "a", "group_size": 1}"#, 400, &["missing field `limit`"]),
+        case("POST", OLDER_GROUPS, r#"{"vector": [1, 1], "group_by": "a", "limit": 1, "group_size": 1}"#, 400, &["vector", "got 2"]),
+    ];
+    for (more, status, parts) in [
+        (r#""group_by": 1"#, 400, &["group_by"][..]),
+        (r#""group_by": "a..b""#, 400, &["group_by", "is not a path"]),
+        (r#""group_by": "a", "limit": 0"#, 422, &["limit", "must be 1 or larger"]),
+        (r#""group_by": "a", "limit": -1"#, 400, &["limit", "-1"]),
+        (r#""group_by": "a", "limit": 101"#, 422, &["limit", "100 at most", "fewer groups"]),
+        (r#""group_by": "a", "group_size": 0"#, 422, &["group_size", "must be 1 or larger"]),
+        (r#""group_by": "a", "group_size": 11"#, 422, &["group_size", "110", "100 at most", "smaller"]),
+        (r#""group_by": "a", "group_size": 18446744073709551615"#, 422, &["group_size"]),
+        (r#""group_by": "a", "group_size": "3""#, 400, &["group_size"]),
+        (r#""group_by": "a", "offset": 1"#, 400, &["unknown field `offset`"]),
+        (r#""group_by": "a", "with_lookup": "other""#, 400, &["with_lookup", "not supported yet"]),
+        (r#""group_by": "a", "with_lookup": {"collection": "other"}"#, 400, &["with_lookup", "not supported yet"]),
+        (r#""group_by": "a", "lookup_from": {"collection": "other"}"#, 400, &["lookup_from", "not supported yet"]),
+        (r#""group_by": "a", "query": [1, 1]"#, 400, &["query", "got 2"]),
+        (r#""group_by": "a", "query": 99"#, 404, &["99"]),
+        (r#""group_by": "a", "query": {"nearest": 1, "mmr": {}}"#, 400, &["query.mmr", "not supported yet"]),
+        (r#""group_by": "a", "query": {"fusion": "rrf"}"#, 400, &["query", "nothing to fuse"]),
+        (r#""group_by": "a", "query": 1, "prefetch": [{"limit": 0}]"#, 422, &["prefetch[0].limit"]),
+        (r#""group_by": "a", "filter": {"must": 1}"#, 400, &["filter.must"]),
+        (r#""group_by": "a", "params": {"hnsw_ef": 1001}"#, 422, &["params.hnsw_ef"]),
+    ] {
+        cases.push(case("POST", GROUPS, &format!("{{{more}}}"), status, parts));
+    }
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
 async fn reads_and_deletes_that_cannot_be_are_refused() {
     let many: Vec<_> = (0..=LIMITS.max_batch_points).collect();
     let many = json!({"ids": many}).to_string();
@@ -422,7 +461,6 @@ async fn routes_that_are_not_here_say_so() {
         case("PUT", "/collections/docs/index", "{}", 400, &["/index is not supported yet"]),
         case("DELETE", "/collections/docs/index/a", "", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/recommend/groups", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/discover", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/facet", "{}", 400, &["not supported yet"]),

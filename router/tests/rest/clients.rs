@@ -14,7 +14,7 @@ async fn an_unmodified_client_works() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_are_those_of_the_clients_own_local_mode() {
-    run("congruence.py", &["60"]).await;
+    run("congruence.py", &["120"]).await;
 }
 
 async fn run(script: &str, more: &'static [&'static str]) {

@@ -58,6 +58,16 @@ fn reads() -> Calls {
         ),
         (
             "POST",
+            "/collections/docs/points/query/groups",
+            json!({"query": [1, 2, 3], "group_by": "a[].b", "group_size": 2, "limit": 3, "with_payload": true}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/search/groups",
+            json!({"vector": [1, 2, 3], "group_by": "a", "group_size": 2, "limit": 3, "with_lookup": null}),
+        ),
+        (
+            "POST",
             "/collections/docs/points/recommend",
             json!({"positive": [[1, 2, 3]], "negative": [[3, 2, 1]], "limit": 2, "strategy": null}),
         ),
@@ -161,7 +171,7 @@ fn key() -> impl Strategy<Value = String> {
             "", "points", "batch", "ids", "id", "vector", "vectors", "payload", "payloads", "query",
             "nearest", "mmr", "limit", "offset", "filter", "must", "should", "params", "hnsw_ef",
             "with_payload", "include", "exclude", "name", "prefetch", "fusion", "rrf", "k", "weights", "recommend",
-            "positive", "negative", "strategy", "diversity", "candidates_limit", "score_threshold", "indices", "text", "size", "distance",
+            "positive", "negative", "strategy", "group_by", "group_size", "diversity", "candidates_limit", "score_threshold", "indices", "text", "size", "distance",
             "$serde_json::private::RawValue", "$serde_json::private::Number",
         ])
         .prop_map(str::to_owned),

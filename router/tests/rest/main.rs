@@ -13,6 +13,7 @@ mod clients;
 mod edits;
 mod failures;
 mod fuzz;
+mod groups;
 mod mmr;
 mod prefetch;
 mod recommend;

@@ -159,6 +159,34 @@ async fn the_searches_of_a_batch_may_have_prefetches() {
 }
 
 #[tokio::test]
+async fn a_level_of_prefetches_is_one_request_to_each_shard_and_the_last_is_exact() {
+    let server = line().await;
+    let two = json!({"query": [9, 0, 0], "prefetch": [at(1.9, 3), at(18.9, 2)]});
+    let batch = json!({"searches": [two]});
+    let path = "/collections/docs/points/query/batch";
+    server.call("POST", path, batch.to_string()).await.result();
+    for shard in server.catalog.shards("docs") {
+        let levels = shard.searches();
+        let exact = |at: usize| {
+            levels[at]
+                .queries
+                .iter()
+                .map(|q| q.exact)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(levels.len(), 2);
+        assert_eq!((exact(0), exact(1)), (vec![false, false], vec![true]));
+        // A point that is left out by a filter would keep a search from the graph.
+        assert!(
+            levels[0]
+                .queries
+                .iter()
+                .all(|q| q.filter == Some(quoit_proto::v1::Filter::default()))
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_prefetch_that_lacks_a_vnode_fails_the_query() {
     let server = line().await;
     let shard = &server.catalog.shards("docs")[1];

@@ -52,6 +52,7 @@ struct State {
     fail: Option<ErrorKind>,
     delay: Duration,
     stopped: String,
+    searches: Vec<SearchRequest>,
 }
 
 /// One shard.
@@ -84,6 +85,11 @@ impl FakeShard {
     /// From now on the shard says that it refuses writes.
     pub fn stop_writes(&self, why: &str) {
         why.clone_into(&mut self.state().stopped);
+    }
+
+    /// The searches that the shard was asked for, in their order.
+    pub fn searches(&self) -> Vec<SearchRequest> {
+        self.state().searches.clone()
     }
 
     /// The first vnode that the shard owns.
@@ -251,7 +257,8 @@ impl ShardClient for FakeShard {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
-        let state = self.state();
+        let mut state = self.state();
+        state.searches.push(request.clone());
         let lower = matches!(self.metric, Metric::Euclid | Metric::Manhattan);
         let results = request.queries.into_iter().map(|query| {
             let vector = self.prepared(query.vector);
