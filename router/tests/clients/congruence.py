@@ -12,6 +12,7 @@ import random
 import sys
 import warnings
 
+import numpy as np
 from qdrant_client import QdrantClient, models
 
 NAME = "dialect_filters"
@@ -187,7 +188,8 @@ def scroll(client, wish):
 def everything(client):
     found, after = client.scroll(NAME, limit=POINTS, with_payload=True, with_vectors=True)
     assert after is None
-    return {point.id: (point.payload or {}, [round(x, 4) for x in point.vector]) for point in found}
+    # Rounded in decimals, two forms of the same number may come out as different ones.
+    return {point.id: (point.payload or {}, np.float32(point.vector).tolist()) for point in found}
 
 
 def change(present):
@@ -238,6 +240,25 @@ def change(present):
             ),
         ]
     )()
+
+
+def selectors(server, local, rounds, seed):
+    """Every selector answers the same parts of payloads."""
+    told = 0
+    for n in range(rounds):
+        paths = random.sample(PATHS + ["parts[].tags[].x", "deep.word.x"], random.randrange(1, 4))
+        wish = random.choice([paths, models.PayloadSelectorExclude(exclude=paths)])
+        theirs, ours = (
+            {point.id: point.payload for point in client.scroll(NAME, limit=POINTS, with_payload=wish)[0]}
+            for client in (local, server)
+        )
+        for point in theirs:
+            assert ours[point] == theirs[point], (
+                f"seed {seed}, selector {n}: {wish}\n of point {point}\n  is {ours[point]}\n not {theirs[point]}"
+            )
+        told += any(theirs.values())
+    assert told > rounds // 2
+    print(f"{rounds} selectors: all agree")
 
 
 def changes(server, local, rounds, seed):
@@ -366,7 +387,7 @@ def groups(server, local, rounds, seed, metric):
         shown = f"seed {seed}, {metric} groups {n}: {query} by {by} {more}"
         assert agree, f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
         told += len(theirs) > 1
-    assert told > rounds // 2, f"only {told} of {rounds} find groups"
+    assert told > rounds // 5, f"only {told} of {rounds} find groups"
     print(f"{rounds} groupings by {metric}: all agree")
 
 
@@ -414,6 +435,7 @@ def main():
         matched += 0 < len(theirs) < POINTS
     assert matched > rounds // 4, f"only {matched} of {rounds} filters tell points apart"
     print(f"{rounds} filters, {matched} of them tell points apart: all agree")
+    selectors(server, local, rounds, seed)
     changes(server, local, rounds, seed)
     server.delete_collection(NAME)
 

@@ -105,6 +105,9 @@ def points(client):
     assert only.payload == {"city": "Bern"}
     rest = models.PayloadSelectorExclude(exclude=["city"])
     assert client.retrieve(BASIC, ids=[1], with_payload=rest)[0].payload == {"n": {"a": 1}}
+    rest = models.PayloadSelectorExclude(exclude=["k[].deep"])
+    assert client.retrieve(BASIC, ids=[10], with_payload=rest)[0].payload == {"k": [1, 2, {}]}
+    assert client.retrieve(BASIC, ids=[1], with_payload=["n.a"])[0].payload == {"n": {"a": 1}}
 
     found, offset, pages = [], None, 0
     while True:

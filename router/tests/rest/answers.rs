@@ -267,7 +267,7 @@ async fn batches_and_older_searches_answer_one_list_each() {
 }
 
 #[tokio::test]
-async fn payloads_are_selected_by_flag_and_by_outermost_keys() {
+async fn payloads_are_selected_by_flag_by_keys_and_by_paths() {
     let server = line("Dot").await;
     let at = "/collections/docs/points";
     for (selector, want) in [
@@ -278,6 +278,13 @@ async fn payloads_are_selected_by_flag_and_by_outermost_keys() {
         (json!({"include": ["a"]}), json!({"a": 1})),
         (json!({"exclude": ["a"]}), json!({"b": {"c": [2]}})),
         (json!([]), json!({})),
+        (json!(["b.c"]), json!({"b": {"c": [2]}})),
+        (json!(["a.x", "b.x"]), json!({"a": 1, "b": {}})),
+        (json!({"exclude": ["b.c"]}), json!({"a": 1, "b": {}})),
+        (
+            json!({"exclude": ["b.c[]"]}),
+            json!({"a": 1, "b": {"c": []}}),
+        ),
     ] {
         let body = json!({"ids": [1], "with_payload": selector}).to_string();
         let points = server.call("POST", at, body).await.result();

@@ -190,6 +190,7 @@ async fn upserts_that_cannot_be_are_refused() {
 #[tokio::test]
 #[rustfmt::skip] // a table: a line a case
 async fn searches_that_cannot_be_are_refused() {
+    let endless = format!(r#"{{"query": [1, 1, 1], "with_payload": ["a{}"]}}"#, ".a".repeat(64));
     check(vec![
         case("POST", QUERY, r#"{"query": [1, 2]}"#, 400, &["query", "expected dim: 3, got 2"]),
         case("POST", QUERY, r#"{"query": [1, 2, 1e40]}"#, 400, &["query[2]", "number out of range", "send finite numbers"]),
@@ -216,7 +217,11 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": [1, 1, 1], "offset": 1e30}"#, 400, &["offset"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "score_threshold": 1e300}"#, 400, &["score_threshold", "number out of range", "send finite numbers"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": "a"}"#, 400, &["with_payload", "include"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": ["a.b"]}"#, 400, &["with_payload[0]", "not supported yet", "outermost key"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": ["a", "a..b"]}"#, 400, &["with_payload[1]", "\"a..b\" is not a path"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"exclude": ["a[x]"]}}"#, 400, &["with_payload.exclude[0]", "\"a[x]\" is not a path"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"include": ["a"], "exclude": ["b"]}}"#, 400, &["with_payload", "one of include and exclude"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": [1]}"#, 400, &["with_payload[0]"]),
+        case("POST", QUERY, &endless, 400, &["with_payload[0]", "a path of 65 steps", "64 deep"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"only": []}}"#, 400, &["with_payload", "unknown field `only`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector[0]", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}"#, 422, &["params.hnsw_ef", "1000", "exact"]),

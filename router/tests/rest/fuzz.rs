@@ -19,7 +19,7 @@ fn reads() -> Calls {
         (
             "POST",
             "/collections/docs/points",
-            json!({"ids": [1], "with_payload": ["a"], "with_vector": true}),
+            json!({"ids": [1], "with_payload": ["a", "b.c[]"], "with_vector": true}),
         ),
         (
             "POST",
@@ -27,7 +27,7 @@ fn reads() -> Calls {
             json!({
                 "query": {"nearest": [1, 2, 3], "mmr": null}, "limit": 3, "offset": 1, "using": "",
                 "filter": {"must": []}, "params": {"hnsw_ef": 4, "exact": false},
-                "score_threshold": 0.5, "with_payload": {"exclude": ["a"]}, "with_vector": [""],
+                "score_threshold": 0.5, "with_payload": {"exclude": ["a.b", "c[].d"]}, "with_vector": [""],
             }),
         ),
         (
