@@ -4,7 +4,7 @@
 //! HTTP ─→ request (id, span, log, counts)
 //!      ─→ rest::call (admission, deadline, envelope)
 //!      ─→ rest::{collections, upsert, points, query, …} (decode, validate)
-//!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, groups: pure)
+//!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, sample, groups: pure)
 //!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
 //!      ─→ ShardClient, one a shard
 //! ```
@@ -25,6 +25,7 @@ mod metrics;
 mod narrow;
 mod request;
 mod rest;
+mod sample;
 mod server;
 mod spread;
 

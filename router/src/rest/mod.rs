@@ -19,6 +19,7 @@ mod points;
 mod prefetch;
 mod query;
 mod run;
+mod sampled;
 mod select;
 mod update;
 mod upsert;

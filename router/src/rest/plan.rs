@@ -58,6 +58,8 @@ pub(crate) enum Goal {
     Near(Aim, Option<Spread>),
     /// Ranks nothing: points in the order of their ids.
     Order,
+    /// Ranks nothing: any points.
+    Sample,
     /// Makes one list of the lists before it.
     FusePlaces { k: u64, weights: Vec<f32> },
     /// The same, by scores.
@@ -267,7 +269,7 @@ impl Planner<'_> {
                 Ok(Goal::Near(aim, spread))
             }
             Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, field)?, None)),
-            Wish::Sample => Err(Error::NotYet(format!("{field}.sample"))),
+            Wish::Sample => Ok(Goal::Sample),
             Wish::Fuse(_) if sources == 0 => {
                 let message = "there is nothing to fuse: send the lists to fuse as `prefetch`";
                 Err(Error::fit(field, message))

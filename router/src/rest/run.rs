@@ -3,6 +3,7 @@
 //! each shard, however many searches there are.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
@@ -10,10 +11,12 @@ use quoit_ring::PointId;
 
 use super::error::Error;
 use super::plan::{Aim, Goal, Plan, Spread, Step};
+use super::sampled::sampled;
 use super::vectors::Start;
 use crate::catalog::Collection;
 use crate::fanout::read::{self, With};
 use crate::fanout::search::{self, Nearest, Scored};
+use crate::sample::Random;
 use crate::{fanout, fuse, mean, narrow, spread};
 
 /// Of a point whose place in a list is all that counts.
@@ -226,7 +229,11 @@ async fn unranked(
             let lists = lists(&sources);
             fused(collection, step, fuse::by_scores(&lists), &sources, with).await
         }
-        _ => {
+        Goal::Sample => {
+            let filter = filter_of(step, &sources);
+            any(collection, step, &filter, with).await
+        }
+        Goal::Order | Goal::Near(..) => {
             let filter = filter_of(step, &sources);
             in_order(collection, step, &filter, with).await
         }
@@ -238,8 +245,7 @@ fn lists(sources: &[&[Scored]]) -> Vec<Vec<(PointId, f32)>> {
     sources.iter().map(list).collect()
 }
 
-/// The part of a fused list that is asked for, with what is wanted of its
-/// points; one that is deleted meanwhile is left out.
+/// The part of a fused list that is asked for.
 async fn fused(
     collection: &Collection,
     step: &Step,
@@ -247,20 +253,49 @@ async fn fused(
     sources: &[&[Scored]],
     with: With,
 ) -> Result<Vec<Scored>, fanout::Error> {
+    let hits = sources.iter().flat_map(|list| list.iter());
+    let mut rows: HashMap<_, _> = hits.map(|hit| (hit.row.id, &hit.row)).collect();
     let near = |score: f32| step.score_threshold.is_none_or(|least| score >= least);
     let ranked = ranked.into_iter().filter(|(_, score)| near(*score));
-    let ranked: Vec<_> = ranked.skip(step.offset).take(step.limit).collect();
-    let mut rows: HashMap<PointId, fanout::Row> = if with.payload || with.vector {
-        let ids: Vec<PointId> = ranked.iter().map(|(id, _)| *id).collect();
-        let rows = read::retrieve(collection, &ids, with).await?;
-        rows.into_iter().map(|row| (row.id, row)).collect()
-    } else {
-        let hits = sources.iter().flat_map(|list| list.iter());
-        hits.map(|hit| (hit.row.id, hit.row.clone())).collect()
-    };
-    let hits = ranked.into_iter().filter_map(|(id, score)| {
-        let row = rows.remove(&id)?;
+    let ranked = ranked.skip(step.offset).take(step.limit);
+    let hits = ranked.filter_map(|(id, score)| {
+        let row = rows.remove(&id)?.clone();
         Some(Scored { row, score })
+    });
+    complete(collection, hits.collect(), with).await
+}
+
+/// Any points, each with the score 1 as where they are in order.
+async fn any(
+    collection: &Collection,
+    step: &Step,
+    filter: &Filter,
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    // The standard library draws its keys from the system's randomness.
+    let random = Random::new(RandomState::new().hash_one(step.limit));
+    let rows = sampled(collection, filter, step.offset + step.limit, random).await?;
+    let rows = rows.into_iter().skip(step.offset);
+    let hits = rows.map(|row| Scored { row, score: 1.0 });
+    complete(collection, hits.collect(), with).await
+}
+
+/// The same points with what is wanted of them; one that is deleted meanwhile
+/// is left out.
+async fn complete(
+    collection: &Collection,
+    hits: Vec<Scored>,
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    if !with.payload && !with.vector {
+        return Ok(hits);
+    }
+    let ids: Vec<PointId> = hits.iter().map(|hit| hit.row.id).collect();
+    let rows = read::retrieve(collection, &ids, with).await?;
+    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let hits = hits.into_iter().filter_map(|hit| {
+        let row = rows.remove(&hit.row.id)?;
+        Some(Scored { row, ..hit })
     });
     Ok(hits.collect())
 }

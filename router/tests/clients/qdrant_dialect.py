@@ -177,6 +177,8 @@ def combined(client):
     nested = models.Prefetch(query=[0, 1, 0, 0], limit=1, prefetch=[first])
     assert ids(query=[1, 0, 0, 0], prefetch=[nested]) == [2]
 
+    any_points = models.SampleQuery(sample=models.Sample.RANDOM)
+    assert len(set(ids(query=any_points, limit=4))) == 4 and len(set(ids(query=any_points))) == 6
     mmr = models.NearestQuery(nearest=[1, 0.1, 0, 0], mmr=models.Mmr(diversity=0.9, candidates_limit=6))
     assert ids(query=mmr, limit=2)[0] == 1 and ids(query=mmr, limit=2)[1] != 2, ids(query=mmr, limit=2)
     recommend = lambda **wish: models.RecommendQuery(recommend=models.RecommendInput(**wish))

@@ -282,6 +282,9 @@ async fn kinds_of_query_that_cannot_be_are_refused() {
         (r#"{"recommend": {"positive": [1], "strategy": "sum_scores"}}"#, 400, &["query.recommend.strategy", "sum_scores is not supported yet"]),
         (r#"{"recommend": {"positive": [1], "strategy": "best"}}"#, 400, &["query.recommend.strategy", "unknown variant `best`"]),
         (r#"{"recommend": {"positive": [1], "positives": []}}"#, 400, &["query.recommend", "unknown field `positives`"]),
+        (r#"{"sample": "all"}"#, 400, &["query.sample", "unknown variant `all`", "random"]),
+        (r#"{"sample": 5}"#, 400, &["query.sample"]),
+        (r#"{"sample": "random", "nearest": [1, 1, 1]}"#, 400, &["query", "beside another kind"]),
         (r#"{"discover": {"target": 1, "context": []}}"#, 400, &["query", "discover query is not supported yet"]),
         (r#"{"context": []}"#, 400, &["query", "context query is not supported yet"]),
     ] {

@@ -54,6 +54,11 @@ fn reads() -> Calls {
         (
             "POST",
             "/collections/docs/points/query",
+            json!({"query": {"sample": "random"}, "limit": 3, "with_payload": true}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/query",
             json!({"query": {"recommend": {"positive": [[1, 2, 3]], "negative": [], "strategy": "average_vector"}}}),
         ),
         (
@@ -171,7 +176,7 @@ fn key() -> impl Strategy<Value = String> {
             "", "points", "batch", "ids", "id", "vector", "vectors", "payload", "payloads", "query",
             "nearest", "mmr", "limit", "offset", "filter", "must", "should", "params", "hnsw_ef",
             "with_payload", "include", "exclude", "name", "prefetch", "fusion", "rrf", "k", "weights", "recommend",
-            "positive", "negative", "strategy", "group_by", "group_size", "diversity", "candidates_limit", "score_threshold", "indices", "text", "size", "distance",
+            "positive", "negative", "strategy", "group_by", "group_size", "diversity", "candidates_limit", "sample", "score_threshold", "indices", "text", "size", "distance",
             "$serde_json::private::RawValue", "$serde_json::private::Number",
         ])
         .prop_map(str::to_owned),

@@ -17,3 +17,4 @@ mod groups;
 mod mmr;
 mod prefetch;
 mod recommend;
+mod sample;
