@@ -38,7 +38,6 @@ pub(crate) struct SearchParams {
 }
 
 /// What a search asks for, whichever call it came by.
-#[derive(Default)]
 pub(crate) struct Ask {
     pub(crate) wish: Option<Wish>,
     pub(crate) prefetch: Prefetches,
@@ -176,9 +175,6 @@ impl Planner<'_> {
             return Err(Error::fit(format!("{place}score_threshold"), message));
         }
         let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
-        if depth > 0 {
-            self.count_prefetched(limit)?;
-        }
         let (hnsw_ef, exact) = how(self.collection, ask.params, place)?;
         let goal = match ask.wish {
             None => Goal::Order,
@@ -187,6 +183,13 @@ impl Planner<'_> {
                 self.goal(wish, &field, offset + limit, ask.prefetch.all.len())?
             }
         };
+        if depth > 0 {
+            let candidates = match &goal {
+                Goal::Near(_, Some(spread)) => spread.candidates,
+                _ => 0,
+            };
+            self.count_prefetched(limit.max(candidates))?;
+        }
         let filter = narrow::joined(outer, ask.filter);
         let size = filter.check_size();
         size.map_err(|e| Error::validate(format!("{place}filter"), e.to_string()))?;
@@ -251,7 +254,7 @@ impl Planner<'_> {
             return Ok(());
         }
         let message = format!(
-            "the limits of all prefetches together are more than {max}: ask for fewer points"
+            "the limits of all prefetches, or their candidates, are together more than {max}: ask for fewer points"
         );
         Err(Error::validate(format!("{}prefetch", self.place), message))
     }

@@ -62,7 +62,7 @@ pub(crate) async fn run(
             }
         }
         let (hits, lists) =
-            futures::try_join!(search::search(collection, &searches), try_join_all(others),)?;
+            futures::try_join!(search::search(collection, &searches), try_join_all(others))?;
         for ((p, s, wish), mut hits) in places_of_searches.into_iter().zip(hits) {
             let step = &plans[p].steps[s];
             if let Some(wish) = wish {
@@ -233,6 +233,7 @@ async fn unranked(
             let filter = filter_of(step, &sources);
             any(collection, step, &filter, with).await
         }
+        // What is near is searched for with all others of its level.
         Goal::Order | Goal::Near(..) => {
             let filter = filter_of(step, &sources);
             in_order(collection, step, &filter, with).await

@@ -309,6 +309,7 @@ async fn prefetches_that_cannot_be_are_refused() {
         (r#"[{"query": [1, 1, 1], "limit": 0}]"#, 422, &["prefetch[0].limit", "must be 1 or larger"]),
         (r#"[{"query": [1, 1, 1], "limit": 101}]"#, 422, &["prefetch[0].limit", "100 at most"]),
         (r#"[{"limit": 60}, {"limit": 41}]"#, 422, &["prefetch", "together", "more than 100"]),
+        (r#"[{"limit": 60}, {"limit": 1, "query": {"nearest": 1, "mmr": {"candidates_limit": 41}}}]"#, 422, &["prefetch", "together"]),
         (r#"[{"limit": 60, "query": 1, "prefetch": {"limit": 41}}]"#, 422, &["prefetch", "together"]),
         (r#"[{"query": [1, 1, 1], "offset": 1}]"#, 400, &["prefetch[0]", "unknown field `offset`"]),
         (r#"[{"query": [1, 1, 1], "filters": {}}]"#, 400, &["prefetch[0]", "unknown field `filters`"]),

@@ -95,11 +95,11 @@ async fn points_that_are_in_no_group_leave_no_group_short() {
     let server = line().await;
     // Each has the value of the group, and one that keeps it from all groups.
     let odd: Vec<Value> = (200..220)
-        .map(|n| json!({"id": n, "vector": [0, 1, 0], "payload": {"doc": [1, true]}}))
+        .map(|n| json!({"id": n, "vector": [60.5, 0, 0], "payload": {"doc": [1, true]}}))
         .collect();
     server.put(json!(odd)).await;
-    let body = json!({"query": [0, 0, 0], "group_by": "doc", "limit": 2, "group_size": 4});
-    let want = [group(0, &[0, 1, 2, 3]), group(1, &[60, 61, 62, 63])];
+    let body = json!({"query": [59.6, 0, 0], "group_by": "doc", "limit": 2, "group_size": 4});
+    let want = [group(1, &[60, 61, 62, 63]), group(0, &[59, 58, 57, 56])];
     assert_eq!(groups(&server, &body).await, want);
 }
 

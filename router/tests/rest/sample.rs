@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use quoit_ring::{PointId, VnodeCount};
 use serde_json::{Value, json};
 
-use crate::support::{Server, ids};
+use crate::support::{Server, VNODES, ids};
 
 const QUERY: &str = "/collections/docs/points/query";
 
@@ -89,6 +90,22 @@ async fn every_point_may_come() {
         }
     }
     assert_eq!(seen.len(), 600);
+}
+
+#[tokio::test]
+async fn points_that_are_all_in_one_place_are_found() {
+    let server = Server::docs(3, "Dot").await;
+    let ring = VnodeCount::new(VNODES).unwrap();
+    let of = |n: &u64| ring.vnode_of(&PointId::Num(*n).to_key());
+    let ids: Vec<u64> = (0..).filter(|n| of(n) == of(&0)).take(400).collect();
+    for some in ids.chunks(50) {
+        let point = |n: &u64| json!({"id": n, "vector": [1, 0, 0]});
+        server.put(some.iter().map(point).collect()).await;
+    }
+    // Most choices of vnodes are without the one that has them.
+    for _ in 0..20 {
+        assert_eq!(sampled(&server, json!({"limit": 7})).await.len(), 7);
+    }
 }
 
 #[tokio::test]

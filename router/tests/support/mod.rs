@@ -34,7 +34,8 @@ pub const LIMITS: CollectionLimits = CollectionLimits {
     max_hnsw_ef: 1_000,
 };
 
-const VNODES: u32 = 64;
+/// The size of the rings of the tests' collections.
+pub const VNODES: u32 = 64;
 
 #[derive(Debug, Clone)]
 struct Stored {
