@@ -276,15 +276,14 @@ impl Search<'_> {
 
     /// The plan to start with, and whether what it finds is all there is to
     /// group. What a query makes of its prefetches is: they find more where
-    /// groups have several points, within the bound on all of them. So are any
-    /// points, which are others each time.
+    /// groups have several points, within the bound on all of them.
     fn first(&self) -> (Plan, bool) {
         let mut plan = self.plan.clone();
         let max = self.collection.params().limits.max_search_limit;
         let Some((last, inner)) = plan.steps.split_last_mut() else {
             return (plan, true);
         };
-        if inner.is_empty() && !matches!(last.goal, Goal::Sample) {
+        if inner.is_empty() {
             return (plan, false);
         }
         let sum: usize = inner.iter().map(|step| step.limit).sum();

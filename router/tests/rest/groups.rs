@@ -161,6 +161,20 @@ async fn what_prefetches_find_is_grouped() {
 }
 
 #[tokio::test]
+async fn groups_of_any_points_are_full() {
+    let server = line().await;
+    let body =
+        json!({"query": {"sample": "random"}, "group_by": "doc", "limit": 4, "group_size": 5});
+    let mut found = groups(&server, &body).await;
+    found.sort_by_key(|(id, _)| id.as_u64());
+    for (doc, (id, hits)) in (0..4).zip(found) {
+        assert_eq!((id, hits.len()), (json!(doc), 5));
+        let of = |hit: &Value| hit.as_u64().unwrap().saturating_sub(50) / 10;
+        assert!(hits.iter().all(|hit| of(hit) == doc), "{hits:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_older_call_groups_too() {
     let server = line().await;
     let body = json!({"vector": {"name": "", "vector": [64.1, 0, 0]}, "group_by": "doc", "limit": 2, "group_size": 1});
