@@ -18,7 +18,7 @@ mod time;
 
 pub use edit::{BadEdit, Edit, MAX_PAYLOAD_DEPTH};
 pub use geo::{GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius};
-pub use path::{BadPath, Path, RESERVED_KEYS};
+pub use path::{BadPath, Path, RESERVED_KEYS, Step};
 pub use text::{Analyzer, Tokenizer, tokens};
 pub use time::{BadTime, Timestamp, timestamp};
 

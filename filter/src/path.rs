@@ -17,6 +17,7 @@ pub struct Path {
     rest: Vec<Step>,
 }
 
+/// What a path goes through after its outermost key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// A value of an object.
@@ -78,7 +79,8 @@ impl Path {
     }
 
     /// What follows the outermost key.
-    pub(crate) fn rest(&self) -> &[Step] {
+    #[must_use]
+    pub fn rest(&self) -> &[Step] {
         &self.rest
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //! HTTP ─→ request (id, span, log, counts)
 //!      ─→ rest::call (admission, deadline, envelope)
-//!      ─→ rest::{collections, upsert, points, query} (decode, validate)
+//!      ─→ rest::{collections, upsert, points, query, …} (decode, validate)
+//!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, sample, groups: pure)
 //!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
 //!      ─→ ShardClient, one a shard
 //! ```
@@ -15,12 +16,18 @@
 mod catalog;
 mod connections;
 mod fanout;
+mod fuse;
+mod groups;
 mod limits;
+mod mean;
 mod merge;
 mod metrics;
+mod narrow;
 mod request;
 mod rest;
+mod sample;
 mod server;
+mod spread;
 
 pub use catalog::{
     BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,

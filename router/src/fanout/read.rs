@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use futures::future::{join_all, try_join_all};
 use quoit_filter::Filter;
 use quoit_proto::v1::{CountRequest, RetrieveRequest, ScrollRequest, StatusResponse};
-use quoit_ring::PointId;
+use quoit_ring::{PointId, VnodeSet};
 
 use super::{Coverage, Error, Row, asked, row};
 use crate::catalog::Collection;
@@ -109,6 +109,46 @@ pub(crate) async fn scroll(
         rows,
         next: next.map(|row| row.id),
     })
+}
+
+/// Up to `limit` points of some vnodes that meet a filter, without what is in
+/// them: of each shard those with the least ids.
+pub(crate) async fn ids_within(
+    collection: &Collection,
+    filter: &Filter,
+    vnodes: &VnodeSet,
+    limit: usize,
+) -> Result<Vec<Row>, Error> {
+    let answers = try_join_all(collection.targets().iter().map(|target| {
+        let owned = VnodeSet::from_bytes(&target.bits);
+        let wanted: VnodeSet = owned.iter().filter(|v| vnodes.contains(*v)).collect();
+        let request = ScrollRequest {
+            vnodes: wanted.to_bytes(),
+            from: None,
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            with_payload: false,
+            with_vector: false,
+            filter: Some(filter.into()),
+        };
+        async move {
+            let answer = target.client.scroll(request).await;
+            Ok((target, answer.map_err(|e| asked(target, e))?))
+        }
+    }))
+    .await?;
+    let mut lists = Vec::with_capacity(answers.len());
+    for (target, answer) in answers {
+        if let Some(first) = answer.not_here.first() {
+            return Err(Error::FindVnodes {
+                missing: answer.not_here.len(),
+                asked: vnodes.len(),
+                first: first.vnode,
+            });
+        }
+        let rows = answer.points.into_iter().map(|p| row(target.shard, p));
+        lists.push(rows.collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(merge(lists, |row| row.id, 0, limit))
 }
 
 /// How many points of the collection meet a filter.

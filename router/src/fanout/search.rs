@@ -1,5 +1,7 @@
 //! Sends searches to every shard and merges what comes back.
 
+use std::collections::BTreeSet;
+
 use futures::future::try_join_all;
 use quoit_filter::Filter;
 use quoit_proto::v1::{Query, SearchRequest};
@@ -21,8 +23,8 @@ pub(crate) struct Nearest {
     pub(crate) hnsw_ef: Option<u32>,
     pub(crate) exact: bool,
     pub(crate) filter: Filter,
-    /// A point that is left out: the one whose vector this is.
-    pub(crate) exclude: Option<PointId>,
+    /// The points that are left out: those that the vector is made of.
+    pub(crate) exclude: BTreeSet<PointId>,
 }
 
 /// A point and its score.
@@ -80,10 +82,8 @@ pub(crate) async fn search(
 
     let order = collection.params().metric.order();
     let merged = searches.iter().zip(lists).map(|(search, mut lists)| {
-        if let Some(exclude) = search.exclude {
-            for list in &mut lists {
-                list.retain(|hit| hit.row.id != exclude);
-            }
+        for list in &mut lists {
+            list.retain(|hit| !search.exclude.contains(&hit.row.id));
         }
         let key = |hit: &Scored| (order.rank(hit.score), hit.row.id);
         merge(lists, key, search.offset, search.limit)
@@ -92,11 +92,11 @@ pub(crate) async fn search(
 }
 
 /// The search as one shard sees it. Any shard may hold all of the best, so
-/// each is asked for the skipped ones too, and for one more where a point is
-/// to be left out.
+/// each is asked for the skipped ones too, and for as many more as are to be
+/// left out: a filter that says so would keep the search from the graph.
 fn to_query(search: &Nearest) -> Query {
     let limit = search.offset.saturating_add(search.limit);
-    let limit = limit.saturating_add(usize::from(search.exclude.is_some()));
+    let limit = limit.saturating_add(search.exclude.len());
     Query {
         vector: search.vector.clone(),
         limit: u32::try_from(limit).unwrap_or(u32::MAX),

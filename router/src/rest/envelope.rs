@@ -11,7 +11,7 @@ use quoit_ring::PointId;
 use serde::Serialize;
 
 use super::error::Error;
-use super::payload::Selector;
+use super::select::Selector;
 use crate::fanout::Row;
 use crate::fanout::search::Scored;
 

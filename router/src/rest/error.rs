@@ -85,6 +85,9 @@ pub(crate) enum Error {
     /// The shards did not do it.
     #[error("{}", shards_text(.0))]
     AskShards(#[from] fanout::Error),
+    /// The worker that chose among candidates is gone.
+    #[error("Service internal error: choosing among the candidates broke off: {0}")]
+    ChooseHits(#[from] tokio::task::JoinError),
     /// The answer could not be written.
     #[error("Service internal error: the answer could not be written: {0}")]
     WriteAnswer(#[from] serde_json::Error),
@@ -149,7 +152,9 @@ impl Error {
             Self::FitBody { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Enter => StatusCode::TOO_MANY_REQUESTS,
             Self::AwaitBody { .. } | Self::Finish { .. } => StatusCode::REQUEST_TIMEOUT,
-            Self::OpenCollection { .. } | Self::WriteAnswer(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OpenCollection { .. } | Self::ChooseHits(_) | Self::WriteAnswer(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::ChangeCollection { source, .. } => match source {
                 CatalogError::AlreadyExists { .. } | CatalogError::Declared(_) => {
                     StatusCode::CONFLICT

@@ -10,16 +10,23 @@ mod envelope;
 mod error;
 mod facet;
 mod filter;
+mod groups;
 mod ids;
 mod indexes;
 mod not_yet;
 mod params;
 mod payload;
+mod plan;
 mod points;
+mod prefetch;
 mod query;
+mod run;
+mod sampled;
+mod select;
 mod update;
 mod upsert;
 mod vectors;
+mod wish;
 
 use std::sync::Arc;
 
@@ -29,99 +36,21 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodFilter;
 
 use crate::server::App;
-use call::{Effect, route};
+use call::Effect::{Reads, Writes};
+use call::route;
 use error::Error;
 
-/// The routes of collections and points.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    let (get, post) = (MethodFilter::GET, MethodFilter::POST);
-    let (put, delete) = (MethodFilter::PUT, MethodFilter::DELETE);
-    let (reads, writes) = (Effect::Reads, Effect::Writes);
-    let served = Router::new()
-        .route("/collections", route(get, reads, collections::list))
-        .route("/collections/{c}", route(get, reads, collections::info))
-        .route("/collections/{c}", route(put, writes, collections::create))
-        .route(
-            "/collections/{c}",
-            route(delete, writes, collections::delete),
-        )
-        .route(
-            "/collections/{c}/exists",
-            route(get, reads, collections::exists),
-        )
-        .route("/collections/{c}/facet", route(post, reads, facet::facet))
-        .route(
-            "/collections/{c}/index",
-            route(put, writes, indexes::create),
-        )
-        .route(
-            "/collections/{c}/index/{field}",
-            route(delete, writes, indexes::drop),
-        )
-        .route(
-            "/collections/{c}/points",
-            route(put, writes, upsert::upsert),
-        )
-        .route(
-            "/collections/{c}/points",
-            route(post, reads, points::retrieve),
-        )
-        .route(
-            "/collections/{c}/points/{id}",
-            route(get, reads, points::get),
-        )
-        .route(
-            "/collections/{c}/points/scroll",
-            route(post, reads, points::scroll),
-        )
-        .route(
-            "/collections/{c}/points/count",
-            route(post, reads, points::count),
-        )
-        .route(
-            "/collections/{c}/points/delete",
-            route(post, writes, edits::delete),
-        )
-        .route(
-            "/collections/{c}/points/payload",
-            route(post, writes, edits::set_payload),
-        )
-        .route(
-            "/collections/{c}/points/payload",
-            route(put, writes, edits::overwrite_payload),
-        )
-        .route(
-            "/collections/{c}/points/payload/delete",
-            route(post, writes, edits::delete_payload),
-        )
-        .route(
-            "/collections/{c}/points/payload/clear",
-            route(post, writes, edits::clear_payload),
-        )
-        .route(
-            "/collections/{c}/points/vectors",
-            route(put, writes, edits::update_vectors),
-        )
-        .route(
-            "/collections/{c}/points/batch",
-            route(post, writes, edits::batch),
-        )
-        .route(
-            "/collections/{c}/points/query",
-            route(post, reads, query::query),
-        )
-        .route(
-            "/collections/{c}/points/query/batch",
-            route(post, reads, query::query_batch),
-        )
-        .route(
-            "/collections/{c}/points/search",
-            route(post, reads, query::search),
-        )
-        .route(
-            "/collections/{c}/points/search/batch",
-            route(post, reads, query::search_batch),
-        );
+type Routes = Router<Arc<App>>;
+
+const GET: MethodFilter = MethodFilter::GET;
+const POST: MethodFilter = MethodFilter::POST;
+const PUT: MethodFilter = MethodFilter::PUT;
+const PATCH: MethodFilter = MethodFilter::PATCH;
+const DELETE: MethodFilter = MethodFilter::DELETE;
+
+/// All routes of the dialect.
+pub(crate) fn routes() -> Routes {
+    let served = of_searches(of_points(of_collections(Router::new())));
     NOT_YET.iter().fold(served, |router, (methods, path)| {
         methods.iter().fold(router, |router, method| {
             router.route(path, axum::routing::on(*method, refuse))
@@ -129,44 +58,145 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     })
 }
 
+fn of_collections(routes: Routes) -> Routes {
+    routes
+        .route("/collections", route(GET, Reads, collections::list))
+        .route("/collections/{c}", route(GET, Reads, collections::info))
+        .route("/collections/{c}", route(PUT, Writes, collections::create))
+        .route(
+            "/collections/{c}",
+            route(DELETE, Writes, collections::delete),
+        )
+        .route(
+            "/collections/{c}/exists",
+            route(GET, Reads, collections::exists),
+        )
+        .route("/collections/{c}/facet", route(POST, Reads, facet::facet))
+        .route(
+            "/collections/{c}/index",
+            route(PUT, Writes, indexes::create),
+        )
+        .route(
+            "/collections/{c}/index/{field}",
+            route(DELETE, Writes, indexes::drop),
+        )
+}
+
+fn of_points(routes: Routes) -> Routes {
+    routes
+        .route(
+            "/collections/{c}/points",
+            route(PUT, Writes, upsert::upsert),
+        )
+        .route(
+            "/collections/{c}/points",
+            route(POST, Reads, points::retrieve),
+        )
+        .route(
+            "/collections/{c}/points/{id}",
+            route(GET, Reads, points::get),
+        )
+        .route(
+            "/collections/{c}/points/scroll",
+            route(POST, Reads, points::scroll),
+        )
+        .route(
+            "/collections/{c}/points/count",
+            route(POST, Reads, points::count),
+        )
+        .route(
+            "/collections/{c}/points/delete",
+            route(POST, Writes, edits::delete),
+        )
+        .route(
+            "/collections/{c}/points/payload",
+            route(POST, Writes, edits::set_payload),
+        )
+        .route(
+            "/collections/{c}/points/payload",
+            route(PUT, Writes, edits::overwrite_payload),
+        )
+        .route(
+            "/collections/{c}/points/payload/delete",
+            route(POST, Writes, edits::delete_payload),
+        )
+        .route(
+            "/collections/{c}/points/payload/clear",
+            route(POST, Writes, edits::clear_payload),
+        )
+        .route(
+            "/collections/{c}/points/vectors",
+            route(PUT, Writes, edits::update_vectors),
+        )
+        .route(
+            "/collections/{c}/points/batch",
+            route(POST, Writes, edits::batch),
+        )
+}
+
+fn of_searches(routes: Routes) -> Routes {
+    routes
+        .route(
+            "/collections/{c}/points/query",
+            route(POST, Reads, query::query),
+        )
+        .route(
+            "/collections/{c}/points/query/batch",
+            route(POST, Reads, query::query_batch),
+        )
+        .route(
+            "/collections/{c}/points/search",
+            route(POST, Reads, query::search),
+        )
+        .route(
+            "/collections/{c}/points/search/batch",
+            route(POST, Reads, query::search_batch),
+        )
+        .route(
+            "/collections/{c}/points/query/groups",
+            route(POST, Reads, groups::query_groups),
+        )
+        .route(
+            "/collections/{c}/points/search/groups",
+            route(POST, Reads, groups::search_groups),
+        )
+        .route(
+            "/collections/{c}/points/recommend",
+            route(POST, Reads, query::recommend),
+        )
+        .route(
+            "/collections/{c}/points/recommend/batch",
+            route(POST, Reads, query::recommend_batch),
+        )
+}
+
 /// What Qdrant has and Quoit has not yet.
-const NOT_YET: &[(&[MethodFilter], &str)] = {
-    const GET: MethodFilter = MethodFilter::GET;
-    const POST: MethodFilter = MethodFilter::POST;
-    const PUT: MethodFilter = MethodFilter::PUT;
-    const PATCH: MethodFilter = MethodFilter::PATCH;
-    const DELETE: MethodFilter = MethodFilter::DELETE;
-    &[
-        (&[PATCH], "/collections/{c}"),
-        (&[POST], "/collections/aliases"),
-        (&[GET], "/aliases"),
-        (&[GET], "/collections/{c}/aliases"),
-        (&[GET, POST], "/collections/{c}/cluster"),
-        (&[GET], "/collections/{c}/optimizations"),
-        (&[GET, PUT], "/collections/{c}/shards"),
-        (&[POST], "/collections/{c}/shards/delete"),
-        (&[GET, POST], "/collections/{c}/snapshots"),
-        (&[GET, DELETE], "/collections/{c}/snapshots/{snapshot}"),
-        (&[PUT], "/collections/{c}/snapshots/recover"),
-        (&[POST], "/collections/{c}/snapshots/upload"),
-        (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
-        (&[POST], "/collections/{c}/points/vectors/delete"),
-        (&[POST], "/collections/{c}/points/query/groups"),
-        (&[POST], "/collections/{c}/points/search/groups"),
-        (&[POST], "/collections/{c}/points/search/matrix/pairs"),
-        (&[POST], "/collections/{c}/points/search/matrix/offsets"),
-        (&[POST], "/collections/{c}/points/recommend"),
-        (&[POST], "/collections/{c}/points/recommend/batch"),
-        (&[POST], "/collections/{c}/points/recommend/groups"),
-        (&[POST], "/collections/{c}/points/discover"),
-        (&[POST], "/collections/{c}/points/discover/batch"),
-        (&[GET, POST], "/snapshots"),
-        (&[GET, DELETE], "/snapshots/{snapshot}"),
-        (&[GET], "/cluster"),
-        (&[GET], "/telemetry"),
-        (&[GET, DELETE], "/issues"),
-    ]
-};
+const NOT_YET: &[(&[MethodFilter], &str)] = &[
+    (&[PATCH], "/collections/{c}"),
+    (&[POST], "/collections/aliases"),
+    (&[GET], "/aliases"),
+    (&[GET], "/collections/{c}/aliases"),
+    (&[GET, POST], "/collections/{c}/cluster"),
+    (&[GET], "/collections/{c}/optimizations"),
+    (&[GET, PUT], "/collections/{c}/shards"),
+    (&[POST], "/collections/{c}/shards/delete"),
+    (&[GET, POST], "/collections/{c}/snapshots"),
+    (&[GET, DELETE], "/collections/{c}/snapshots/{snapshot}"),
+    (&[PUT], "/collections/{c}/snapshots/recover"),
+    (&[POST], "/collections/{c}/snapshots/upload"),
+    (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
+    (&[POST], "/collections/{c}/points/vectors/delete"),
+    (&[POST], "/collections/{c}/points/search/matrix/pairs"),
+    (&[POST], "/collections/{c}/points/search/matrix/offsets"),
+    (&[POST], "/collections/{c}/points/recommend/groups"),
+    (&[POST], "/collections/{c}/points/discover"),
+    (&[POST], "/collections/{c}/points/discover/batch"),
+    (&[GET, POST], "/snapshots"),
+    (&[GET, DELETE], "/snapshots/{snapshot}"),
+    (&[GET], "/cluster"),
+    (&[GET], "/telemetry"),
+    (&[GET, DELETE], "/issues"),
+];
 
 async fn refuse(request: Request) -> Response {
     let (parts, body) = request.into_parts();

@@ -1,6 +1,5 @@
-//! Payloads: taken as the text that the client wrote, once it is certain that
-//! every later reader can read it, and given back as that text, whole or by
-//! their outermost keys.
+//! Payloads as clients write them: taken as the text that the client wrote, once it is certain that
+//! every later reader can read it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,8 +7,6 @@ use std::fmt;
 use quoit_filter::{MAX_PAYLOAD_DEPTH, RESERVED_KEYS};
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-
-use super::error::Error;
 
 /// A payload's text: a JSON object.
 #[derive(Debug, Clone, Copy)]
@@ -109,146 +106,6 @@ impl<'de> Visitor<'de> for Check {
             map.next_value_seed(inner)?;
         }
         Ok(())
-    }
-}
-
-/// Which part of a payload is answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selector {
-    /// None of it.
-    Nothing,
-    /// All of it.
-    Everything,
-    /// What is under these outermost keys.
-    Include(Vec<String>),
-    /// All but what is under these outermost keys.
-    Exclude(Vec<String>),
-}
-
-impl Selector {
-    /// Whether a payload is answered at all.
-    pub(crate) fn wants_any(&self) -> bool {
-        *self != Self::Nothing
-    }
-
-    /// Writes what is selected of a payload; an empty one is `{}`.
-    pub(crate) fn write(&self, buffer: &mut Vec<u8>, payload: &[u8]) -> Result<(), Error> {
-        let wanted: &dyn Fn(&str) -> bool = match self {
-            _ if payload.is_empty() => &|_| false,
-            Self::Nothing => &|_| false,
-            Self::Everything => {
-                buffer.extend_from_slice(payload);
-                return Ok(());
-            }
-            Self::Include(keys) => &|key| keys.iter().any(|k| k == key),
-            Self::Exclude(keys) => &|key| keys.iter().all(|k| k != key),
-        };
-        let fields: Fields = match payload {
-            [] => Fields(Vec::new()),
-            payload => serde_json::from_slice(payload)?,
-        };
-        buffer.push(b'{');
-        let mut first = true;
-        for (key, value) in fields.0.iter().filter(|(key, _)| wanted(key)) {
-            if !std::mem::take(&mut first) {
-                buffer.push(b',');
-            }
-            serde_json::to_writer(&mut *buffer, key)?;
-            buffer.push(b':');
-            buffer.extend_from_slice(value.get().as_bytes());
-        }
-        buffer.push(b'}');
-        Ok(())
-    }
-}
-
-/// An object's fields, in their order and as text.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-impl<'de> Deserialize<'de> for Selector {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SelectorVisitor)
-    }
-}
-
-struct SelectorVisitor;
-
-/// A key that stands for itself. Paths into a value are more than that.
-struct PlainKey(String);
-
-impl<'de> Deserialize<'de> for PlainKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let key = String::deserialize(deserializer)?;
-        if key.contains(['.', '[', '"']) {
-            return Err(de::Error::custom(format_args!(
-                "a path into a value ({key:?}) is not supported yet, name the outermost key"
-            )));
-        }
-        Ok(Self(key))
-    }
-}
-
-fn keys(keys: Vec<PlainKey>) -> Vec<String> {
-    keys.into_iter().map(|k| k.0).collect()
-}
-
-impl<'de> Visitor<'de> for SelectorVisitor {
-    type Value = Selector;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("true, false, a list of keys, {\"include\": keys} or {\"exclude\": keys}")
-    }
-
-    fn visit_bool<E: de::Error>(self, all: bool) -> Result<Selector, E> {
-        Ok(if all {
-            Selector::Everything
-        } else {
-            Selector::Nothing
-        })
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Selector, A::Error> {
-        let seq = de::value::SeqAccessDeserializer::new(seq);
-        Vec::deserialize(seq).map(|k| Selector::Include(keys(k)))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Selector, A::Error> {
-        let mut selector = None;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if selector.is_some() {
-                return Err(de::Error::custom("give one of include and exclude"));
-            }
-            selector = Some(match key.as_ref() {
-                "include" => Selector::Include(keys(map.next_value()?)),
-                "exclude" => Selector::Exclude(keys(map.next_value()?)),
-                other => return Err(de::Error::unknown_field(other, &["include", "exclude"])),
-            });
-        }
-        selector.ok_or_else(|| de::Error::missing_field("include"))
     }
 }
 

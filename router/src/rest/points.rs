@@ -10,7 +10,8 @@ use super::error::Error;
 use super::filter::JsonFilter;
 use super::ids::{self, JsonId};
 use super::not_yet::NotYet;
-use super::payload::{Selector, WithVector};
+use super::payload::WithVector;
+use super::select::Selector;
 use crate::catalog::Collection;
 use crate::fanout::read::{self, With};
 

@@ -7,8 +7,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use quoit_ring::PointId;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ids::JsonId;
 use super::not_yet::named;
@@ -90,7 +91,7 @@ impl<'de> Deserialize<'de> for Bare {
 }
 
 /// Says of an object in the place of a vector what it is, by its first key.
-fn refuse_object<'de, A: MapAccess<'de>>(mut map: A) -> A::Error {
+pub(crate) fn refuse_object<'de, A: MapAccess<'de>>(mut map: A) -> A::Error {
     match map.next_key::<Cow<'de, str>>() {
         Ok(Some(key)) => de::Error::custom(match key.as_ref() {
             "indices" | "values" => "a sparse vector is not supported yet".to_owned(),
@@ -148,9 +149,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeNamedVisitor<T> {
 }
 
 /// A map whose first key has been read already.
-struct Rest<'de, A> {
-    key: Option<Cow<'de, str>>,
-    map: A,
+pub(crate) struct Rest<'de, A> {
+    pub(crate) key: Option<Cow<'de, str>>,
+    pub(crate) map: A,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'de, A> {
@@ -177,90 +178,47 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Rest<'de, A> {
     }
 }
 
-/// What a query looks for.
+/// Where a search starts: a vector, or the point that has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Sought {
-    /// What is nearest to a vector.
+pub(crate) enum Start {
+    /// A vector.
     Vector(Vec<f32>),
-    /// What is nearest to a point.
-    Point(JsonId),
+    /// A point of the collection.
+    Point(PointId),
 }
 
-impl<'de> Deserialize<'de> for Sought {
+impl<'de> Deserialize<'de> for Start {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SoughtVisitor { nested: false })
+        deserializer.deserialize_any(StartVisitor)
     }
 }
 
-/// `nested` inside of `{"nearest": …}`, where no further one may be.
-struct SoughtVisitor {
-    nested: bool,
-}
+struct StartVisitor;
 
-struct Nested(Sought);
-
-impl<'de> Deserialize<'de> for Nested {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(SoughtVisitor { nested: true })
-            .map(Nested)
-    }
-}
-
-impl<'de> Visitor<'de> for SoughtVisitor {
-    type Value = Sought;
+impl<'de> Visitor<'de> for StartVisitor {
+    type Value = Start;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a vector, a point id or {\"nearest\": …}")
+        f.write_str("a vector or a point id")
     }
 
-    fn visit_u64<E: de::Error>(self, id: u64) -> Result<Sought, E> {
-        JsonId::deserialize(de::value::U64Deserializer::new(id)).map(Sought::Point)
+    fn visit_u64<E: de::Error>(self, id: u64) -> Result<Start, E> {
+        let JsonId(id) = JsonId::deserialize(de::value::U64Deserializer::new(id))?;
+        Ok(Start::Point(id))
     }
 
-    fn visit_str<E: de::Error>(self, id: &str) -> Result<Sought, E> {
-        JsonId::deserialize(de::value::StrDeserializer::new(id)).map(Sought::Point)
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<Start, E> {
+        let JsonId(id) = JsonId::deserialize(de::value::StrDeserializer::new(id))?;
+        Ok(Start::Point(id))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Sought, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Start, A::Error> {
         let Bare(vector) = Bare::deserialize(SeqAccessDeserializer::new(seq))?;
-        Ok(Sought::Vector(vector))
+        Ok(Start::Vector(vector))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sought, A::Error> {
-        if self.nested {
-            let Bare(vector) = Bare::deserialize(MapAccessDeserializer::new(map))?;
-            return Ok(Sought::Vector(vector));
-        }
-        let mut nearest = None;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match key.as_ref() {
-                "nearest" if nearest.is_some() => {
-                    return Err(de::Error::duplicate_field("nearest"));
-                }
-                "nearest" => nearest = Some(map.next_value::<Nested>()?.0),
-                "mmr" => {
-                    map.next_value::<super::not_yet::NotYet>()?;
-                }
-                "recommend" | "discover" | "context" | "order_by" | "fusion" | "rrf"
-                | "formula" | "sample" | "relevance_feedback" => {
-                    let text = format_args!("a {key} query is not supported yet");
-                    return Err(de::Error::custom(text));
-                }
-                "indices" | "values" | "text" | "image" | "object" | "model"
-                    if nearest.is_none() =>
-                {
-                    return Err(refuse_object(Rest {
-                        key: Some(key),
-                        map,
-                    }));
-                }
-                // What Qdrant does not know it does not mind beside the rest.
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        nearest.ok_or_else(|| de::Error::missing_field("nearest"))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Start, A::Error> {
+        let Bare(vector) = Bare::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Start::Vector(vector))
     }
 }

@@ -1,5 +1,6 @@
-"""Random filters over random payloads, and random changes of points: a server
-must find the points that qdrant-client's own local mode finds.
+"""Random filters over random payloads, random queries of every kind, and random
+changes of points: a server must find the points that qdrant-client's own local
+mode finds.
 
     python congruence.py http://127.0.0.1:6333 [rounds] [seed]
 
@@ -11,10 +12,12 @@ import random
 import sys
 import warnings
 
+import numpy as np
 from qdrant_client import QdrantClient, models
 
 NAME = "dialect_filters"
 POINTS = 300
+SIZE = 4
 WORDS = ["red", "green", "dark blue", "light Blue", "", "größer", "a-b_c", "The red car"]
 KEYS = ["word", "n", "x", "yes", "when", "place", "tags", "parts", "deep", "two words"]
 DATES = [
@@ -191,7 +194,8 @@ def scroll(client, wish):
 def everything(client):
     found, after = client.scroll(NAME, limit=POINTS, with_payload=True, with_vectors=True)
     assert after is None
-    return {point.id: (point.payload or {}, [round(x, 4) for x in point.vector]) for point in found}
+    # Rounded in decimals, two forms of the same number may come out as different ones.
+    return {point.id: (point.payload or {}, np.float32(point.vector).tolist()) for point in found}
 
 
 def change(present):
@@ -244,6 +248,25 @@ def change(present):
     )()
 
 
+def selectors(server, local, rounds, seed):
+    """Every selector answers the same parts of payloads."""
+    told = 0
+    for n in range(rounds):
+        paths = random.sample(PATHS + ["parts[].tags[].x", "deep.word.x"], random.randrange(1, 4))
+        wish = random.choice([paths, models.PayloadSelectorExclude(exclude=paths)])
+        theirs, ours = (
+            {point.id: point.payload for point in client.scroll(NAME, limit=POINTS, with_payload=wish)[0]}
+            for client in (local, server)
+        )
+        for point in theirs:
+            assert ours[point] == theirs[point], (
+                f"seed {seed}, selector {n}: {wish}\n of point {point}\n  is {ours[point]}\n not {theirs[point]}"
+            )
+        told += any(theirs.values())
+    assert told > rounds // 2
+    print(f"{rounds} selectors: all agree")
+
+
 def changes(server, local, rounds, seed):
     """Every change leaves both with the same points."""
     for n in range(rounds):
@@ -266,23 +289,136 @@ def changes(server, local, rounds, seed):
     print(f"{rounds} changes: all agree")
 
 
+def narrow():
+    """A filter that leaves something, or none."""
+    if random.random() < 0.5:
+        return None
+    one = lambda: models.FieldCondition(key=random.choice(["n", "word", "deep.n"]), match=match())
+    clause = random.choice(["must", "should", "should", "must_not"])
+    return models.Filter(**{clause: [one() for _ in range(random.randrange(1, 3))]})
+
+
+def vector():
+    return [random.gauss(0, 1) for _ in range(SIZE)]
+
+
+def start():
+    return random.randrange(POINTS) if random.random() < 0.4 else vector()
+
+
+def ranking():
+    """A query that ranks all points."""
+    kind = random.randrange(5)
+    if kind < 2:
+        return models.NearestQuery(nearest=start())
+    if kind == 2:
+        # An offset goes together with what is chosen from: here there is always enough.
+        mmr = models.Mmr(diversity=random.random(), candidates_limit=random.randrange(30, 60))
+        return models.NearestQuery(nearest=start(), mmr=mmr)
+    some = lambda least: [start() for _ in range(random.randrange(least, 4))]
+    wish = models.RecommendInput(positive=some(1), negative=some(0), strategy=random.choice([None, "average_vector"]))
+    return models.RecommendQuery(recommend=wish)
+
+
+def fusion(lists):
+    weights = [random.choice([0.5, 1.0, 3.0]) for _ in range(lists)] if random.random() < 0.5 else None
+    return random.choice(
+        [
+            models.FusionQuery(fusion=models.Fusion.RRF),
+            models.FusionQuery(fusion=models.Fusion.DBSF),
+            models.RrfQuery(rrf=models.Rrf(k=random.choice([None, 1, 60]), weights=weights)),
+        ]
+    )
+
+
+def combination(depth):
+    """A query, and the prefetches that it is of."""
+    if depth == 0 or random.random() < 0.3:
+        return ranking(), None
+    inner = []
+    for _ in range(random.randrange(1, 4)):
+        query, prefetch = combination(depth - 1)
+        limit = random.choice([None, 5, 40])
+        inner.append(models.Prefetch(query=query, prefetch=prefetch, filter=narrow(), limit=limit))
+    return random.choice([ranking, lambda: fusion(len(inner))])(), inner
+
+
+def same(ours, theirs):
+    """The same points in the same order, but where scores are as good as equal."""
+    if len(ours) != len(theirs):
+        return False
+    close = lambda a, b: abs(a - b) <= 1e-4 * max(1, abs(a), abs(b))
+    scores = {hit.id: hit.score for hit in theirs}
+    return all(
+        close(a.score, b.score) and (a.id == b.id or close(scores.get(a.id, b.score), b.score))
+        for a, b in zip(ours, theirs)
+    )
+
+
+def queries(server, local, rounds, seed, metric):
+    """Every combination of queries finds the same."""
+    told = 0
+    for n in range(rounds):
+        query, prefetch = combination(2)
+        more = {"query_filter": narrow(), "limit": random.randrange(1, 30), "offset": random.choice([None, 3])}
+        request = models.QueryRequest(query=query, prefetch=prefetch, filter=more["query_filter"])
+        shown = f"seed {seed}, {metric} query {n}: {request.model_dump_json(exclude_none=True)} {more['limit']}"
+        theirs, ours = (
+            client.query_points(NAME, query=query, prefetch=prefetch, with_payload=["n"], **more).points
+            for client in (local, server)
+        )
+        pairs = lambda hits: [(hit.id, hit.score) for hit in hits]
+        assert same(ours, theirs), f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
+        told += bool(theirs)
+    assert told > rounds // 2, f"only {told} of {rounds} queries find anything"
+    print(f"{rounds} queries by {metric}: all agree")
+
+
+def groups(server, local, rounds, seed, metric):
+    """Every value groups the same points."""
+    told = 0
+    for n in range(rounds):
+        query = random.choice([ranking, lambda: None])()
+        if isinstance(query, models.NearestQuery):
+            query.mmr = None
+        by = random.choice(["n", "word", "tags", "tags[]", "deep.n", "parts[].size", "parts[].tags", "missing"])
+        more = {"limit": random.randrange(1, 8), "group_size": random.randrange(1, 6), "query_filter": narrow()}
+        theirs, ours = (
+            client.query_points_groups(NAME, group_by=by, query=query, with_payload=["n"], **more).groups
+            for client in (local, server)
+        )
+        pairs = lambda groups: [(group.id, [(hit.id, hit.score) for hit in group.hits]) for group in groups]
+        agree = [group.id for group in ours] == [group.id for group in theirs]
+        agree = agree and all(same(a.hits, b.hits) for a, b in zip(ours, theirs))
+        shown = f"seed {seed}, {metric} groups {n}: {query} by {by} {more}"
+        assert agree, f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
+        told += len(theirs) > 1
+    assert told > rounds // 5, f"only {told} of {rounds} find groups"
+    print(f"{rounds} groupings by {metric}: all agree")
+
+
 def main():
     url = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     random.seed(seed)
-    points = [
-        models.PointStruct(id=n, vector=[random.gauss(0, 1) for _ in range(4)], payload=payload())
-        for n in range(POINTS)
-    ]
+    points = [models.PointStruct(id=n, vector=vector(), payload=payload()) for n in range(POINTS)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server, local = QdrantClient(url=url, timeout=30), QdrantClient(":memory:")
-    for client in (server, local):
-        client.delete_collection(NAME)
-        params = models.VectorParams(size=4, distance=models.Distance.EUCLID)
-        client.create_collection(NAME, vectors_config=params)
-        client.upsert(NAME, points=points)
+
+    def fill(distance):
+        for client in (server, local):
+            client.delete_collection(NAME)
+            client.create_collection(NAME, vectors_config=models.VectorParams(size=SIZE, distance=distance))
+            client.upsert(NAME, points=points)
+
+    for distance in models.Distance:
+        fill(distance)
+        queries(server, local, rounds // 4, seed, distance.value)
+        groups(server, local, rounds // 4, seed, distance.value)
+    fill(models.Distance.EUCLID)
+    random.seed(seed)
 
     matched = 0
     for n in range(rounds):
@@ -318,6 +454,7 @@ def main():
         matched += 0 < len(theirs) < POINTS
     assert matched > rounds // 4, f"only {matched} of {rounds} filters tell points apart"
     print(f"{rounds} filters, {matched} of them tell points apart: all agree")
+    selectors(server, local, rounds, seed)
     changes(server, local, rounds, seed)
     server.delete_collection(NAME)
 

@@ -105,6 +105,9 @@ def points(client):
     assert only.payload == {"city": "Bern"}
     rest = models.PayloadSelectorExclude(exclude=["city"])
     assert client.retrieve(BASIC, ids=[1], with_payload=rest)[0].payload == {"n": {"a": 1}}
+    rest = models.PayloadSelectorExclude(exclude=["k[].deep"])
+    assert client.retrieve(BASIC, ids=[10], with_payload=rest)[0].payload == {"k": [1, 2, {}]}
+    assert client.retrieve(BASIC, ids=[1], with_payload=["n.a"])[0].payload == {"n": {"a": 1}}
 
     found, offset, pages = [], None, 0
     while True:
@@ -157,17 +160,58 @@ def searches(client):
     assert answers[1].points[0].payload["city"] == "Bern"
 
 
+def combined(client):
+    """Searches over what other searches found, diverse answers, and recommendations."""
+    ids = lambda **query: [hit.id for hit in client.query_points(BASIC, **query).points]
+    first = models.Prefetch(query=[1, 0.1, 0, 0], limit=2)
+    assert ids(query=[0, 1, 0, 0], prefetch=first) == [2, 1]
+    second = models.Prefetch(query=[0, 1, 0, 0], limit=2)
+    both = client.query_points(
+        BASIC, query=models.FusionQuery(fusion=models.Fusion.RRF), prefetch=[first, second], with_payload=["city"]
+    ).points
+    assert [h.id for h in both] == [2, 1, 3] or [h.id for h in both] == [1, 3, 2], both
+    assert {h.id: h.payload for h in both} == {1: {"city": "Bern"}, 2: {"city": "Zürich"}, 3: {}}
+    weighted = models.RrfQuery(rrf=models.Rrf(k=5, weights=[0.1, 3.0]))
+    assert ids(query=weighted, prefetch=[first, second]) == [2, 3, 1]
+    assert set(ids(query=models.FusionQuery(fusion=models.Fusion.DBSF), prefetch=[first, second])) == {1, 2, 3}
+    nested = models.Prefetch(query=[0, 1, 0, 0], limit=1, prefetch=[first])
+    assert ids(query=[1, 0, 0, 0], prefetch=[nested]) == [2]
+
+    any_points = models.SampleQuery(sample=models.Sample.RANDOM)
+    assert len(set(ids(query=any_points, limit=4))) == 4 and len(set(ids(query=any_points))) == 6
+    mmr = models.NearestQuery(nearest=[1, 0.1, 0, 0], mmr=models.Mmr(diversity=0.9, candidates_limit=6))
+    assert ids(query=mmr, limit=2)[0] == 1 and ids(query=mmr, limit=2)[1] != 2, ids(query=mmr, limit=2)
+    recommend = lambda **wish: models.RecommendQuery(recommend=models.RecommendInput(**wish))
+    assert ids(query=recommend(positive=[1]), limit=1) == [2], "the example itself is left out"
+    assert ids(query=recommend(positive=[2, [0, 1, 0, 0]], negative=[1]), limit=1) == [3]
+
+
+def groups(client):
+    found = client.query_points_groups(BASIC, query=[1, 0.2, 0, 0], group_by="city", with_payload=["city"]).groups
+    shown = [(group.id, [(hit.id, hit.payload) for hit in group.hits]) for group in found]
+    assert shown == [("Bern", [(1, {"city": "Bern"})]), ("Zürich", [(2, {"city": "Zürich"})])], shown
+    found = client.query_points_groups(BASIC, group_by="k", limit=1, group_size=1).groups
+    assert found == [], "a list with an object in it groups nothing"
+    refused(
+        lambda: client.query_points_groups(BASIC, query=[1, 0, 0, 0], group_by="city", with_lookup="other"),
+        400,
+        "with_lookup",
+        "not supported yet",
+    )
+
+
 def refusals(client):
     query = lambda **more: lambda: client.query_points(BASIC, query=[1, 0, 0, 0], **more)
     refused(lambda: client.query_points(BASIC, query=[1, 0]), 400, "expected dim: 4, got 2")
     refused(lambda: client.query_points(BASIC, query=12345), 404, "12345")
     refused(query(limit=0), 422, "limit")
     refused(query(using="title"), 400, "using", "not supported yet")
-    refused(query(prefetch=models.Prefetch(query=[1, 0, 0, 0])), 400, "prefetch", "not supported yet")
+    refused(lambda: client.query_points(BASIC, query=models.FusionQuery(fusion="rrf")), 400, "query", "`prefetch`")
+    best = models.RecommendInput(positive=[1], strategy=models.RecommendStrategy.BEST_SCORE)
     refused(
-        lambda: client.query_points(BASIC, query=models.RecommendQuery(recommend=models.RecommendInput(positive=[1]))),
+        lambda: client.query_points(BASIC, query=models.RecommendQuery(recommend=best)),
         400,
-        "recommend",
+        "recommend.strategy",
         "not supported yet",
     )
     refused(
@@ -360,7 +404,7 @@ def main():
         # A server of a version that the client does not know is a warning.
         warnings.simplefilter("error", UserWarning)
         client = QdrantClient(url=url, timeout=30)
-    for part in (collections, points, searches, refusals, edits, indexes, deletes, bulk, metrics):
+    for part in (collections, points, searches, combined, groups, refusals, edits, indexes, deletes, bulk, metrics):
         part(client)
         print(f"{part.__name__}: ok")
     chain(url)

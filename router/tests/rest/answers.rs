@@ -3,24 +3,15 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Answer, Server};
+use crate::support::{Answer, Server, ids};
 
 /// The answer as text, with the time taken out.
 fn timeless(answer: &Answer) -> String {
     let (before, after) = answer.text.split_once("\"time\":").unwrap();
     let end = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     format!("{before}\"time\":T{end}")
-}
-
-fn ids(points: &Value) -> Vec<Value> {
-    points
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| p["id"].clone())
-        .collect()
 }
 
 const UUID: &str = "5c56c793-69f3-4fbf-87e6-c4bf54c28c26";
@@ -276,7 +267,7 @@ async fn batches_and_older_searches_answer_one_list_each() {
 }
 
 #[tokio::test]
-async fn payloads_are_selected_by_flag_and_by_outermost_keys() {
+async fn payloads_are_selected_by_flag_by_keys_and_by_paths() {
     let server = line("Dot").await;
     let at = "/collections/docs/points";
     for (selector, want) in [
@@ -287,6 +278,13 @@ async fn payloads_are_selected_by_flag_and_by_outermost_keys() {
         (json!({"include": ["a"]}), json!({"a": 1})),
         (json!({"exclude": ["a"]}), json!({"b": {"c": [2]}})),
         (json!([]), json!({})),
+        (json!(["b.c"]), json!({"b": {"c": [2]}})),
+        (json!(["a.x", "b.x"]), json!({"a": 1, "b": {}})),
+        (json!({"exclude": ["b.c"]}), json!({"a": 1, "b": {}})),
+        (
+            json!({"exclude": ["b.c[]"]}),
+            json!({"a": 1, "b": {"c": []}}),
+        ),
     ] {
         let body = json!({"ids": [1], "with_payload": selector}).to_string();
         let points = server.call("POST", at, body).await.result();

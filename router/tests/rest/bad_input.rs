@@ -18,6 +18,9 @@ const POINTS: &str = "/collections/docs/points";
 const QUERY: &str = "/collections/docs/points/query";
 const QUERIES: &str = "/collections/docs/points/query/batch";
 const SEARCH: &str = "/collections/docs/points/search";
+const RECOMMEND: &str = "/collections/docs/points/recommend";
+const GROUPS: &str = "/collections/docs/points/query/groups";
+const OLDER_GROUPS: &str = "/collections/docs/points/search/groups";
 const SCROLL: &str = "/collections/docs/points/scroll";
 const COUNT: &str = "/collections/docs/points/count";
 const DELETE: &str = "/collections/docs/points/delete";
@@ -189,6 +192,7 @@ async fn upserts_that_cannot_be_are_refused() {
 #[tokio::test]
 #[rustfmt::skip] // a table: a line a case
 async fn searches_that_cannot_be_are_refused() {
+    let endless = format!(r#"{{"query": [1, 1, 1], "with_payload": ["a{}"]}}"#, ".a".repeat(64));
     check(vec![
         case("POST", QUERY, r#"{"query": [1, 2]}"#, 400, &["query", "expected dim: 3, got 2"]),
         case("POST", QUERY, r#"{"query": [1, 2, 1e40]}"#, 400, &["query[2]", "number out of range", "send finite numbers"]),
@@ -199,12 +203,8 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": true}"#, 400, &["query", "nearest"]),
         case("POST", QUERY, r#"{"query": {}}"#, 400, &["query", "missing field `nearest`"]),
         case("POST", QUERY, r#"{"query": {"nearest": {"text": "a", "model": "b"}}}"#, 400, &["query.nearest", "embed", "not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"nearest": [1, 1, 1], "mmr": {"diversity": 0.5}}}"#, 400, &["query.mmr", "not supported yet"]),
         case("POST", QUERY, r#"{"query": {"indices": [1], "values": [0.5]}}"#, 400, &["query", "sparse", "not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"recommend": {"positive": [1]}}}"#, 400, &["recommend query is not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"fusion": "rrf"}}"#, 400, &["fusion query is not supported yet"]),
         case("POST", QUERY, r#"{"query": {"order_by": "a"}}"#, 400, &["order_by query is not supported yet"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "prefetch": {"query": [1, 1, 1]}}"#, 400, &["prefetch", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "using": "title"}"#, 400, &["using", "\"title\"", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"musst": []}}"#, 400, &["filter", "unknown field `musst`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}"#, 400, &["lookup_from", "not supported yet"]),
@@ -219,7 +219,11 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": [1, 1, 1], "offset": 1e30}"#, 400, &["offset"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "score_threshold": 1e300}"#, 400, &["score_threshold", "number out of range", "send finite numbers"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": "a"}"#, 400, &["with_payload", "include"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": ["a.b"]}"#, 400, &["with_payload[0]", "not supported yet", "outermost key"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": ["a", "a..b"]}"#, 400, &["with_payload[1]", "\"a..b\" is not a path"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"exclude": ["a[x]"]}}"#, 400, &["with_payload.exclude[0]", "\"a[x]\" is not a path"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"include": ["a"], "exclude": ["b"]}}"#, 400, &["with_payload", "one of include and exclude"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": [1]}"#, 400, &["with_payload[0]"]),
+        case("POST", QUERY, &endless, 400, &["with_payload[0]", "a path of 65 steps", "64 deep"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"only": []}}"#, 400, &["with_payload", "unknown field `only`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector[0]", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}"#, 422, &["params.hnsw_ef", "1000", "exact"]),
@@ -239,6 +243,169 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", SEARCH, r#"{"vector": [1, 1, 1], "limit": 0}"#, 422, &["limit"]),
     ])
     .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn kinds_of_query_that_cannot_be_are_refused() {
+    let mut cases = Vec::new();
+    for (query, status, parts) in [
+        (r#"{"nearest": [1, 1, 1], "mmr": 1}"#, 400, &["query.mmr"][..]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"diversity": 1.5}}"#, 422, &["query.mmr.diversity", "1.5", "from 0 to 1"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"diversity": -0.5}}"#, 422, &["query.mmr.diversity"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"diversity": "much"}}"#, 400, &["query.mmr.diversity"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"candidates_limit": 0}}"#, 422, &["query.mmr.candidates_limit", "from 1 to 100"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"candidates_limit": 101}}"#, 422, &["query.mmr.candidates_limit", "101"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"candidates_limit": -1}}"#, 400, &["query.mmr.candidates_limit"]),
+        (r#"{"nearest": [1, 1, 1], "mmr": {"lambda": 1}}"#, 400, &["query.mmr", "unknown field `lambda`"]),
+        (r#"{"mmr": {"diversity": 1}}"#, 400, &["query", "missing field `nearest`"]),
+        (r#"{"nearest": [1, 1], "mmr": {}}"#, 400, &["query", "expected dim: 3, got 2"]),
+        (r#"{"fusion": "rrf", "mmr": {}}"#, 400, &["query", "mmr goes with nearest alone"]),
+        (r#"{"nearest": [1, 1, 1], "fusion": "rrf"}"#, 400, &["query", "beside another kind", "ask for one"]),
+        (r#"{"nearest": [1, 1, 1], "nearest": [1, 1, 1]}"#, 400, &["query", "nearest"]),
+        (r#"{"fusion": "rrf"}"#, 400, &["query", "nothing to fuse", "`prefetch`"]),
+        (r#"{"fusion": "dbsf"}"#, 400, &["query", "nothing to fuse"]),
+        (r#"{"fusion": "sum"}"#, 400, &["query.fusion", "unknown variant `sum`", "rrf"]),
+        (r#"{"fusion": null}"#, 400, &["query.fusion"]),
+        (r#"{"rrf": {}}"#, 400, &["query", "nothing to fuse"]),
+        (r#"{"rrf": {"k": -1}}"#, 400, &["query.rrf.k"]),
+        (r#"{"rrf": {"c": 1}}"#, 400, &["query.rrf", "unknown field `c`"]),
+        (r#"{"rrf": {"weights": [1, "2"]}}"#, 400, &["query.rrf.weights[1]"]),
+        (r#"{"recommend": {}}"#, 400, &["query.recommend.positive", "at least one positive example"]),
+        (r#"{"recommend": {"negative": [1]}}"#, 400, &["query.recommend.positive", "at least one"]),
+        (r#"{"recommend": {"positive": 1}}"#, 400, &["query.recommend.positive"]),
+        (r#"{"recommend": {"positive": [1, [1, 2]]}}"#, 400, &["query.recommend.positive[1]", "expected dim: 3, got 2"]),
+        (r#"{"recommend": {"positive": [1], "negative": [[]]}}"#, 400, &["query.recommend.negative[0]", "got 0"]),
+        (r#"{"recommend": {"positive": [1], "negative": [99]}}"#, 404, &["No point with id 99 found"]),
+        (r#"{"recommend": {"positive": ["x"]}}"#, 400, &["query.recommend.positive[0]", "UUID"]),
+        (r#"{"recommend": {"positive": [{"text": "a"}]}}"#, 400, &["query.recommend.positive[0]", "embed"]),
+        (r#"{"recommend": {"positive": [[3e38, 1, 1]], "negative": [[-3e38, 1, 1]]}}"#, 400, &["query.recommend.positive", "out of the range", "scale"]),
+        (r#"{"recommend": {"positive": [1], "strategy": "best_score"}}"#, 400, &["query.recommend.strategy", "best_score is not supported yet"]),
+        (r#"{"recommend": {"positive": [1], "strategy": "sum_scores"}}"#, 400, &["query.recommend.strategy", "sum_scores is not supported yet"]),
+        (r#"{"recommend": {"positive": [1], "strategy": "best"}}"#, 400, &["query.recommend.strategy", "unknown variant `best`"]),
+        (r#"{"recommend": {"positive": [1], "positives": []}}"#, 400, &["query.recommend", "unknown field `positives`"]),
+        (r#"{"sample": "all"}"#, 400, &["query.sample", "unknown variant `all`", "random"]),
+        (r#"{"sample": 5}"#, 400, &["query.sample"]),
+        (r#"{"sample": "random", "nearest": [1, 1, 1]}"#, 400, &["query", "beside another kind"]),
+        (r#"{"discover": {"target": 1, "context": []}}"#, 400, &["query", "discover query is not supported yet"]),
+        (r#"{"context": []}"#, 400, &["query", "context query is not supported yet"]),
+    ] {
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": {query}}}"#), status, parts));
+    }
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn prefetches_that_cannot_be_are_refused() {
+    let one = r#"{"query": [1, 1, 1]}"#;
+    let nested = |depth: usize| (0..depth).fold("[]".to_owned(), |inner, _| format!(r#"[{{"query": [1, 1, 1], "limit": 1, "prefetch": {inner}}}]"#));
+    let long = vec![r#"{"query": [1, 1, 1], "limit": 1}"#; 33].join(",");
+    let mut cases = Vec::new();
+    for (prefetch, status, parts) in [
+        ("1", 400, &["prefetch", "a prefetch or a list of prefetches"][..]),
+        ("[1]", 400, &["prefetch[0]"]),
+        (r#"{"query": [1, 1]}"#, 400, &["prefetch.query", "expected dim: 3, got 2"]),
+        (r#"[{"query": [1, 1, 1]}, {"query": [1, 1]}]"#, 400, &["prefetch[1].query", "got 2"]),
+        (r#"[{"query": 99}]"#, 404, &["No point with id 99 found"]),
+        (r#"[{"query": [1, 1, 1], "limit": 0}]"#, 422, &["prefetch[0].limit", "must be 1 or larger"]),
+        (r#"[{"query": [1, 1, 1], "limit": 101}]"#, 422, &["prefetch[0].limit", "100 at most"]),
+        (r#"[{"limit": 60}, {"limit": 41}]"#, 422, &["prefetch", "together", "more than 100"]),
+        (r#"[{"limit": 60}, {"limit": 1, "query": {"nearest": 1, "mmr": {"candidates_limit": 41}}}]"#, 422, &["prefetch", "together"]),
+        (r#"[{"limit": 60, "query": 1, "prefetch": {"limit": 41}}]"#, 422, &["prefetch", "together"]),
+        (r#"[{"query": [1, 1, 1], "offset": 1}]"#, 400, &["prefetch[0]", "unknown field `offset`"]),
+        (r#"[{"query": [1, 1, 1], "filters": {}}]"#, 400, &["prefetch[0]", "unknown field `filters`"]),
+        (r#"[{"query": [1, 1, 1], "filter": {"must": 7}}]"#, 400, &["prefetch[0].filter.must"]),
+        (r#"[{"query": [1, 1, 1], "using": "title"}]"#, 400, &["prefetch[0].using", "not supported yet"]),
+        (r#"[{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}]"#, 400, &["prefetch[0].lookup_from", "not supported yet"]),
+        (r#"[{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}]"#, 422, &["prefetch[0].params.hnsw_ef"]),
+        (r#"[{"query": [1, 1, 1], "score_threshold": "a"}]"#, 400, &["prefetch[0].score_threshold"]),
+        (r#"[{"score_threshold": 1}]"#, 400, &["prefetch[0].score_threshold", "without a query"]),
+        (r#"[{"query": {"fusion": "rrf"}}]"#, 400, &["prefetch[0].query", "nothing to fuse"]),
+        (r#"[{"prefetch": {"query": 1}}]"#, 400, &["prefetch[0].query", "need a query"]),
+        (r#"{"query": 1, "prefetch": [{}, {"query": {"nearest": [1, 1, 1], "mmr": {"diversity": 2}}}]}"#, 422, &["prefetch.prefetch[1].query.mmr.diversity"]),
+        (&nested(5), 422, &["prefetch[0].prefetch[0].prefetch[0].prefetch[0].prefetch[0]", "more than 4 deep"]),
+        (&nested(70), 400, &["JSON body", "recursion"]),
+        (&format!("[{long}]"), 422, &["prefetch[32]", "more than 32", "several queries"]),
+    ] {
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": [1, 1, 1], "prefetch": {prefetch}}}"#), status, parts));
+    }
+    for (rrf, status, parts) in [
+        (r#"{"k": 0}"#, 422, &["query.rrf.k", "must be 1 or larger"][..]),
+        (r#"{"weights": [1]}"#, 400, &["query.rrf.weights", "1 weights for 2 prefetches"]),
+        (r#"{"weights": [1, -1]}"#, 422, &["query.rrf.weights", "-1", "0 or larger"]),
+        (r#"{"weights": [1, 1e99]}"#, 400, &["query.rrf.weights[1]", "out of range"]),
+    ] {
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": {{"rrf": {rrf}}}, "prefetch": [{one}, {one}]}}"#), status, parts));
+    }
+    let half = vec!["{}"; 2048].join(",");
+    cases.extend([
+        case("POST", QUERY, &format!(r#"{{"prefetch": {one}}}"#), 400, &["query", "need a query that ranks or fuses"]),
+        case("POST", QUERY, r#"{"score_threshold": 1}"#, 400, &["score_threshold", "send a query"]),
+        case("POST", QUERY, &format!(r#"{{"query": 1, "filter": {{"must": [{half}]}}, "prefetch": {{"query": 1, "filter": {{"must": [{half}, {{}}]}}}}}}"#), 422, &["prefetch.filter", "more than 4096 conditions"]),
+        case("POST", QUERIES, &format!(r#"{{"searches": [{{}}, {{"query": 1, "prefetch": [{one}, {one}]}}]}}"#), 422, &["searches", "4 searches, prefetches among them", "3"]),
+        case("POST", QUERIES, r#"{"searches": [{}, {"query": 1, "prefetch": [{"query": [1]}]}]}"#, 400, &["searches[1].prefetch[0].query", "got 1"]),
+    ]);
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn recommendations_that_cannot_be_are_refused() {
+    let ids: Vec<_> = (0..=LIMITS.max_batch_points).collect();
+    let many = json!({"positive": ids, "limit": 1}).to_string();
+    check(vec![
+        case("POST", RECOMMEND, "{}", 400, &["missing field `limit`"]),
+        case("POST", RECOMMEND, r#"{"limit": 1}"#, 400, &["positive", "at least one positive example"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 0}"#, 422, &["limit", "1 or larger"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 101}"#, 422, &["limit", "100 at most"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "positve": [2]}"#, 400, &["unknown field `positve`"]),
+        case("POST", RECOMMEND, r#"{"positive": [1, [1]], "limit": 1}"#, 400, &["positive[1]", "expected dim: 3, got 1"]),
+        case("POST", RECOMMEND, r#"{"positive": [99], "limit": 1}"#, 404, &["No point with id 99"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "strategy": "best_score"}"#, 400, &["strategy", "best_score is not supported yet"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "using": "t"}"#, 400, &["using", "not supported yet"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "lookup_from": {"collection": "x"}}"#, 400, &["lookup_from", "not supported yet"]),
+        case("POST", RECOMMEND, &many, 422, &["positive", "51 points as examples", "50"]),
+        case("POST", "/collections/docs/points/recommend/batch", r#"{"searches": [{"positive": [1], "limit": 1}, {"positive": [[1]], "limit": 1}]}"#, 400, &["searches[1].positive[0]", "got 1"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn groups_that_cannot_be_are_refused() {
+    let mut cases = vec![
+        case("POST", GROUPS, "{}", 400, &["missing field `group_by`"]),
+        case("POST", OLDER_GROUPS, r#"{"group_by": "a", "limit": 1, "group_size": 1}"#, 400, &["missing field `vector`"]),
+        case("POST", OLDER_GROUPS, r#"{"vector": [1, 1, 1], "group_by": "a", "limit": 1}"#, 400, &["missing field `group_size`"]),
+        case("POST", OLDER_GROUPS, r#"{"vector": [1, 1, 1], "group_by": "a", "group_size": 1}"#, 400, &["missing field `limit`"]),
+        case("POST", OLDER_GROUPS, r#"{"vector": [1, 1], "group_by": "a", "limit": 1, "group_size": 1}"#, 400, &["vector", "got 2"]),
+    ];
+    for (more, status, parts) in [
+        (r#""group_by": 1"#, 400, &["group_by"][..]),
+        (r#""group_by": "a..b""#, 400, &["group_by", "is not a path"]),
+        (r#""group_by": "a", "limit": 0"#, 422, &["limit", "must be 1 or larger"]),
+        (r#""group_by": "a", "limit": -1"#, 400, &["limit", "-1"]),
+        (r#""group_by": "a", "limit": 101"#, 422, &["limit", "100 at most", "fewer groups"]),
+        (r#""group_by": "a", "group_size": 0"#, 422, &["group_size", "must be 1 or larger"]),
+        (r#""group_by": "a", "group_size": 11"#, 422, &["group_size", "110", "100 at most", "smaller"]),
+        (r#""group_by": "a", "group_size": 18446744073709551615"#, 422, &["group_size"]),
+        (r#""group_by": "a", "group_size": "3""#, 400, &["group_size"]),
+        (r#""group_by": "a", "offset": 1"#, 400, &["unknown field `offset`"]),
+        (r#""group_by": "a", "with_lookup": "other""#, 400, &["with_lookup", "not supported yet"]),
+        (r#""group_by": "a", "with_lookup": {"collection": "other"}"#, 400, &["with_lookup", "not supported yet"]),
+        (r#""group_by": "a", "lookup_from": {"collection": "other"}"#, 400, &["lookup_from", "not supported yet"]),
+        (r#""group_by": "a", "query": [1, 1]"#, 400, &["query", "got 2"]),
+        (r#""group_by": "a", "query": 99"#, 404, &["99"]),
+        (r#""group_by": "a", "query": {"nearest": 1, "mmr": {}}"#, 400, &["query.mmr", "not supported yet"]),
+        (r#""group_by": "a", "query": {"fusion": "rrf"}"#, 400, &["query", "nothing to fuse"]),
+        (r#""group_by": "a", "query": 1, "prefetch": [{"limit": 0}]"#, 422, &["prefetch[0].limit"]),
+        (r#""group_by": "a", "filter": {"must": 1}"#, 400, &["filter.must"]),
+        (r#""group_by": "a", "params": {"hnsw_ef": 1001}"#, 422, &["params.hnsw_ef"]),
+    ] {
+        cases.push(case("POST", GROUPS, &format!("{{{more}}}"), status, parts));
+    }
+    check(cases).await;
 }
 
 #[tokio::test]
@@ -303,8 +470,8 @@ async fn routes_that_are_not_here_say_so() {
     check(vec![
         case("PATCH", "/collections/docs", "{}", 400, &["PATCH /collections/docs is not supported yet"]),
         case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/query/groups", "{}", 400, &["not supported yet"]),
-        case("POST", "/collections/docs/points/recommend", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/recommend/groups", "{}", 400, &["not supported yet"]),
+        case("POST", "/collections/docs/points/discover", "{}", 400, &["not supported yet"]),
         case("GET", "/collections/docs/snapshots", "", 400, &["not supported yet"]),
         case("POST", "/collections/aliases", "{}", 400, &["not supported yet"]),
         case("GET", "/aliases", "", 400, &["not supported yet"]),

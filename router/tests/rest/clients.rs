@@ -9,6 +9,15 @@ use crate::support::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unmodified_client_works() {
+    run("qdrant_dialect.py", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_are_those_of_the_clients_own_local_mode() {
+    run("congruence.py", &["120"]).await;
+}
+
+async fn run(script: &str, more: &'static [&'static str]) {
     let Ok(python) = std::env::var("QUOIT_PYTHON") else {
         println!("skipped: QUOIT_PYTHON names no Python with qdrant-client");
         return;
@@ -17,12 +26,10 @@ async fn an_unmodified_client_works() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let serving = tokio::spawn(axum::serve(listener, server.router.clone()).into_future());
-    let script = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/clients/qdrant_dialect.py"
-    );
-    let done =
-        tokio::task::spawn_blocking(move || Command::new(python).args([script, &url]).status());
+    let script = format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(python);
+    command.args([&script, &url]).args(more);
+    let done = tokio::task::spawn_blocking(move || command.status());
     assert!(
         done.await.unwrap().unwrap().success(),
         "the script says why"

@@ -7,28 +7,19 @@ use tokio::runtime::Runtime;
 
 use crate::support::Server;
 
+type Calls = Vec<(&'static str, &'static str, Value)>;
+
 /// Each call that takes a body, with one that is right.
-fn calls() -> Vec<(&'static str, &'static str, Value)> {
+fn calls() -> Calls {
+    [reads(), writes()].concat()
+}
+
+fn reads() -> Calls {
     vec![
-        (
-            "PUT",
-            "/collections/docs/points",
-            json!({"points": [
-                {"id": 1, "vector": [1, 2, 3], "payload": {"a": [1, {"b": null}]}},
-                {"id": "5c56c79369f34fbf87e6c4bf54c28c26", "vector": {"": [1, 2, 3]}},
-            ]}),
-        ),
-        (
-            "PUT",
-            "/collections/docs/points",
-            json!({"batch": {
-                "ids": [1, 2], "vectors": [[1, 2, 3], [1, 2, 3]], "payloads": [null, {"a": 1}],
-            }}),
-        ),
         (
             "POST",
             "/collections/docs/points",
-            json!({"ids": [1], "with_payload": ["a"], "with_vector": true}),
+            json!({"ids": [1], "with_payload": ["a", "b.c[]"], "with_vector": true}),
         ),
         (
             "POST",
@@ -36,7 +27,7 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
             json!({
                 "query": {"nearest": [1, 2, 3], "mmr": null}, "limit": 3, "offset": 1, "using": "",
                 "filter": {"must": []}, "params": {"hnsw_ef": 4, "exact": false},
-                "score_threshold": 0.5, "with_payload": {"exclude": ["a"]}, "with_vector": [""],
+                "score_threshold": 0.5, "with_payload": {"exclude": ["a.b", "c[].d"]}, "with_vector": [""],
             }),
         ),
         (
@@ -48,6 +39,42 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
             "POST",
             "/collections/docs/points/query/batch",
             json!({"searches": [{"query": [1, 2, 3]}, {}]}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/query",
+            json!({
+                "query": {"rrf": {"k": 3, "weights": [1, 0.5]}}, "filter": {"must": []},
+                "prefetch": [
+                    {"query": {"nearest": [1, 2, 3], "mmr": {"diversity": 0.5, "candidates_limit": 5}}, "limit": 4},
+                    {"query": {"fusion": "dbsf"}, "prefetch": {"query": [1, 2, 3], "params": {"exact": true}}},
+                ],
+            }),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/query",
+            json!({"query": {"sample": "random"}, "limit": 3, "with_payload": true}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/query",
+            json!({"query": {"recommend": {"positive": [[1, 2, 3]], "negative": [], "strategy": "average_vector"}}}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/query/groups",
+            json!({"query": [1, 2, 3], "group_by": "a[].b", "group_size": 2, "limit": 3, "with_payload": true}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/search/groups",
+            json!({"vector": [1, 2, 3], "group_by": "a", "group_size": 2, "limit": 3, "with_lookup": null}),
+        ),
+        (
+            "POST",
+            "/collections/docs/points/recommend",
+            json!({"positive": [[1, 2, 3]], "negative": [[3, 2, 1]], "limit": 2, "strategy": null}),
         ),
         (
             "POST",
@@ -63,6 +90,26 @@ fn calls() -> Vec<(&'static str, &'static str, Value)> {
             "POST",
             "/collections/docs/points/count",
             json!({"exact": true, "filter": {}}),
+        ),
+    ]
+}
+
+fn writes() -> Calls {
+    vec![
+        (
+            "PUT",
+            "/collections/docs/points",
+            json!({"points": [
+                {"id": 1, "vector": [1, 2, 3], "payload": {"a": [1, {"b": null}]}},
+                {"id": "5c56c79369f34fbf87e6c4bf54c28c26", "vector": {"": [1, 2, 3]}},
+            ]}),
+        ),
+        (
+            "PUT",
+            "/collections/docs/points",
+            json!({"batch": {
+                "ids": [1, 2], "vectors": [[1, 2, 3], [1, 2, 3]], "payloads": [null, {"a": 1}],
+            }}),
         ),
         (
             "POST",
@@ -133,7 +180,8 @@ fn key() -> impl Strategy<Value = String> {
         8 => prop::sample::select(vec![
             "", "points", "batch", "ids", "id", "vector", "vectors", "payload", "payloads", "query",
             "nearest", "mmr", "limit", "offset", "filter", "must", "should", "params", "hnsw_ef",
-            "with_payload", "include", "exclude", "name", "indices", "text", "size", "distance",
+            "with_payload", "include", "exclude", "name", "prefetch", "fusion", "rrf", "k", "weights", "recommend",
+            "positive", "negative", "strategy", "group_by", "group_size", "diversity", "candidates_limit", "sample", "score_threshold", "indices", "text", "size", "distance",
             "$serde_json::private::RawValue", "$serde_json::private::Number",
         ])
         .prop_map(str::to_owned),

@@ -37,7 +37,8 @@ pub const LIMITS: CollectionLimits = CollectionLimits {
     max_hnsw_ef: 1_000,
 };
 
-const VNODES: u32 = 64;
+/// The size of the rings of the tests' collections.
+pub const VNODES: u32 = 64;
 
 #[derive(Debug, Clone)]
 struct Stored {
@@ -55,6 +56,7 @@ struct State {
     fail: Option<ErrorKind>,
     delay: Duration,
     stopped: String,
+    searches: Vec<SearchRequest>,
 }
 
 /// One shard.
@@ -87,6 +89,11 @@ impl FakeShard {
     /// From now on the shard says that it refuses writes.
     pub fn stop_writes(&self, why: &str) {
         why.clone_into(&mut self.state().stopped);
+    }
+
+    /// The searches that the shard was asked for, in their order.
+    pub fn searches(&self) -> Vec<SearchRequest> {
+        self.state().searches.clone()
     }
 
     /// The first vnode that the shard owns.
@@ -291,7 +298,8 @@ impl ShardClient for FakeShard {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
-        let state = self.state();
+        let mut state = self.state();
+        state.searches.push(request.clone());
         let lower = matches!(self.metric, Metric::Euclid | Metric::Manhattan);
         let results = request.queries.into_iter().map(|query| {
             let vector = self.prepared(query.vector);
@@ -521,6 +529,12 @@ impl Catalog for FakeCatalog {
     fn ready(&self) -> bool {
         true
     }
+}
+
+/// The ids of points that were answered.
+pub fn ids(points: &Value) -> Vec<Value> {
+    let points = points.as_array().unwrap();
+    points.iter().map(|p| p["id"].clone()).collect()
 }
 
 /// A router over fake shards.

@@ -1,0 +1,382 @@
+//! Makes searches out of what clients ask for: a checked list of steps, those
+//! first whose results others need. Decides what a query may ask for and how
+//! much; asks no shard.
+
+use std::collections::BTreeSet;
+
+use quoit_filter::Filter;
+use quoit_ring::PointId;
+use serde::Deserialize;
+
+use super::error::Error;
+use super::not_yet::NotYet;
+use super::points::window;
+use super::prefetch::{Prefetch, Prefetches};
+use super::upsert::fitting;
+use super::vectors::{Finite, Start};
+use super::wish::{Fusion, Mmr, Recommend, Rrf, Wish};
+use crate::catalog::Collection;
+use crate::fanout::read::With;
+use crate::fuse::DEFAULT_K;
+use crate::narrow;
+use crate::spread::MAX_CANDIDATES;
+
+/// How deep prefetches may lie in each other.
+const MAX_DEPTH: usize = 4;
+
+/// How many prefetches one query may have, at all depths together.
+const MAX_PREFETCHES: usize = 32;
+
+/// Of Qdrant's search parameters those that change an answer. What says how
+/// quantized vectors or filters are searched has nothing to act on here.
+#[derive(Debug, Deserialize, Default, Clone, Copy)]
+pub(crate) struct SearchParams {
+    hnsw_ef: Option<u64>,
+    exact: Option<bool>,
+    #[serde(default, rename = "indexed_only")]
+    _indexed_only: NotYet,
+}
+
+/// What a search asks for, whichever call it came by.
+pub(crate) struct Ask {
+    pub(crate) wish: Option<Wish>,
+    pub(crate) prefetch: Prefetches,
+    pub(crate) filter: Filter,
+    pub(crate) params: Option<SearchParams>,
+    pub(crate) score_threshold: Option<Finite>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) limit: Option<u64>,
+    /// Where the wish is in the body.
+    pub(crate) field: &'static str,
+}
+
+/// What one step does.
+#[derive(Debug, Clone)]
+pub(crate) enum Goal {
+    /// Ranks by nearness.
+    Near(Aim, Option<Spread>),
+    /// Ranks nothing: points in the order of their ids.
+    Order,
+    /// Ranks nothing: any points.
+    Sample,
+    /// Makes one list of the lists before it.
+    FusePlaces { k: u64, weights: Vec<f32> },
+    /// The same, by scores.
+    FuseScores,
+}
+
+/// What to be near to: the mean of some examples, and as far on the other side
+/// of it as the mean of the others is on this one.
+#[derive(Debug, Clone)]
+pub(crate) struct Aim {
+    pub(crate) positive: Vec<Start>,
+    pub(crate) negative: Vec<Start>,
+    /// Where it is in the body.
+    pub(crate) field: String,
+}
+
+impl Aim {
+    /// The points that are examples.
+    pub(crate) fn points(&self) -> impl Iterator<Item = PointId> {
+        let all = self.positive.iter().chain(&self.negative);
+        all.filter_map(|start| match start {
+            Start::Point(id) => Some(*id),
+            Start::Vector(_) => None,
+        })
+    }
+}
+
+/// How the answers of a search are to differ from each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) diversity: f32,
+    pub(crate) candidates: usize,
+}
+
+/// One step of a search.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) goal: Goal,
+    /// The steps before it whose points alone it looks at; none: at all points.
+    pub(crate) sources: Vec<usize>,
+    /// How many steps are to be done one after the other before it.
+    pub(crate) height: usize,
+    pub(crate) offset: usize,
+    pub(crate) limit: usize,
+    pub(crate) score_threshold: Option<f32>,
+    pub(crate) hnsw_ef: Option<u32>,
+    pub(crate) exact: bool,
+    pub(crate) filter: Filter,
+    /// The points that are left out: the examples of this search and of those
+    /// around it.
+    pub(crate) exclude: BTreeSet<PointId>,
+}
+
+/// A search, checked: its steps, of which the last is the answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) steps: Vec<Step>,
+    /// What of each point of the answer is wanted.
+    pub(crate) with: With,
+}
+
+impl Plan {
+    /// Checks a search. `place` is where in the body it is.
+    pub(crate) fn new(
+        collection: &Collection,
+        ask: Ask,
+        with: With,
+        place: &str,
+    ) -> Result<Self, Error> {
+        let mut planner = Planner {
+            collection,
+            steps: Vec::new(),
+            prefetches: 0,
+            prefetched: 0,
+            place,
+        };
+        planner.add(ask, place, 0, &Filter::default(), &BTreeSet::new())?;
+        let steps = planner.steps;
+        Ok(Self { steps, with })
+    }
+
+    /// The step that makes the answer.
+    pub(crate) fn last(&self) -> Option<&Step> {
+        self.steps.last()
+    }
+}
+
+struct Planner<'a> {
+    collection: &'a Collection,
+    steps: Vec<Step>,
+    prefetches: usize,
+    /// The limits of all prefetches together.
+    prefetched: usize,
+    /// Where in the body the whole search is.
+    place: &'a str,
+}
+
+impl Planner<'_> {
+    /// Adds the steps of a search, and returns the place of its last one.
+    fn add(
+        &mut self,
+        ask: Ask,
+        place: &str,
+        depth: usize,
+        outer: &Filter,
+        excluded: &BTreeSet<PointId>,
+    ) -> Result<usize, Error> {
+        if ask.wish.is_none() && !ask.prefetch.all.is_empty() {
+            let message = "prefetches need a query that ranks or fuses what they find";
+            return Err(Error::fit(format!("{place}query"), message));
+        }
+        if ask.wish.is_none() && ask.score_threshold.is_some() {
+            let message = "without a query there are no scores: leave it out, or send a query";
+            return Err(Error::fit(format!("{place}score_threshold"), message));
+        }
+        let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
+        let (hnsw_ef, exact) = how(self.collection, ask.params, place)?;
+        let goal = match ask.wish {
+            None => Goal::Order,
+            Some(wish) => {
+                let field = format!("{place}{}", ask.field);
+                self.goal(wish, &field, offset + limit, ask.prefetch.all.len())?
+            }
+        };
+        if depth > 0 {
+            let candidates = match &goal {
+                Goal::Near(_, Some(spread)) => spread.candidates,
+                _ => 0,
+            };
+            self.count_prefetched(limit.max(candidates))?;
+        }
+        let filter = narrow::joined(outer, ask.filter);
+        let size = filter.check_size();
+        size.map_err(|e| Error::validate(format!("{place}filter"), e.to_string()))?;
+        let mut exclude = excluded.clone();
+        if let Goal::Near(aim, _) = &goal {
+            exclude.extend(aim.points());
+        }
+        let Prefetches { all, is_list } = ask.prefetch;
+        let mut sources = Vec::with_capacity(all.len());
+        for (i, inner) in all.into_iter().enumerate() {
+            let place = if is_list {
+                format!("{place}prefetch[{i}].")
+            } else {
+                format!("{place}prefetch.")
+            };
+            sources.push(self.add_prefetch(inner, &place, depth + 1, &filter, &exclude)?);
+        }
+        let before = sources.iter().filter_map(|at| self.steps.get(*at));
+        let height = before.map(|step| step.height + 1).max().unwrap_or(0);
+        self.steps.push(Step {
+            goal,
+            sources,
+            height,
+            offset,
+            limit,
+            score_threshold: ask.score_threshold.map(|t| t.0),
+            hnsw_ef,
+            exact,
+            filter,
+            exclude,
+        });
+        Ok(self.steps.len() - 1)
+    }
+
+    fn add_prefetch(
+        &mut self,
+        inner: Prefetch,
+        place: &str,
+        depth: usize,
+        outer: &Filter,
+        excluded: &BTreeSet<PointId>,
+    ) -> Result<usize, Error> {
+        let field = place.trim_end_matches('.');
+        if depth > MAX_DEPTH {
+            let message = format!("prefetches lie more than {MAX_DEPTH} deep: make it flatter");
+            return Err(Error::validate(field, message));
+        }
+        self.prefetches += 1;
+        if self.prefetches > MAX_PREFETCHES {
+            let message = format!("more than {MAX_PREFETCHES} prefetches: send several queries");
+            return Err(Error::validate(field, message));
+        }
+        self.add(inner.into_ask(), place, depth, outer, excluded)
+    }
+
+    /// Each prefetch keeps so many points until the query is done: the bound
+    /// on one search holds for all of them together.
+    fn count_prefetched(&mut self, limit: usize) -> Result<(), Error> {
+        let max = self.collection.params().limits.max_search_limit;
+        self.prefetched = self.prefetched.saturating_add(limit);
+        if self.prefetched <= max {
+            return Ok(());
+        }
+        let message = format!(
+            "the limits of all prefetches, or their candidates, are together more than {max}: ask for fewer points"
+        );
+        Err(Error::validate(format!("{}prefetch", self.place), message))
+    }
+
+    fn goal(&self, wish: Wish, field: &str, last: usize, sources: usize) -> Result<Goal, Error> {
+        match wish {
+            Wish::Nearest { start, mmr } => {
+                let spread = mmr.map(|mmr| self.spread(mmr, field, last)).transpose()?;
+                self.fitting(&start, field)?;
+                let aim = Aim {
+                    positive: vec![start],
+                    negative: Vec::new(),
+                    field: field.to_owned(),
+                };
+                Ok(Goal::Near(aim, spread))
+            }
+            Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, field)?, None)),
+            Wish::Sample => Ok(Goal::Sample),
+            Wish::Fuse(_) if sources == 0 => {
+                let message = "there is nothing to fuse: send the lists to fuse as `prefetch`";
+                Err(Error::fit(field, message))
+            }
+            Wish::Fuse(Fusion::Dbsf) => Ok(Goal::FuseScores),
+            Wish::Fuse(Fusion::Rrf(Rrf { k, weights })) => {
+                if k == Some(0) {
+                    let message = "value 0 invalid, must be 1 or larger";
+                    return Err(Error::validate(format!("{field}.rrf.k"), message));
+                }
+                let weights: Vec<f32> = weights.unwrap_or_default().iter().map(|w| w.0).collect();
+                let at = format!("{field}.rrf.weights");
+                if !weights.is_empty() && weights.len() != sources {
+                    let message = format!(
+                        "{} weights for {sources} prefetches: send one for each, or none",
+                        weights.len()
+                    );
+                    return Err(Error::fit(at, message));
+                }
+                if let Some(bad) = weights.iter().find(|weight| **weight < 0.0) {
+                    let message = format!("value {bad} invalid, must be 0 or larger");
+                    return Err(Error::validate(at, message));
+                }
+                let k = k.unwrap_or(DEFAULT_K);
+                Ok(Goal::FusePlaces { k, weights })
+            }
+        }
+    }
+
+    fn spread(&self, mmr: Mmr, field: &str, last: usize) -> Result<Spread, Error> {
+        let diversity = mmr.diversity.map_or(0.5, |d| d.0);
+        if !(0.0..=1.0).contains(&diversity) {
+            let message = format!("value {diversity} invalid, must be from 0 to 1");
+            return Err(Error::validate(format!("{field}.mmr.diversity"), message));
+        }
+        let max = self.collection.params().limits.max_search_limit;
+        let max = max.min(MAX_CANDIDATES);
+        let wanted = mmr.candidates_limit.unwrap_or(last as u64);
+        let candidates = usize::try_from(wanted).unwrap_or(usize::MAX);
+        if (1..=max).contains(&candidates) {
+            return Ok(Spread {
+                diversity,
+                candidates,
+            });
+        }
+        let message = format!(
+            "value {wanted} invalid, must be from 1 to {max}; left out, it is offset and limit together"
+        );
+        let at = format!("{field}.mmr.candidates_limit");
+        Err(Error::validate(at, message))
+    }
+
+    fn examples(&self, wanted: Recommend, field: &str) -> Result<Aim, Error> {
+        // The older call has the lists in its body itself.
+        let at = match field {
+            "" => String::new(),
+            field if field.ends_with('.') => field.to_owned(),
+            field => format!("{field}.recommend."),
+        };
+        let (positive, negative) = (
+            wanted.positive.unwrap_or_default(),
+            wanted.negative.unwrap_or_default(),
+        );
+        if positive.is_empty() {
+            let message = "at least one positive example is needed: a point id or a vector";
+            return Err(Error::fit(format!("{at}positive"), message));
+        }
+        for (name, list) in [("positive", &positive), ("negative", &negative)] {
+            for (i, start) in list.iter().enumerate() {
+                self.fitting(start, &format!("{at}{name}[{i}]"))?;
+            }
+        }
+        Ok(Aim {
+            positive,
+            negative,
+            field: format!("{at}positive"),
+        })
+    }
+
+    fn fitting(&self, start: &Start, field: &str) -> Result<(), Error> {
+        match start {
+            Start::Point(_) => Ok(()),
+            Start::Vector(vector) => fitting(self.collection, vector, || field.to_owned()),
+        }
+    }
+}
+
+fn how(
+    collection: &Collection,
+    params: Option<SearchParams>,
+    place: &str,
+) -> Result<(Option<u32>, bool), Error> {
+    let params = params.unwrap_or_default();
+    let max = collection.params().limits.max_hnsw_ef;
+    let ef = match params.hnsw_ef {
+        // Nothing is a candidate list of no length: the index's own is meant.
+        None | Some(0) => None,
+        Some(ef) => match u32::try_from(ef) {
+            Ok(ef) if ef <= max => Some(ef),
+            _ => {
+                let message = format!("{ef} is more than {max}: `exact` searches everything");
+                return Err(Error::validate(format!("{place}params.hnsw_ef"), message));
+            }
+        },
+    };
+    Ok((ef, params.exact.unwrap_or(false)))
+}

@@ -1,0 +1,316 @@
+//! Runs the steps of searches. What needs no other step comes first, for all
+//! searches of a request at once: each level of prefetches is one request to
+//! each shard, however many searches there are.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+
+use futures::future::try_join_all;
+use quoit_filter::Filter;
+use quoit_ring::PointId;
+
+use super::error::Error;
+use super::plan::{Aim, Goal, Plan, Spread, Step};
+use super::sampled::sampled;
+use super::vectors::Start;
+use crate::catalog::Collection;
+use crate::fanout::read::{self, With};
+use crate::fanout::search::{self, Nearest, Scored};
+use crate::sample::Random;
+use crate::{fanout, fuse, mean, narrow, spread};
+
+/// Of a point whose place in a list is all that counts.
+const NOTHING: With = With {
+    payload: false,
+    vector: false,
+};
+
+/// Runs the plans; one list for each, best first.
+pub(crate) async fn run(
+    collection: &Collection,
+    plans: &[Plan],
+) -> Result<Vec<Vec<Scored>>, Error> {
+    let examples = examples(collection, plans).await?;
+    let mut found: Vec<Vec<Vec<Scored>>> = plans
+        .iter()
+        .map(|plan| plan.steps.iter().map(|_| Vec::new()).collect())
+        .collect();
+    let levels = plans.iter().filter_map(Plan::last).map(|s| s.height + 1);
+    for level in 0..levels.max().unwrap_or(0) {
+        let (mut searches, mut places_of_searches) = (Vec::new(), Vec::new());
+        let (mut others, mut places_of_others) = (Vec::new(), Vec::new());
+        for (p, (plan, found)) in plans.iter().zip(&found).enumerate() {
+            for (s, step) in plan.steps.iter().enumerate() {
+                if step.height != level {
+                    continue;
+                }
+                let sources = step.sources.iter().filter_map(|at| found.get(*at));
+                let sources: Vec<&[Scored]> = sources.map(Vec::as_slice).collect();
+                if !sources.is_empty() && sources.iter().all(|list| list.is_empty()) {
+                    continue;
+                }
+                let is_last = s + 1 == plan.steps.len();
+                let with = if is_last { plan.with } else { NOTHING };
+                if let Goal::Near(aim, spread) = &step.goal {
+                    let vector = vector(aim, &examples)?;
+                    searches.push(nearest(step, vector, spread.as_ref(), &sources, with));
+                    places_of_searches.push((p, s, spread));
+                } else {
+                    others.push(unranked(collection, step, sources, with));
+                    places_of_others.push((p, s));
+                }
+            }
+        }
+        let (hits, lists) =
+            futures::try_join!(search::search(collection, &searches), try_join_all(others))?;
+        for ((p, s, wish), mut hits) in places_of_searches.into_iter().zip(hits) {
+            let step = &plans[p].steps[s];
+            if let Some(wish) = wish {
+                hits = spread_out(collection, hits, *wish, step).await?;
+            }
+            found[p][s] = hits;
+        }
+        for ((p, s), list) in places_of_others.into_iter().zip(lists) {
+            found[p][s] = list;
+        }
+    }
+    let answers = found.into_iter().map(|mut steps| steps.pop());
+    Ok(answers.map(Option::unwrap_or_default).collect())
+}
+
+/// The vectors of the points that searches start from.
+async fn examples(
+    collection: &Collection,
+    plans: &[Plan],
+) -> Result<HashMap<PointId, Vec<f32>>, Error> {
+    let steps = plans.iter().flat_map(|plan| &plan.steps);
+    let aims = steps.filter_map(|step| match &step.goal {
+        Goal::Near(aim, _) => Some(aim),
+        _ => None,
+    });
+    let mut first = None;
+    let mut ids = BTreeSet::new();
+    for aim in aims {
+        ids.extend(aim.points());
+        first = first.or(Some(aim));
+    }
+    let Some(first) = first.filter(|_| !ids.is_empty()) else {
+        return Ok(HashMap::new());
+    };
+    let max = collection.params().limits.max_batch_points;
+    if ids.len() > max {
+        let got = ids.len();
+        let message = format!("{got} points as examples are more than the {max} of one request");
+        return Err(Error::validate(&first.field, message));
+    }
+    let with = With {
+        payload: false,
+        vector: true,
+    };
+    let ids: Vec<PointId> = ids.into_iter().collect();
+    let rows = read::retrieve(collection, &ids, with).await?;
+    let vectors: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vector)).collect();
+    match ids.iter().find(|id| !vectors.contains_key(id)) {
+        Some(id) => Err(Error::FindPoint(*id)),
+        None => Ok(vectors),
+    }
+}
+
+fn vector(aim: &Aim, examples: &HashMap<PointId, Vec<f32>>) -> Result<Vec<f32>, Error> {
+    let aimed = mean::aim(
+        &vectors(&aim.positive, examples)?,
+        &vectors(&aim.negative, examples)?,
+    );
+    aimed.ok_or_else(|| {
+        let message =
+            "the mean of the examples is out of the range of 32-bit floats: scale them down";
+        Error::fit(&aim.field, message)
+    })
+}
+
+fn vectors<'a>(
+    starts: &'a [Start],
+    examples: &'a HashMap<PointId, Vec<f32>>,
+) -> Result<Vec<&'a [f32]>, Error> {
+    let vectors = starts.iter().map(|start| match start {
+        Start::Vector(vector) => Ok(vector.as_slice()),
+        Start::Point(id) => {
+            let found = examples.get(id).ok_or(Error::FindPoint(*id));
+            found.map(Vec::as_slice)
+        }
+    });
+    vectors.collect()
+}
+
+/// The filter of a step that looks at what others found.
+fn filter_of(step: &Step, sources: &[&[Scored]]) -> Filter {
+    let filter = narrow::without(step.filter.clone(), &step.exclude);
+    if step.sources.is_empty() {
+        return filter;
+    }
+    let ids = sources.iter().flat_map(|list| list.iter());
+    narrow::among(filter, ids.map(|hit| hit.row.id).collect())
+}
+
+fn nearest(
+    step: &Step,
+    vector: Vec<f32>,
+    spread: Option<&Spread>,
+    sources: &[&[Scored]],
+    with: With,
+) -> Nearest {
+    let (filter, exclude) = if step.sources.is_empty() {
+        (step.filter.clone(), step.exclude.clone())
+    } else {
+        (filter_of(step, sources), BTreeSet::new())
+    };
+    // Points are spread out by their vectors, and before any are skipped.
+    let (offset, limit) = match spread {
+        Some(spread) => (0, spread.candidates),
+        None => (step.offset, step.limit),
+    };
+    Nearest {
+        vector,
+        offset,
+        limit,
+        with_payload: with.payload,
+        with_vector: with.vector || spread.is_some(),
+        score_threshold: step.score_threshold,
+        hnsw_ef: step.hnsw_ef,
+        // The graph would look elsewhere for what is sought among few.
+        exact: step.exact || !step.sources.is_empty(),
+        filter,
+        exclude,
+    }
+}
+
+async fn spread_out(
+    collection: &Collection,
+    hits: Vec<Scored>,
+    wish: Spread,
+    step: &Step,
+) -> Result<Vec<Scored>, Error> {
+    let candidates: Vec<spread::Candidate> = hits
+        .iter()
+        .map(|hit| spread::Candidate {
+            score: hit.score,
+            vector: hit.row.point.vector.clone(),
+        })
+        .collect();
+    let metric = collection.params().metric;
+    let last = step.offset + step.limit;
+    // Many candidates keep a core busy for long: other requests go on.
+    let choose = move || spread::spread(metric, &candidates, wish.diversity, last);
+    let order = tokio::task::spawn_blocking(choose).await?;
+    let taken = order.into_iter().skip(step.offset);
+    Ok(taken.filter_map(|at| hits.get(at).cloned()).collect())
+}
+
+/// What a step finds that is no search.
+async fn unranked(
+    collection: &Collection,
+    step: &Step,
+    sources: Vec<&[Scored]>,
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    match &step.goal {
+        Goal::FusePlaces { k, weights } => {
+            let lists = lists(&sources);
+            fused(
+                collection,
+                step,
+                fuse::by_places(&lists, *k, weights),
+                &sources,
+                with,
+            )
+            .await
+        }
+        Goal::FuseScores => {
+            let lists = lists(&sources);
+            fused(collection, step, fuse::by_scores(&lists), &sources, with).await
+        }
+        Goal::Sample => {
+            let filter = filter_of(step, &sources);
+            any(collection, step, &filter, with).await
+        }
+        // What is near is searched for with all others of its level.
+        Goal::Order | Goal::Near(..) => {
+            let filter = filter_of(step, &sources);
+            in_order(collection, step, &filter, with).await
+        }
+    }
+}
+
+fn lists(sources: &[&[Scored]]) -> Vec<Vec<(PointId, f32)>> {
+    let list = |list: &&[Scored]| list.iter().map(|hit| (hit.row.id, hit.score)).collect();
+    sources.iter().map(list).collect()
+}
+
+/// The part of a fused list that is asked for.
+async fn fused(
+    collection: &Collection,
+    step: &Step,
+    ranked: Vec<(PointId, f32)>,
+    sources: &[&[Scored]],
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    let hits = sources.iter().flat_map(|list| list.iter());
+    let mut rows: HashMap<_, _> = hits.map(|hit| (hit.row.id, &hit.row)).collect();
+    let near = |score: f32| step.score_threshold.is_none_or(|least| score >= least);
+    let ranked = ranked.into_iter().filter(|(_, score)| near(*score));
+    let ranked = ranked.skip(step.offset).take(step.limit);
+    let hits = ranked.filter_map(|(id, score)| {
+        let row = rows.remove(&id)?.clone();
+        Some(Scored { row, score })
+    });
+    complete(collection, hits.collect(), with).await
+}
+
+/// Any points, each with the score 1 as where they are in order.
+async fn any(
+    collection: &Collection,
+    step: &Step,
+    filter: &Filter,
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    // The standard library draws its keys from the system's randomness.
+    let random = Random::new(RandomState::new().hash_one(step.limit));
+    let rows = sampled(collection, filter, step.offset + step.limit, random).await?;
+    let rows = rows.into_iter().skip(step.offset);
+    let hits = rows.map(|row| Scored { row, score: 1.0 });
+    complete(collection, hits.collect(), with).await
+}
+
+/// The same points with what is wanted of them; one that is deleted meanwhile
+/// is left out.
+async fn complete(
+    collection: &Collection,
+    hits: Vec<Scored>,
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    if !with.payload && !with.vector {
+        return Ok(hits);
+    }
+    let ids: Vec<PointId> = hits.iter().map(|hit| hit.row.id).collect();
+    let rows = read::retrieve(collection, &ids, with).await?;
+    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let hits = hits.into_iter().filter_map(|hit| {
+        let row = rows.remove(&hit.row.id)?;
+        Some(Scored { row, ..hit })
+    });
+    Ok(hits.collect())
+}
+
+/// The points in the order of their ids, each with the score 1, which is what
+/// Qdrant answers where nothing is ranked.
+async fn in_order(
+    collection: &Collection,
+    step: &Step,
+    filter: &Filter,
+    with: With,
+) -> Result<Vec<Scored>, fanout::Error> {
+    let all = step.offset + step.limit;
+    let page = read::scroll(collection, filter, None, all, with).await?;
+    let rows = page.rows.into_iter().skip(step.offset);
+    Ok(rows.map(|row| Scored { row, score: 1.0 }).collect())
+}

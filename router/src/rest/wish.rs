@@ -1,0 +1,172 @@
+//! What a `query` asks for, as clients write it: a vector or a point, or an
+//! object that tells by its key which kind of query it is. Kinds that need
+//! another way of scoring inside the shards are known and refused.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::{SeqAccessDeserializer, StrDeserializer, U64Deserializer};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::vectors::{Finite, Rest, Start, refuse_object};
+
+/// A query.
+#[derive(Debug, Clone)]
+pub(crate) enum Wish {
+    /// What is nearest to a vector or a point, spread out where `mmr` says so.
+    Nearest { start: Start, mmr: Option<Mmr> },
+    /// What is nearest to some and far from others.
+    Recommend(Recommend),
+    /// The prefetches, as one list.
+    Fuse(Fusion),
+    /// Any points.
+    Sample,
+}
+
+/// How much the answers are to differ from each other.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mmr {
+    pub(crate) diversity: Option<Finite>,
+    pub(crate) candidates_limit: Option<u64>,
+}
+
+/// Examples to be near to and far from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recommend {
+    pub(crate) positive: Option<Vec<Start>>,
+    pub(crate) negative: Option<Vec<Start>>,
+    #[serde(rename = "strategy")]
+    pub(crate) _strategy: Option<Strategy>,
+}
+
+/// How lists become one.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Fusion {
+    /// By the places in them.
+    Rrf(Rrf),
+    /// By the scores in them.
+    Dbsf,
+}
+
+/// What of fusion by places can be chosen.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rrf {
+    pub(crate) k: Option<u64>,
+    pub(crate) weights: Option<Vec<Finite>>,
+}
+
+/// The one strategy that a single vector can stand for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Strategy;
+
+impl<'de> Deserialize<'de> for Strategy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Cow::<str>::deserialize(deserializer)?.as_ref() {
+            "average_vector" => Ok(Self),
+            known @ ("best_score" | "sum_scores") => Err(de::Error::custom(format_args!(
+                "the strategy {known} is not supported yet: use average_vector"
+            ))),
+            other => Err(de::Error::unknown_variant(other, &["average_vector"])),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FusionName {
+    Rrf,
+    Dbsf,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SampleName {
+    Random,
+}
+
+impl<'de> Deserialize<'de> for Wish {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WishVisitor)
+    }
+}
+
+struct WishVisitor;
+
+impl Wish {
+    /// What is nearest, and no more.
+    pub(crate) fn nearest(start: Start) -> Self {
+        Self::Nearest { start, mmr: None }
+    }
+}
+
+impl<'de> Visitor<'de> for WishVisitor {
+    type Value = Wish;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a vector, a point id or an object like {\"nearest\": …}")
+    }
+
+    fn visit_u64<E: de::Error>(self, id: u64) -> Result<Wish, E> {
+        Start::deserialize(U64Deserializer::new(id)).map(Wish::nearest)
+    }
+
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<Wish, E> {
+        Start::deserialize(StrDeserializer::new(id)).map(Wish::nearest)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Wish, A::Error> {
+        Start::deserialize(SeqAccessDeserializer::new(seq)).map(Wish::nearest)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wish, A::Error> {
+        let mut found: Option<Wish> = None;
+        let mut spread = None;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let wish = match key.as_ref() {
+                "nearest" => Wish::nearest(map.next_value()?),
+                "recommend" => Wish::Recommend(map.next_value()?),
+                "fusion" => Wish::Fuse(match map.next_value()? {
+                    FusionName::Rrf => Fusion::Rrf(Rrf::default()),
+                    FusionName::Dbsf => Fusion::Dbsf,
+                }),
+                "rrf" => Wish::Fuse(Fusion::Rrf(map.next_value()?)),
+                "sample" => {
+                    let SampleName::Random = map.next_value()?;
+                    Wish::Sample
+                }
+                "mmr" => {
+                    spread = map.next_value::<Option<Mmr>>()?;
+                    continue;
+                }
+                "discover" | "context" | "order_by" | "formula" | "relevance_feedback" => {
+                    let text = format_args!("a {key} query is not supported yet");
+                    return Err(de::Error::custom(text));
+                }
+                "indices" | "values" | "text" | "image" | "object" | "model" if found.is_none() => {
+                    let key = Some(key);
+                    return Err(refuse_object(Rest { key, map }));
+                }
+                // What Qdrant does not know it does not mind beside the rest.
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if found.replace(wish).is_some() {
+                return Err(de::Error::custom(format_args!(
+                    "{key} beside another kind of query: ask for one, and combine several by `prefetch`"
+                )));
+            }
+        }
+        match (found, spread) {
+            (Some(Wish::Nearest { start, .. }), mmr) => Ok(Wish::Nearest { start, mmr }),
+            (Some(_), Some(_)) => Err(de::Error::custom("mmr goes with nearest alone")),
+            (Some(wish), None) => Ok(wish),
+            (None, _) => Err(de::Error::missing_field("nearest")),
+        }
+    }
+}
