@@ -437,7 +437,8 @@ def main():
                 f"{points[odd].payload}"
             )
         assert server.count(NAME, count_filter=wish).count == len(theirs), shown
-        if n >= rounds // 3:
+        # Shards in memory have no indexes to count by.
+        if n >= rounds // 3 and server.get_collection(NAME).payload_schema:
             # Of a field with texts alone: one index has values of one type.
             key = random.choice(["word", "n", "yes", '"two words"', "deep.missing", "parts[].tags"])
             if key in INDEXES:

@@ -360,12 +360,8 @@ def metrics(client):
 
 def chain(url):
     """The basics of LangChain's vector store."""
-    try:
-        from langchain_core.embeddings import Embeddings
-        from langchain_qdrant import QdrantVectorStore
-    except ImportError:
-        print("skipped: langchain-qdrant is not installed")
-        return
+    from langchain_core.embeddings import Embeddings
+    from langchain_qdrant import QdrantVectorStore
 
     class Letters(Embeddings):
         """Counts letters: texts of the same letters are near."""
@@ -392,8 +388,41 @@ def chain(url):
     scored = store.similarity_search_with_score("zz", k=1)
     assert scored[0][0].page_content == "zzz" and scored[0][1] > 0.9, scored
     assert [d.page_content for d in store.get_by_ids(ids)] == ["zzz"]
+    apple = models.Filter(must=[models.FieldCondition(key="metadata.n", match=models.MatchValue(value=1))])
+    assert [d.page_content for d in store.similarity_search("a", k=4, filter=apple)] == ["an apple"]
+    diverse = store.max_marginal_relevance_search("banana", k=2, fetch_k=3)
+    assert diverse[0].page_content == "a banana" and len(diverse) == 2, diverse
     assert store.delete(ids)
     assert store.similarity_search("zz", k=4) and store.get_by_ids(ids) == []
+    client.delete_collection(CHAIN)
+
+
+def index(url):
+    """The basics of LlamaIndex's vector store, with vectors of our own."""
+    from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
+    from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, VectorStoreQuery
+    from llama_index.vector_stores.qdrant import QdrantVectorStore
+
+    client = QdrantClient(url=url)
+    client.delete_collection(CHAIN)
+    store = QdrantVectorStore(collection_name=CHAIN, client=client)
+
+    def node(n, vector, document):
+        source = {NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document)}
+        text = TextNode(id_=str(uuid.UUID(int=n)), text=f"text {n}", metadata={"n": n}, relationships=source)
+        text.embedding = vector
+        return text
+
+    nodes = [node(1, [1.0, 0.0, 0.0], "a"), node(2, [0.0, 1.0, 0.0], "b"), node(3, [0.9, 0.1, 0.0], "b")]
+    assert store.add(nodes) == [n.node_id for n in nodes]
+    best = store.query(VectorStoreQuery(query_embedding=[1.0, 0.1, 0.0], similarity_top_k=2))
+    assert {n.get_content() for n in best.nodes} == {"text 1", "text 3"}, best
+    filters = MetadataFilters(filters=[MetadataFilter(key="n", value=2)])
+    query = VectorStoreQuery(query_embedding=[1.0, 0.0, 0.0], similarity_top_k=2, filters=filters)
+    assert [n.get_content() for n in store.query(query).nodes] == ["text 2"]
+    store.delete("b")
+    left = store.query(VectorStoreQuery(query_embedding=[0.0, 1.0, 0.0], similarity_top_k=9))
+    assert [n.get_content() for n in left.nodes] == ["text 1"], left
     client.delete_collection(CHAIN)
 
 
@@ -409,6 +438,8 @@ def main():
         print(f"{part.__name__}: ok")
     chain(url)
     print("chain: ok")
+    index(url)
+    print("index: ok")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 //! An unmodified client against a real socket. Needs `QUOIT_PYTHON`, a Python
-//! with `qdrant-client` (and `langchain-qdrant`, for that part).
+//! with the clients of `scripts/python-requirements.txt`.
 
 use std::process::Command;
 
