@@ -13,8 +13,10 @@ use quoit_columns::{Column, Columns, Schema};
 use quoit_ring::{PointId, Vnode};
 use serde_json::{Map, Value};
 
-/// Points that a step gives to new indexes, at most: writes wait for no longer.
+/// Points that a step gives to new indexes, and bytes of their payloads, about
+/// at most: writes wait for no longer.
 const STEP: usize = 256;
+const STEP_BYTES: usize = 1 << 20;
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,17 +117,18 @@ impl Writer {
         let paths: Vec<_> = incomplete.map(|c| c.path().clone()).collect();
         let after = indexes.filled_to;
         let rows = self.rows.view();
-        let mut seen = 0;
+        let (mut seen, mut bytes) = (0, 0);
         for row in rows.ids_from(after.map(|(id, _)| id)) {
             let (id, vnode, row) = row?;
             if after.is_some_and(|after| (id, vnode) <= after) {
                 continue;
             }
-            if seen == STEP {
+            if seen == STEP || bytes >= STEP_BYTES {
                 return Ok(());
             }
-            seen += 1;
             let payload = rows.feed_row(vnode, row.seq)?.payload;
+            seen += 1;
+            bytes += payload.len();
             let payload = rows.object(id, &payload)?;
             for path in &paths {
                 indexes.columns.fill(path, row.slot.0, &payload);
