@@ -28,6 +28,8 @@ pub struct Selection<'a> {
 impl View {
     /// What is known of a filter.
     pub(crate) fn select<'a>(&'a self, filter: &'a Filter) -> Selection<'a> {
+        // Rows that cannot be read leave every point to be looked at: the error
+        // comes then, from the one that needs them.
         let ids = |ids: &BTreeSet<PointId>| self.slots_of(ids).ok();
         let matches = self.columns.resolve(filter, self.universe(), &ids);
         Selection {
