@@ -207,7 +207,7 @@ async fn a_write_that_waits_too_long_for_the_graph_is_refused_and_has_no_effect(
 async fn the_room_of_replaced_vectors_comes_back_under_a_load_that_never_rests() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(Arc::new(RealDisk), dir.path());
-    options.params.index = Some(quoit_engine::HnswParams {
+    options.params.vectors[0].index = Some(quoit_engine::HnswParams {
         m: 4,
         ef_construction: 16,
         ..quoit_engine::HnswParams::default()
