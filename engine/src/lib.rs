@@ -16,6 +16,7 @@ mod facet;
 mod index;
 mod indexing;
 mod metric;
+mod ordered;
 mod payload_indexes;
 mod plan;
 mod reclaim;
@@ -36,12 +37,15 @@ pub use facet::{Facet, FacetValue};
 pub use index::{HnswParams, Precision};
 pub use indexing::IndexStep;
 pub use metric::Metric;
+pub use ordered::{OrderBy, OrderValue, StartFrom};
 pub use payload_indexes::FillStep;
 pub use plan::Plan;
 pub use reclaim::ReclaimStep;
 pub use rows::VnodeState;
 pub use search::{Hit, Query};
 pub use view::{Answer, PayloadIndex, Record, View, Want};
+
+pub use quoit_columns::Direction;
 
 use quoit_ring::VnodeCount;
 

@@ -3,10 +3,10 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Entry, Facet, FacetValue, Hit, Operation, Outcome, Params,
-    PayloadIndex, Query, Record, VnodeWrite, Want,
+    Answer, Change, Condition, Direction, Entry, Facet, FacetValue, Hit, Operation, OrderBy,
+    OrderValue, Outcome, Params, PayloadIndex, Query, Record, StartFrom, VnodeWrite, Want,
 };
-use quoit_filter::{BadEdit, Filter};
+use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
 use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::{BadFilter, BadSchema, v1};
@@ -182,6 +182,57 @@ pub fn point(record: Record) -> v1::Point {
         version: record.version,
         payload: record.payload.into(),
         vector: record.vector,
+    }
+}
+
+/// An order as the engine takes it.
+///
+/// # Errors
+/// Its path is none, or what it starts from is no number or moment.
+pub fn order_by(order: v1::OrderBy) -> Result<OrderBy, Misfit> {
+    let start_from = match order.start_from {
+        None => None,
+        Some(v1::order_by::StartFrom::Integer(n)) => Some(StartFrom::Integer(n)),
+        Some(v1::order_by::StartFrom::Float(x)) if x.is_finite() => Some(StartFrom::Float(x)),
+        Some(v1::order_by::StartFrom::Float(x)) => {
+            return misfit(format!(
+                "an order cannot start from {x}: send a finite number"
+            ));
+        }
+        Some(v1::order_by::StartFrom::Moment(text)) => {
+            let moment = timestamp(&text).map_err(|e: BadTime| Misfit(e.to_string()))?;
+            Some(StartFrom::Moment(moment))
+        }
+    };
+    let path = order.path.parse();
+    Ok(OrderBy {
+        path: path.map_err(|e: BadPath| Misfit(e.to_string()))?,
+        direction: if order.descending {
+            Direction::Descending
+        } else {
+            Direction::Ascending
+        },
+        start_from,
+    })
+}
+
+/// A page in the order of a field's values.
+pub fn ordered_response(answer: Answer<Vec<(OrderValue, Record)>>) -> v1::ScrollResponse {
+    let (values, points) = answer
+        .found
+        .into_iter()
+        .map(|(value, record)| {
+            let kind = match value {
+                OrderValue::Integer(n) => v1::order_value::Kind::Integer(n),
+                OrderValue::Float(x) => v1::order_value::Kind::Float(x),
+            };
+            (v1::OrderValue { kind: Some(kind) }, point(record))
+        })
+        .unzip();
+    v1::ScrollResponse {
+        points,
+        not_here: not_here(&answer.not_here),
+        values,
     }
 }
 

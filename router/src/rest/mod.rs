@@ -14,6 +14,7 @@ mod groups;
 mod ids;
 mod indexes;
 mod not_yet;
+mod order;
 mod params;
 mod payload;
 mod plan;

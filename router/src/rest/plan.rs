@@ -5,11 +5,13 @@
 use std::collections::BTreeSet;
 
 use quoit_filter::Filter;
+use quoit_proto::v1::OrderBy;
 use quoit_ring::PointId;
 use serde::Deserialize;
 
 use super::error::Error;
 use super::not_yet::NotYet;
+use super::order::JsonOrder;
 use super::points::window;
 use super::prefetch::{Prefetch, Prefetches};
 use super::upsert::fitting;
@@ -59,6 +61,8 @@ pub(crate) enum Goal {
     Order,
     /// Ranks nothing: any points.
     Sample,
+    /// Points in the order of a field.
+    OrderBy(OrderBy),
     /// Makes one list of the lists before it.
     FusePlaces { k: u64, weights: Vec<f32> },
     /// The same, by scores.
@@ -174,6 +178,11 @@ impl Planner<'_> {
             let message = "without a query there are no scores: leave it out, or send a query";
             return Err(Error::fit(format!("{place}score_threshold"), message));
         }
+        if matches!(ask.wish, Some(Wish::OrderBy(_))) && ask.score_threshold.is_some() {
+            let message = "in the order of a field there are no scores: leave it out, or start from a value by \
+                           `order_by.start_from`";
+            return Err(Error::fit(format!("{place}score_threshold"), message));
+        }
         let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
         let (hnsw_ef, exact) = how(self.collection, ask.params, place)?;
         let goal = match ask.wish {
@@ -273,6 +282,7 @@ impl Planner<'_> {
             }
             Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, field)?, None)),
             Wish::Sample => Ok(Goal::Sample),
+            Wish::OrderBy(JsonOrder(order)) => Ok(Goal::OrderBy(order)),
             Wish::Fuse(_) if sources == 0 => {
                 let message = "there is nothing to fuse: send the lists to fuse as `prefetch`";
                 Err(Error::fit(field, message))

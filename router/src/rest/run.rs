@@ -14,6 +14,8 @@ use super::plan::{Aim, Goal, Plan, Spread, Step};
 use super::sampled::sampled;
 use super::vectors::Start;
 use crate::catalog::Collection;
+use crate::fanout::Row;
+use crate::fanout::ordered::scroll_by;
 use crate::fanout::read::{self, With};
 use crate::fanout::search::{self, Nearest, Scored};
 use crate::sample::Random;
@@ -233,6 +235,12 @@ async fn unranked(
             let filter = filter_of(step, &sources);
             any(collection, step, &filter, with).await
         }
+        Goal::OrderBy(order) => {
+            let filter = filter_of(step, &sources);
+            let part = (step.offset, step.limit);
+            let rows = scroll_by(collection, &filter, order, part, with).await?;
+            Ok(rows.into_iter().map(unscored).collect())
+        }
         // What is near is searched for with all others of its level.
         Goal::Order | Goal::Near(..) => {
             let filter = filter_of(step, &sources);
@@ -260,7 +268,11 @@ async fn fused(
     let ranked = ranked.into_iter().filter(|(_, score)| near(*score));
     let ranked = ranked.skip(step.offset).take(step.limit);
     let hits = ranked.filter_map(|(id, score)| {
-        let row = rows.remove(&id)?.clone();
+        let row = Row {
+            // Its place is that of its score now.
+            order_value: None,
+            ..rows.remove(&id)?.clone()
+        };
         Some(Scored { row, score })
     });
     complete(collection, hits.collect(), with).await
@@ -277,7 +289,7 @@ async fn any(
     let random = Random::new(RandomState::new().hash_one(step.limit));
     let rows = sampled(collection, filter, step.offset + step.limit, random).await?;
     let rows = rows.into_iter().skip(step.offset);
-    let hits = rows.map(|row| Scored { row, score: 1.0 });
+    let hits = rows.map(unscored);
     complete(collection, hits.collect(), with).await
 }
 
@@ -312,5 +324,10 @@ async fn in_order(
     let all = step.offset + step.limit;
     let page = read::scroll(collection, filter, None, all, with).await?;
     let rows = page.rows.into_iter().skip(step.offset);
-    Ok(rows.map(|row| Scored { row, score: 1.0 }).collect())
+    Ok(rows.map(unscored).collect())
+}
+
+/// A point that is not ranked, with the score that Qdrant gives to it.
+fn unscored(row: Row) -> Scored {
+    Scored { row, score: 1.0 }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::value::{SeqAccessDeserializer, StrDeserializer, U64Deserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::order::JsonOrder;
 use super::vectors::{Finite, Rest, Start, refuse_object};
 
 /// A query.
@@ -22,6 +23,8 @@ pub(crate) enum Wish {
     Fuse(Fusion),
     /// Any points.
     Sample,
+    /// Points in the order of a field.
+    OrderBy(JsonOrder),
 }
 
 /// How much the answers are to differ from each other.
@@ -142,7 +145,8 @@ impl<'de> Visitor<'de> for WishVisitor {
                     spread = map.next_value::<Option<Mmr>>()?;
                     continue;
                 }
-                "discover" | "context" | "order_by" | "formula" | "relevance_feedback" => {
+                "order_by" => Wish::OrderBy(map.next_value()?),
+                "discover" | "context" | "formula" | "relevance_feedback" => {
                     let text = format_args!("a {key} query is not supported yet");
                     return Err(de::Error::custom(text));
                 }

@@ -93,7 +93,22 @@ def payload():
         "two words": lambda: random.choice(WORDS),
     }
     keys = random.sample(KEYS, random.randrange(len(KEYS) + 1))
-    return {key: usual[key]() if random.random() < 0.8 else value() for key in keys}
+    return ordered() | {key: usual[key]() if random.random() < 0.8 else value() for key in keys}
+
+
+def ordered():
+    """Fields to order by, whose values are of one type."""
+    one = {
+        "rank": lambda: random.randrange(-3, 20),
+        "price": lambda: random.choice([0.25, 0.5, -1.75, 3.0, 8.125]),
+        "seen": lambda: f"2024-0{random.randrange(1, 9)}-1{random.randrange(9)}T00:00:00.00{random.randrange(9)}Z",
+    }
+    several = lambda make: [make() for _ in range(random.randrange(4))]
+    return {
+        key: several(make) if random.random() < 0.3 else make()
+        for key, make in one.items()
+        if random.random() < 0.8
+    }
 
 
 def bounds(one):
@@ -397,6 +412,38 @@ def groups(server, local, rounds, seed, metric):
     print(f"{rounds} groupings by {metric}: all agree")
 
 
+def orders(server, local, rounds, seed):
+    """Every order has the same points at the same values."""
+    told = 0
+    for field, kind in {"rank": "integer", "price": "float", "seen": "datetime"}.items():
+        server.create_payload_index(NAME, field_name=field, field_schema=kind, wait=True)
+    for n in range(rounds):
+        key, start = random.choice(
+            [
+                ("rank", lambda: random.choice([random.randrange(-5, 22), 7.5])),
+                ("price", lambda: random.choice([0.5, 0, 2.25])),
+                ("seen", lambda: f"2024-0{random.randrange(1, 9)}-15T00:00:00Z"),
+            ]
+        )
+        start = start() if random.random() < 0.5 else None
+        order = models.OrderBy(key=key, direction=random.choice(list(models.Direction)), start_from=start)
+        wish = narrow()
+        shown = f"seed {seed}, order {n}: {order} of {wish}"
+        # All of them, by the client's own mode, that leaves points of one value in any order.
+        theirs, _ = local.scroll(NAME, scroll_filter=wish, order_by=order, limit=10 * POINTS, with_payload=False)
+        down = -1 if order.direction == models.Direction.DESC else 1
+        theirs = sorted(((p.order_value, p.id) for p in theirs), key=lambda p: (down * p[0], down * p[1]))
+        limit = random.randrange(1, 40)
+        ours, after = server.scroll(NAME, scroll_filter=wish, order_by=order, limit=limit, with_payload=["n"])
+        assert after is None and [(p.order_value, p.id) for p in ours] == theirs[:limit], shown
+        query = models.OrderByQuery(order_by=order)
+        ours = server.query_points(NAME, query=query, query_filter=wish, limit=limit, offset=3).points
+        assert [(p.order_value, p.id, p.score) for p in ours] == [(*p, 1.0) for p in theirs[3 : limit + 3]], shown
+        told += len(theirs) > limit
+    assert told > rounds // 4
+    print(f"{rounds} orders: all agree")
+
+
 def main():
     url = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
@@ -455,6 +502,7 @@ def main():
         matched += 0 < len(theirs) < POINTS
     assert matched > rounds // 4, f"only {matched} of {rounds} filters tell points apart"
     print(f"{rounds} filters, {matched} of them tell points apart: all agree")
+    orders(server, local, rounds // 2, seed)
     selectors(server, local, rounds, seed)
     changes(server, local, rounds, seed)
     server.delete_collection(NAME)

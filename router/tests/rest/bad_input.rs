@@ -204,7 +204,6 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": {}}"#, 400, &["query", "missing field `nearest`"]),
         case("POST", QUERY, r#"{"query": {"nearest": {"text": "a", "model": "b"}}}"#, 400, &["query.nearest", "embed", "not supported yet"]),
         case("POST", QUERY, r#"{"query": {"indices": [1], "values": [0.5]}}"#, 400, &["query", "sparse", "not supported yet"]),
-        case("POST", QUERY, r#"{"query": {"order_by": "a"}}"#, 400, &["order_by query is not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "using": "title"}"#, 400, &["using", "\"title\"", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"musst": []}}"#, 400, &["filter", "unknown field `musst`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}"#, 400, &["lookup_from", "not supported yet"]),
@@ -423,7 +422,6 @@ async fn reads_and_deletes_that_cannot_be_are_refused() {
         case("POST", SCROLL, r#"{"limit": 0}"#, 422, &["limit", "1 or larger"]),
         case("POST", SCROLL, r#"{"limit": 101}"#, 422, &["limit", "100 at most"]),
         case("POST", SCROLL, r#"{"offset": "x"}"#, 400, &["offset", "UUID"]),
-        case("POST", SCROLL, r#"{"order_by": "a"}"#, 400, &["order_by", "not supported yet"]),
         case("POST", SCROLL, r#"{"filter": {"should": {"key": "a"}}}"#, 400, &["filter.should", "on a tests nothing", "match, range"]),
         case("POST", COUNT, r#"{"filter": {"min_should": {"conditions": [], "min_count": 0}}}"#, 400, &["filter", "min_count", "1 or larger"]),
         case("POST", COUNT, r#"{"exact": 3}"#, 400, &["exact"]),
@@ -636,5 +634,38 @@ async fn filters_that_mean_nothing_are_refused() {
     ] {
         cases.push(case("POST", SCROLL, &must(condition), 400, parts));
     }
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn orders_that_cannot_be_are_refused() {
+    let mut cases = Vec::new();
+    for (order, status, parts) in [
+        ("7", 400, &["order_by", "the name of a field"][..]),
+        ("[]", 400, &["order_by"]),
+        ("{}", 400, &["order_by", "missing field `key`"]),
+        (r#""a..b""#, 400, &["order_by", "\"a..b\" is not a path"]),
+        (r#"{"key": 1}"#, 400, &["order_by.key"]),
+        (r#"{"key": "a", "direction": "up"}"#, 400, &["order_by.direction", "unknown variant `up`", "desc"]),
+        (r#"{"key": "a", "direction": 1}"#, 400, &["order_by.direction"]),
+        (r#"{"key": "a", "start_from": "yesterday"}"#, 400, &["order_by.start_from", "yesterday"]),
+        (r#"{"key": "a", "start_from": [1]}"#, 400, &["order_by.start_from", "a number, or a moment"]),
+        (r#"{"key": "a", "start_from": true}"#, 400, &["order_by.start_from"]),
+        (r#"{"key": "a", "start_from": 1e999}"#, 400, &["order_by.start_from", "out of range"]),
+        (r#"{"key": "a", "order": "desc"}"#, 400, &["order_by", "unknown field `order`"]),
+        (r#""unindexed""#, 400, &["no index orders points by `unindexed`"]),
+    ] {
+        cases.push(case("POST", SCROLL, &format!(r#"{{"order_by": {order}}}"#), status, parts));
+        cases.push(case("POST", QUERY, &format!(r#"{{"query": {{"order_by": {order}}}}}"#), status, parts));
+    }
+    cases.extend([
+        case("POST", SCROLL, r#"{"order_by": "a", "offset": 1}"#, 400, &["offset", "start_from"]),
+        case("POST", SCROLL, r#"{"order_by": "a", "limit": 0}"#, 422, &["limit"]),
+        case("POST", QUERY, r#"{"query": {"order_by": null}}"#, 400, &["query.order_by"]),
+        case("POST", QUERY, r#"{"query": {"order_by": "a"}, "score_threshold": 1}"#, 400, &["score_threshold", "start_from"]),
+        case("POST", QUERY, r#"{"query": {"order_by": "a", "nearest": [1, 1, 1]}}"#, 400, &["query", "beside another kind"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "prefetch": {"query": {"order_by": {}}}}"#, 400, &["prefetch.query.order_by"]),
+    ]);
     check(cases).await;
 }

@@ -2,6 +2,8 @@
 //! them, and a way to call the router without a socket. Each shard can be told
 //! to fail, to have lost vnodes, or to take its time.
 
+mod order;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -357,6 +359,9 @@ impl ShardClient for FakeShard {
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError> {
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
+        if let Some(order) = &request.order_by {
+            return self.ordered(&request, order);
+        }
         let from = request.from.map(|id| PointId::try_from(&id).unwrap());
         let state = self.state();
         let points = state
@@ -371,6 +376,7 @@ impl ShardClient for FakeShard {
         Ok(ScrollResponse {
             points: points.collect(),
             not_here,
+            values: Vec::new(),
         })
     }
 
