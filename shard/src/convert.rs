@@ -3,8 +3,9 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Direction, Entry, Facet, FacetValue, Hit, Operation, OrderBy,
-    OrderValue, Outcome, Params, PayloadIndex, Query, Record, StartFrom, VnodeWrite, Want,
+    Answer, Change, Condition, Direction, Entry, Examples, Facet, FacetValue, Hit, Objective,
+    Operation, OrderBy, OrderValue, Outcome, Pair, Params, PayloadIndex, Query, Record, StartFrom,
+    VnodeWrite, Want,
 };
 use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
@@ -148,7 +149,39 @@ pub fn query(query: v1::Query) -> Result<Query, Misfit> {
         },
         filter: filter(query.filter)?,
         vector: query.vector,
+        objective: query.objective.map(objective).transpose()?,
     })
+}
+
+fn objective(objective: v1::Objective) -> Result<Objective, Misfit> {
+    use v1::objective::Kind;
+    match objective.kind {
+        Some(Kind::BestScore(all)) => Ok(Objective::BestScore(examples(all))),
+        Some(Kind::SumScores(all)) => Ok(Objective::SumScores(examples(all))),
+        Some(Kind::Discover(discover)) => Ok(Objective::Discover {
+            target: discover.target.unwrap_or_default().values,
+            context: pairs(discover.context),
+        }),
+        Some(Kind::Context(context)) => Ok(Objective::Context(pairs(context.pairs))),
+        None => misfit("an objective of a kind that this version does not know"),
+    }
+}
+
+fn examples(examples: v1::Examples) -> Examples {
+    let values = |vectors: Vec<v1::Vector>| vectors.into_iter().map(|v| v.values).collect();
+    Examples {
+        positive: values(examples.positive),
+        negative: values(examples.negative),
+    }
+}
+
+/// A vector that is not there is one without dimensions, which no search takes.
+fn pairs(pairs: Vec<v1::Pair>) -> Vec<Pair> {
+    let pair = |pair: v1::Pair| Pair {
+        positive: pair.positive.unwrap_or_default().values,
+        negative: pair.negative.unwrap_or_default().values,
+    };
+    pairs.into_iter().map(pair).collect()
 }
 
 /// A filter as the engine takes it; every point meets one that is not there.

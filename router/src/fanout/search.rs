@@ -4,17 +4,20 @@ use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
-use quoit_proto::v1::{Query, SearchRequest};
+use quoit_proto::v1::{Objective, Query, SearchRequest};
 use quoit_ring::PointId;
 
 use super::{Coverage, Error, Row, asked, row};
 use crate::catalog::Collection;
-use crate::merge::merge;
+use crate::merge::{Order, merge};
 
 /// One search, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Nearest {
+    /// Empty with an objective.
     pub(crate) vector: Vec<f32>,
+    /// What points are scored by instead of by nearness to the vector.
+    pub(crate) objective: Option<Objective>,
     pub(crate) offset: usize,
     pub(crate) limit: usize,
     pub(crate) with_payload: bool,
@@ -80,11 +83,15 @@ pub(crate) async fn search(
     }
     coverage.check(collection)?;
 
-    let order = collection.params().metric.order();
+    let of_metric = collection.params().metric.order();
     let merged = searches.iter().zip(lists).map(|(search, mut lists)| {
         for list in &mut lists {
             list.retain(|hit| !search.exclude.contains(&hit.row.id));
         }
+        let order = match search.objective {
+            None => of_metric,
+            Some(_) => Order::HigherFirst,
+        };
         let key = |hit: &Scored| (order.rank(hit.score), hit.row.id);
         merge(lists, key, search.offset, search.limit)
     });
@@ -106,5 +113,6 @@ fn to_query(search: &Nearest) -> Query {
         hnsw_ef: search.hnsw_ef,
         exact: search.exact,
         filter: Some((&search.filter).into()),
+        objective: search.objective.clone(),
     }
 }

@@ -13,6 +13,8 @@ mod filter;
 mod groups;
 mod ids;
 mod indexes;
+mod likeness;
+mod lookup;
 mod not_yet;
 mod order;
 mod params;
@@ -169,6 +171,18 @@ fn of_searches(routes: Routes) -> Routes {
             "/collections/{c}/points/recommend/batch",
             route(POST, Reads, query::recommend_batch),
         )
+        .route(
+            "/collections/{c}/points/recommend/groups",
+            route(POST, Reads, groups::recommend_groups),
+        )
+        .route(
+            "/collections/{c}/points/discover",
+            route(POST, Reads, query::discover),
+        )
+        .route(
+            "/collections/{c}/points/discover/batch",
+            route(POST, Reads, query::discover_batch),
+        )
 }
 
 /// What Qdrant has and Quoit has not yet.
@@ -189,9 +203,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = &[
     (&[POST], "/collections/{c}/points/vectors/delete"),
     (&[POST], "/collections/{c}/points/search/matrix/pairs"),
     (&[POST], "/collections/{c}/points/search/matrix/offsets"),
-    (&[POST], "/collections/{c}/points/recommend/groups"),
-    (&[POST], "/collections/{c}/points/discover"),
-    (&[POST], "/collections/{c}/points/discover/batch"),
     (&[GET, POST], "/snapshots"),
     (&[GET, DELETE], "/snapshots/{snapshot}"),
     (&[GET], "/cluster"),

@@ -3,6 +3,7 @@
 //! much; asks no shard.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use quoit_filter::Filter;
 use quoit_proto::v1::OrderBy;
@@ -10,14 +11,16 @@ use quoit_ring::PointId;
 use serde::Deserialize;
 
 use super::error::Error;
+use super::likeness::{Likeness, Scoring};
+use super::lookup::LookupFrom;
 use super::not_yet::NotYet;
 use super::order::JsonOrder;
 use super::points::window;
 use super::prefetch::{Prefetch, Prefetches};
 use super::upsert::fitting;
 use super::vectors::{Finite, Start};
-use super::wish::{Fusion, Mmr, Recommend, Rrf, Wish};
-use crate::catalog::Collection;
+use super::wish::{Fusion, Mmr, Recommend, Rrf, Strategy, Wish};
+use crate::catalog::{Catalog, Collection};
 use crate::fanout::read::With;
 use crate::fuse::DEFAULT_K;
 use crate::narrow;
@@ -48,6 +51,8 @@ pub(crate) struct Ask {
     pub(crate) score_threshold: Option<Finite>,
     pub(crate) offset: Option<u64>,
     pub(crate) limit: Option<u64>,
+    /// Where points that are examples are, if not in the collection itself.
+    pub(crate) lookup_from: Option<LookupFrom>,
     /// Where the wish is in the body.
     pub(crate) field: &'static str,
 }
@@ -57,6 +62,8 @@ pub(crate) struct Ask {
 pub(crate) enum Goal {
     /// Ranks by nearness.
     Near(Aim, Option<Spread>),
+    /// Ranks by examples.
+    Like(Likeness),
     /// Ranks nothing: points in the order of their ids.
     Order,
     /// Ranks nothing: any points.
@@ -77,6 +84,8 @@ pub(crate) struct Aim {
     pub(crate) negative: Vec<Start>,
     /// Where it is in the body.
     pub(crate) field: String,
+    /// Where the points are that are examples, if not in the collection itself.
+    pub(crate) from: Option<Arc<Collection>>,
 }
 
 impl Aim {
@@ -86,6 +95,41 @@ impl Aim {
         all.filter_map(|start| match start {
             Start::Point(id) => Some(*id),
             Start::Vector(_) => None,
+        })
+    }
+}
+
+/// The points that are examples of a goal.
+pub(crate) struct Named<'a> {
+    pub(crate) points: Vec<PointId>,
+    /// Where they are, if not in the collection itself.
+    pub(crate) from: Option<&'a Arc<Collection>>,
+    /// Where they are in the body.
+    pub(crate) field: &'a str,
+}
+
+impl Goal {
+    /// The same with its examples in another collection.
+    fn with_examples_of(mut self, other: Option<Arc<Collection>>) -> Self {
+        match &mut self {
+            Self::Near(aim, _) => aim.from = other,
+            Self::Like(likeness) => likeness.from = other,
+            _ => {}
+        }
+        self
+    }
+
+    /// The points that are examples of it.
+    pub(crate) fn named(&self) -> Option<Named<'_>> {
+        let (points, from, field) = match self {
+            Self::Near(aim, _) => (aim.points().collect(), &aim.from, &aim.field),
+            Self::Like(likeness) => (likeness.points(), &likeness.from, &likeness.field),
+            _ => return None,
+        };
+        Some(Named {
+            points,
+            from: from.as_ref(),
+            field,
         })
     }
 }
@@ -128,12 +172,14 @@ impl Plan {
     /// Checks a search. `place` is where in the body it is.
     pub(crate) fn new(
         collection: &Collection,
+        catalog: &dyn Catalog,
         ask: Ask,
         with: With,
         place: &str,
     ) -> Result<Self, Error> {
         let mut planner = Planner {
             collection,
+            catalog,
             steps: Vec::new(),
             prefetches: 0,
             prefetched: 0,
@@ -152,6 +198,7 @@ impl Plan {
 
 struct Planner<'a> {
     collection: &'a Collection,
+    catalog: &'a dyn Catalog,
     steps: Vec<Step>,
     prefetches: usize,
     /// The limits of all prefetches together.
@@ -185,11 +232,16 @@ impl Planner<'_> {
         }
         let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
         let (hnsw_ef, exact) = how(self.collection, ask.params, place)?;
+        let from = ask
+            .lookup_from
+            .map(|f| f.resolve(self.collection, self.catalog, place));
+        let from = from.transpose()?.flatten();
         let goal = match ask.wish {
             None => Goal::Order,
             Some(wish) => {
                 let field = format!("{place}{}", ask.field);
-                self.goal(wish, &field, offset + limit, ask.prefetch.all.len())?
+                let goal = self.goal(wish, &field, offset + limit, ask.prefetch.all.len())?;
+                goal.with_examples_of(from)
             }
         };
         if depth > 0 {
@@ -203,8 +255,8 @@ impl Planner<'_> {
         let size = filter.check_size();
         size.map_err(|e| Error::validate(format!("{place}filter"), e.to_string()))?;
         let mut exclude = excluded.clone();
-        if let Goal::Near(aim, _) = &goal {
-            exclude.extend(aim.points());
+        if let Some(named) = goal.named().filter(|named| named.from.is_none()) {
+            exclude.extend(named.points);
         }
         let Prefetches { all, is_list } = ask.prefetch;
         let mut sources = Vec::with_capacity(all.len());
@@ -277,10 +329,22 @@ impl Planner<'_> {
                     positive: vec![start],
                     negative: Vec::new(),
                     field: field.to_owned(),
+                    from: None,
                 };
                 Ok(Goal::Near(aim, spread))
             }
-            Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, field)?, None)),
+            Wish::Recommend(examples) => self.recommend(examples, field),
+            Wish::Discover(discover) => {
+                self.like(Scoring::Discover(discover), &within(field, "discover"))
+            }
+            Wish::Context(pairs) if pairs.all.is_empty() => {
+                let message = "at least one pair is needed: {\"positive\": …, \"negative\": …}";
+                Err(Error::fit(
+                    within(field, "context").trim_end_matches('.'),
+                    message,
+                ))
+            }
+            Wish::Context(pairs) => self.like(Scoring::Context(pairs), &within(field, "context")),
             Wish::Sample => Ok(Goal::Sample),
             Wish::OrderBy(JsonOrder(order)) => Ok(Goal::OrderBy(order)),
             Wish::Fuse(_) if sources == 0 => {
@@ -335,13 +399,47 @@ impl Planner<'_> {
         Err(Error::validate(at, message))
     }
 
-    fn examples(&self, wanted: Recommend, field: &str) -> Result<Aim, Error> {
-        // The older call has the lists in its body itself.
-        let at = match field {
-            "" => String::new(),
-            field if field.ends_with('.') => field.to_owned(),
-            field => format!("{field}.recommend."),
+    /// A scoring whose examples fit the collection. `at` is where they are.
+    fn like(&self, scoring: Scoring, at: &str) -> Result<Goal, Error> {
+        for (name, start) in scoring.starts() {
+            let at = if name.starts_with('[') {
+                at.trim_end_matches('.')
+            } else {
+                at
+            };
+            self.fitting(start, &format!("{at}{name}"))?;
+        }
+        Ok(Goal::Like(Likeness {
+            scoring,
+            field: at.trim_end_matches('.').to_owned(),
+            from: None,
+        }))
+    }
+
+    fn recommend(&self, wanted: Recommend, field: &str) -> Result<Goal, Error> {
+        let at = within(field, "recommend");
+        let strategy = wanted.strategy.unwrap_or_default();
+        if strategy == Strategy::AverageVector {
+            return Ok(Goal::Near(self.examples(wanted, at)?, None));
+        }
+        let (positive, negative) = (
+            wanted.positive.unwrap_or_default(),
+            wanted.negative.unwrap_or_default(),
+        );
+        if positive.is_empty() && negative.is_empty() {
+            let message =
+                "at least one positive or negative example is needed: a point id or a vector";
+            return Err(Error::fit(format!("{at}positive"), message));
+        }
+        let scoring = if strategy == Strategy::BestScore {
+            Scoring::BestScore { positive, negative }
+        } else {
+            Scoring::SumScores { positive, negative }
         };
+        self.like(scoring, &at)
+    }
+
+    fn examples(&self, wanted: Recommend, at: String) -> Result<Aim, Error> {
         let (positive, negative) = (
             wanted.positive.unwrap_or_default(),
             wanted.negative.unwrap_or_default(),
@@ -359,6 +457,7 @@ impl Planner<'_> {
             positive,
             negative,
             field: format!("{at}positive"),
+            from: None,
         })
     }
 
@@ -367,6 +466,16 @@ impl Planner<'_> {
             Start::Point(_) => Ok(()),
             Start::Vector(vector) => fitting(self.collection, vector, || field.to_owned()),
         }
+    }
+}
+
+/// The place of what is inside a query of a kind; the older calls have it in
+/// their body itself.
+fn within(field: &str, kind: &str) -> String {
+    match field {
+        "" => String::new(),
+        field if field.ends_with('.') => field.to_owned(),
+        field => format!("{field}.{kind}."),
     }
 }
 

@@ -7,7 +7,8 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::filter::JsonFilter;
-use super::not_yet::{NotYet, Unnamed};
+use super::lookup::LookupFrom;
+use super::not_yet::Unnamed;
 use super::plan::{Ask, SearchParams};
 use super::vectors::Finite;
 use super::wish::Wish;
@@ -27,8 +28,7 @@ pub(crate) struct Prefetch {
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
     limit: Option<u64>,
-    #[serde(default, rename = "lookup_from")]
-    _lookup_from: NotYet,
+    lookup_from: Option<LookupFrom>,
 }
 
 impl Prefetch {
@@ -42,6 +42,7 @@ impl Prefetch {
             score_threshold: self.score_threshold,
             offset: None,
             limit: self.limit,
+            lookup_from: self.lookup_from,
             field: "query",
         }
     }

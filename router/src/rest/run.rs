@@ -2,14 +2,17 @@
 //! searches of a request at once: each level of prefetches is one request to
 //! each shard, however many searches there are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
+use quoit_proto::v1;
 use quoit_ring::PointId;
 
 use super::error::Error;
+use super::likeness::Likeness;
 use super::plan::{Aim, Goal, Plan, Spread, Step};
 use super::sampled::sampled;
 use super::vectors::Start;
@@ -53,9 +56,22 @@ pub(crate) async fn run(
                 }
                 let is_last = s + 1 == plan.steps.len();
                 let with = if is_last { plan.with } else { NOTHING };
-                if let Goal::Near(aim, spread) = &step.goal {
-                    let vector = vector(aim, &examples)?;
-                    searches.push(nearest(step, vector, spread.as_ref(), &sources, with));
+                let sought = match &step.goal {
+                    Goal::Near(aim, spread) => {
+                        Some((vector(aim, &examples)?, None, spread.as_ref()))
+                    }
+                    Goal::Like(likeness) => {
+                        let objective = objective(likeness, &examples)?;
+                        Some((Vec::new(), Some(objective), None))
+                    }
+                    _ => None,
+                };
+                if let Some((vector, objective, spread)) = sought {
+                    let search = nearest(step, vector, spread, &sources, with);
+                    searches.push(Nearest {
+                        objective,
+                        ..search
+                    });
                     places_of_searches.push((p, s, spread));
                 } else {
                     others.push(unranked(collection, step, sources, with));
@@ -80,49 +96,75 @@ pub(crate) async fn run(
     Ok(answers.map(Option::unwrap_or_default).collect())
 }
 
+/// The name that no collection has, for the one that is searched.
+const OWN: &str = "";
+
+/// The vectors of points, by collection.
+type Examples = HashMap<String, HashMap<PointId, Vec<f32>>>;
+
 /// The vectors of the points that searches start from.
-async fn examples(
-    collection: &Collection,
-    plans: &[Plan],
-) -> Result<HashMap<PointId, Vec<f32>>, Error> {
+async fn examples(collection: &Collection, plans: &[Plan]) -> Result<Examples, Error> {
     let steps = plans.iter().flat_map(|plan| &plan.steps);
-    let aims = steps.filter_map(|step| match &step.goal {
-        Goal::Near(aim, _) => Some(aim),
-        _ => None,
-    });
-    let mut first = None;
-    let mut ids = BTreeSet::new();
-    for aim in aims {
-        ids.extend(aim.points());
-        first = first.or(Some(aim));
-    }
-    let Some(first) = first.filter(|_| !ids.is_empty()) else {
-        return Ok(HashMap::new());
-    };
-    let max = collection.params().limits.max_batch_points;
-    if ids.len() > max {
-        let got = ids.len();
-        let message = format!("{got} points as examples are more than the {max} of one request");
-        return Err(Error::validate(&first.field, message));
+    let mut wanted: BTreeMap<&str, (&Collection, BTreeSet<PointId>)> = BTreeMap::new();
+    let mut count = 0;
+    for named in steps.filter_map(|step| step.goal.named()) {
+        let (name, from) = match named.from {
+            None => (OWN, collection),
+            Some(other) => (other.name(), &**other),
+        };
+        let (_, ids) = wanted.entry(name).or_insert((from, BTreeSet::new()));
+        count -= ids.len();
+        ids.extend(named.points);
+        count += ids.len();
+        let max = collection.params().limits.max_batch_points;
+        if count > max {
+            let message =
+                format!("{count} points as examples are more than the {max} of one request");
+            return Err(Error::validate(named.field, message));
+        }
     }
     let with = With {
         payload: false,
         vector: true,
     };
-    let ids: Vec<PointId> = ids.into_iter().collect();
-    let rows = read::retrieve(collection, &ids, with).await?;
-    let vectors: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vector)).collect();
-    match ids.iter().find(|id| !vectors.contains_key(id)) {
-        Some(id) => Err(Error::FindPoint(*id)),
-        None => Ok(vectors),
+    let reads = wanted.into_iter().filter(|(_, (_, ids))| !ids.is_empty());
+    let reads = reads.map(|(name, (from, ids))| async move {
+        let ids: Vec<PointId> = ids.into_iter().collect();
+        let rows = read::retrieve(from, &ids, with).await?;
+        let vectors: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vector)).collect();
+        match ids.iter().find(|id| !vectors.contains_key(id)) {
+            Some(id) => Err(Error::FindPoint(*id)),
+            None => Ok((name.to_owned(), vectors)),
+        }
+    });
+    Ok(try_join_all(reads).await?.into_iter().collect())
+}
+
+/// What the shards score points by, with a vector for each example.
+fn objective(likeness: &Likeness, examples: &Examples) -> Result<v1::Objective, Error> {
+    let of = of(likeness.from.as_ref(), examples);
+    likeness.scoring.objective(|start| match start {
+        Start::Vector(vector) => Ok(vector.clone()),
+        Start::Point(id) => of(*id).cloned(),
+    })
+}
+
+/// Finds the vectors of the points of the collection where a search has its
+/// examples from.
+fn of<'a>(
+    from: Option<&Arc<Collection>>,
+    examples: &'a Examples,
+) -> impl Fn(PointId) -> Result<&'a Vec<f32>, Error> {
+    let here = examples.get(from.map_or(OWN, |other| other.name()));
+    move |id| {
+        let found = here.and_then(|vectors| vectors.get(&id));
+        found.ok_or(Error::FindPoint(id))
     }
 }
 
-fn vector(aim: &Aim, examples: &HashMap<PointId, Vec<f32>>) -> Result<Vec<f32>, Error> {
-    let aimed = mean::aim(
-        &vectors(&aim.positive, examples)?,
-        &vectors(&aim.negative, examples)?,
-    );
+fn vector(aim: &Aim, examples: &Examples) -> Result<Vec<f32>, Error> {
+    let of = of(aim.from.as_ref(), examples);
+    let aimed = mean::aim(&vectors(&aim.positive, &of)?, &vectors(&aim.negative, &of)?);
     aimed.ok_or_else(|| {
         let message =
             "the mean of the examples is out of the range of 32-bit floats: scale them down";
@@ -132,14 +174,11 @@ fn vector(aim: &Aim, examples: &HashMap<PointId, Vec<f32>>) -> Result<Vec<f32>, 
 
 fn vectors<'a>(
     starts: &'a [Start],
-    examples: &'a HashMap<PointId, Vec<f32>>,
+    of: &impl Fn(PointId) -> Result<&'a Vec<f32>, Error>,
 ) -> Result<Vec<&'a [f32]>, Error> {
     let vectors = starts.iter().map(|start| match start {
         Start::Vector(vector) => Ok(vector.as_slice()),
-        Start::Point(id) => {
-            let found = examples.get(id).ok_or(Error::FindPoint(*id));
-            found.map(Vec::as_slice)
-        }
+        Start::Point(id) => of(*id).map(Vec::as_slice),
     });
     vectors.collect()
 }
@@ -173,6 +212,7 @@ fn nearest(
     };
     Nearest {
         vector,
+        objective: None,
         offset,
         limit,
         with_payload: with.payload,
@@ -242,7 +282,7 @@ async fn unranked(
             Ok(rows.into_iter().map(unscored).collect())
         }
         // What is near is searched for with all others of its level.
-        Goal::Order | Goal::Near(..) => {
+        Goal::Order | Goal::Near(..) | Goal::Like(_) => {
             let filter = filter_of(step, &sources);
             in_order(collection, step, &filter, with).await
         }

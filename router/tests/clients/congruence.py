@@ -4,7 +4,7 @@ mode finds.
 
     python congruence.py http://127.0.0.1:6333 [rounds] [seed]
 
-Makes and deletes the collection `dialect_filters`. Ends with code 0 if every
+Makes and deletes the collections `dialect_filters` and `dialect_examples`. Ends with code 0 if every
 answer agreed, and otherwise with the seed, the filter and the difference.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 NAME = "dialect_filters"
+OTHER = "dialect_examples"
 POINTS = 300
 SIZE = 4
 WORDS = ["red", "green", "dark blue", "light Blue", "", "größer", "a-b_c", "The red car"]
@@ -323,9 +324,18 @@ def start():
 
 def ranking():
     """A query that ranks all points."""
-    kind = random.randrange(5)
+    kind = random.randrange(8)
     if kind < 2:
         return models.NearestQuery(nearest=start())
+    if kind == 5:
+        strategy = random.choice(["best_score", "sum_scores"])
+        positive, negative = ([start() for _ in range(random.randrange(4))] for _ in range(2))
+        if not positive and not negative:
+            positive = [start()]
+        wish = models.RecommendInput(positive=positive, negative=negative, strategy=strategy)
+        return models.RecommendQuery(recommend=wish)
+    if kind == 6:
+        return models.DiscoverQuery(discover=models.DiscoverInput(target=start(), context=context(0)))
     if kind == 2:
         # An offset goes together with what is chosen from: here there is always enough.
         mmr = models.Mmr(diversity=random.random(), candidates_limit=random.randrange(30, 60))
@@ -333,6 +343,11 @@ def ranking():
     some = lambda least: [start() for _ in range(random.randrange(least, 4))]
     wish = models.RecommendInput(positive=some(1), negative=some(0), strategy=random.choice([None, "average_vector"]))
     return models.RecommendQuery(recommend=wish)
+
+
+def context(least):
+    pair = lambda: models.ContextPair(positive=start(), negative=start())
+    return [pair() for _ in range(random.randrange(least, 4))]
 
 
 def fusion(lists):
@@ -375,6 +390,9 @@ def queries(server, local, rounds, seed, metric):
     told = 0
     for n in range(rounds):
         query, prefetch = combination(2)
+        if random.random() < 0.1:
+            # Many points have the best score of all: of a prefetch any of them would do.
+            query, prefetch = models.ContextQuery(context=context(1)), None
         more = {"query_filter": narrow(), "limit": random.randrange(1, 30), "offset": random.choice([None, 3])}
         request = models.QueryRequest(query=query, prefetch=prefetch, filter=more["query_filter"])
         shown = f"seed {seed}, {metric} query {n}: {request.model_dump_json(exclude_none=True)} {more['limit']}"
@@ -394,10 +412,10 @@ def groups(server, local, rounds, seed, metric):
     told = 0
     for n in range(rounds):
         query = random.choice([ranking, lambda: None])()
-        if isinstance(query, models.NearestQuery):
-            query.mmr = None
+        lookup = random.choice([None, OTHER, models.WithLookup(collection=OTHER, with_payload=["n"], with_vectors=True)])
         by = random.choice(["n", "word", "tags", "tags[]", "deep.n", "parts[].size", "parts[].tags", "missing"])
         more = {"limit": random.randrange(1, 8), "group_size": random.randrange(1, 6), "query_filter": narrow()}
+        more["with_lookup"] = lookup
         theirs, ours = (
             client.query_points_groups(NAME, group_by=by, query=query, with_payload=["n"], **more).groups
             for client in (local, server)
@@ -405,6 +423,8 @@ def groups(server, local, rounds, seed, metric):
         pairs = lambda groups: [(group.id, [(hit.id, hit.score) for hit in group.hits]) for group in groups]
         agree = [group.id for group in ours] == [group.id for group in theirs]
         agree = agree and all(same(a.hits, b.hits) for a, b in zip(ours, theirs))
+        looked_up = lambda groups: [(g.lookup.id, g.lookup.payload, bool(g.lookup.vector)) if g.lookup else None for g in groups]
+        agree = agree and looked_up(ours) == looked_up(theirs)
         shown = f"seed {seed}, {metric} groups {n}: {query} by {by} {more}"
         assert agree, f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
         told += len(theirs) > 1
@@ -444,12 +464,32 @@ def orders(server, local, rounds, seed):
     print(f"{rounds} orders: all agree")
 
 
+def lookups(server, local, rounds, seed, metric):
+    """Examples of another collection find the same."""
+    for n in range(rounds):
+        ids = lambda least: [random.randrange(20) for _ in range(random.randrange(least, 3))]
+        strategy = random.choice(["average_vector", "best_score", "sum_scores"])
+        pair = models.ContextPair(positive=random.randrange(20), negative=vector())
+        query = random.choice(
+            [
+                models.NearestQuery(nearest=random.randrange(20)),
+                models.RecommendQuery(recommend=models.RecommendInput(positive=ids(1), negative=ids(0), strategy=strategy)),
+                models.DiscoverQuery(discover=models.DiscoverInput(target=random.randrange(20), context=[pair])),
+            ]
+        )
+        more = {"lookup_from": models.LookupLocation(collection=OTHER), "query_filter": narrow(), "limit": 9}
+        theirs, ours = (client.query_points(NAME, query=query, **more).points for client in (local, server))
+        assert same(ours, theirs), f"seed {seed}, {metric} lookup {n}: {query}\n  finds {ours}\n  not   {theirs}"
+    print(f"{rounds} lookups by {metric}: all agree")
+
+
 def main():
     url = sys.argv[1]
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 400
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     random.seed(seed)
     points = [models.PointStruct(id=n, vector=vector(), payload=payload()) for n in range(POINTS)]
+    others = [models.PointStruct(id=n, vector=vector(), payload={"n": n, "word": WORDS[n % 8]}) for n in range(20)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server, local = QdrantClient(url=url, timeout=30), QdrantClient(":memory:")
@@ -459,11 +499,15 @@ def main():
             client.delete_collection(NAME)
             client.create_collection(NAME, vectors_config=models.VectorParams(size=SIZE, distance=distance))
             client.upsert(NAME, points=points)
+            client.delete_collection(OTHER)
+            client.create_collection(OTHER, vectors_config=models.VectorParams(size=SIZE, distance=distance))
+            client.upsert(OTHER, points=others)
 
     for distance in models.Distance:
         fill(distance)
         queries(server, local, rounds // 4, seed, distance.value)
         groups(server, local, rounds // 4, seed, distance.value)
+        lookups(server, local, rounds // 8, seed, distance.value)
     fill(models.Distance.EUCLID)
     random.seed(seed)
 
@@ -505,7 +549,8 @@ def main():
     orders(server, local, rounds // 2, seed)
     selectors(server, local, rounds, seed)
     changes(server, local, rounds, seed)
-    server.delete_collection(NAME)
+    for name in (NAME, OTHER):
+        server.delete_collection(name)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ mod failures;
 mod fuzz;
 mod groups;
 mod indexes;
+mod likeness;
 mod mmr;
 mod order;
 mod prefetch;

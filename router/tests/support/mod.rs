@@ -3,6 +3,7 @@
 //! to fail, to have lost vnodes, or to take its time.
 
 mod order;
+mod score;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -302,9 +303,9 @@ impl ShardClient for FakeShard {
         let (here, not_here) = self.split(&request.vnodes);
         let mut state = self.state();
         state.searches.push(request.clone());
-        let lower = matches!(self.metric, Metric::Euclid | Metric::Manhattan);
         let results = request.queries.into_iter().map(|query| {
-            let vector = self.prepared(query.vector);
+            let scorer = score::Scorer::new(self, &query);
+            let lower = scorer.is_distance();
             let near = |score: f32| match query.score_threshold {
                 None => true,
                 Some(t) if lower => score <= t,
@@ -317,7 +318,7 @@ impl ShardClient for FakeShard {
                 .filter(|(id, stored)| meets(query.filter.as_ref(), **id, stored))
                 .map(|(id, stored)| Hit {
                     point: Some(shown(*id, stored, query.with_payload, query.with_vector)),
-                    score: self.score(&vector, &stored.vector),
+                    score: scorer.score(&stored.vector),
                 })
                 .filter(|hit| near(hit.score))
                 .collect();

@@ -1,0 +1,151 @@
+//! What a request takes from another collection: the vectors of points that
+//! are examples, and the points that groups are named after.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use quoit_ring::PointId;
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use super::envelope::Show;
+use super::error::Error;
+use super::not_yet::{NotYet, Unnamed};
+use super::payload::WithVector;
+use super::select::Selector;
+use crate::catalog::{Catalog, Collection, NoCollection};
+use crate::fanout::Row;
+use crate::fanout::read;
+use crate::groups::GroupId;
+
+/// Where the points are that are examples.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LookupFrom {
+    collection: String,
+    #[serde(default, rename = "vector")]
+    _vector: Unnamed,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+impl LookupFrom {
+    /// The other collection, whose vectors must be comparable with those of this
+    /// one; `None` if it is this one.
+    pub(crate) fn resolve(
+        &self,
+        collection: &Collection,
+        catalog: &dyn Catalog,
+        place: &str,
+    ) -> Result<Option<Arc<Collection>>, Error> {
+        if self.collection == collection.name() {
+            return Ok(None);
+        }
+        let other = open(catalog, &self.collection)?;
+        let (theirs, ours) = (other.params().dimension, collection.params().dimension);
+        if theirs != ours {
+            let message = format!(
+                "Vector dimension error: expected dim: {ours}, and the vectors of `{}` have {theirs}",
+                self.collection
+            );
+            return Err(Error::fit(format!("{place}lookup_from"), message));
+        }
+        Ok(Some(other))
+    }
+}
+
+/// The points of another collection that groups are named after, and what is
+/// shown of them.
+#[derive(Debug, Clone)]
+pub(crate) struct WithLookup {
+    collection: String,
+    show: Show,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    collection: String,
+    with_payload: Option<Selector>,
+    // The name of this field was in the singular once.
+    #[serde(default, alias = "with_vector")]
+    with_vectors: WithVector,
+}
+
+impl<'de> Deserialize<'de> for WithLookup {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LookupVisitor;
+
+        impl<'de> Visitor<'de> for LookupVisitor {
+            type Value = WithLookup;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("the name of a collection, or an object like {\"collection\": …}")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<WithLookup, E> {
+                Ok(WithLookup {
+                    collection: name.to_owned(),
+                    show: Show {
+                        payload: Selector::Everything,
+                        vector: false,
+                    },
+                })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WithLookup, A::Error> {
+                let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(WithLookup {
+                    collection: fields.collection,
+                    show: Show {
+                        payload: fields.with_payload.unwrap_or(Selector::Everything),
+                        vector: fields.with_vectors.0,
+                    },
+                })
+            }
+        }
+
+        deserializer.deserialize_any(LookupVisitor)
+    }
+}
+
+impl WithLookup {
+    /// The collection that it names.
+    pub(crate) fn resolve(self, catalog: &dyn Catalog) -> Result<Lookup, Error> {
+        Ok(Lookup {
+            collection: open(catalog, &self.collection)?,
+            show: self.show,
+        })
+    }
+}
+
+/// Where the points are that groups are named after.
+pub(crate) struct Lookup {
+    collection: Arc<Collection>,
+    pub(crate) show: Show,
+}
+
+impl Lookup {
+    /// The points of some groups that are there.
+    pub(crate) async fn points(
+        &self,
+        groups: impl Iterator<Item = &GroupId>,
+    ) -> Result<HashMap<PointId, Row>, Error> {
+        let ids: Vec<PointId> = groups.filter_map(GroupId::point).collect();
+        let rows = read::retrieve(&self.collection, &ids, self.show.with()).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+}
+
+/// A collection by its name.
+pub(crate) fn open(catalog: &dyn Catalog, name: &str) -> Result<Arc<Collection>, Error> {
+    catalog.get(name).map_err(|error| match error {
+        NoCollection::Unknown => Error::FindCollection(name.to_owned()),
+        NoCollection::Unopened(why) => Error::OpenCollection {
+            name: name.to_owned(),
+            why,
+        },
+    })
+}
