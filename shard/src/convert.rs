@@ -63,6 +63,8 @@ fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Mis
         None => Condition::Always,
         Some(OnlyIf::UnchangedSince(seq)) => Condition::Unchanged { seq },
         Some(OnlyIf::MeetsOrMissing(wire)) => Condition::MeetsOrMissing(filter(Some(wire))?),
+        Some(OnlyIf::Meets(wire)) => Condition::Meets(filter(Some(wire))?),
+        Some(OnlyIf::Missing(v1::Missing {})) => Condition::Missing,
     };
     let change =
         change(operation.change, params).map_err(|e| Misfit(format!("point {id}: {e}")))?;

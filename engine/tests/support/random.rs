@@ -36,7 +36,9 @@ pub fn operation(rng: &mut StdRng, ids: u64, dimension: usize) -> Operation {
         7 => Change::SetVector(coarse_vector(rng, dimension)),
         _ => Change::EditPayload(edit(rng)),
     };
-    let only_if = match rng.random_range(0..6) {
+    let only_if = match rng.random_range(0..8) {
+        6 => Condition::Meets(n_below(rng.random_range(0..5))),
+        7 => Condition::Missing,
         0 => Condition::Unchanged {
             seq: rng.random_range(0..60),
         },

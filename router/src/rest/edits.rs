@@ -16,7 +16,7 @@ use super::filter::{JsonFilter, JsonPath};
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Reading, Update, many, one};
+use super::update::{Mode, Reading, Update, many, one};
 use super::upsert::{self, fitting, kept};
 use super::vectors::{Bare, MaybeNamed};
 use crate::fanout::write::Change;
@@ -240,7 +240,7 @@ impl Vectors {
             Ok(always(point.id.0, Kind::SetVector(Vector { values })))
         });
         let changes = changes.collect::<Result<_, Error>>()?;
-        reading.conditional(changes, self.update_filter.as_ref())
+        reading.conditional(changes, Mode::Upsert, self.update_filter.as_ref())
     }
 }
 

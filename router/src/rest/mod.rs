@@ -15,6 +15,7 @@ mod ids;
 mod indexes;
 mod likeness;
 mod lookup;
+mod matrix;
 mod not_yet;
 mod order;
 mod params;
@@ -183,6 +184,14 @@ fn of_searches(routes: Routes) -> Routes {
             "/collections/{c}/points/discover/batch",
             route(POST, Reads, query::discover_batch),
         )
+        .route(
+            "/collections/{c}/points/search/matrix/pairs",
+            route(POST, Reads, matrix::pairs),
+        )
+        .route(
+            "/collections/{c}/points/search/matrix/offsets",
+            route(POST, Reads, matrix::offsets),
+        )
 }
 
 /// What Qdrant has and Quoit has not yet.
@@ -201,8 +210,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = &[
     (&[POST], "/collections/{c}/snapshots/upload"),
     (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
     (&[POST], "/collections/{c}/points/vectors/delete"),
-    (&[POST], "/collections/{c}/points/search/matrix/pairs"),
-    (&[POST], "/collections/{c}/points/search/matrix/offsets"),
     (&[GET, POST], "/snapshots"),
     (&[GET, DELETE], "/snapshots/{snapshot}"),
     (&[GET], "/cluster"),

@@ -229,12 +229,17 @@ def change(present):
         for n in random.sample(range(POINTS), 3)
     ]
     vectors = [models.PointVectors(id=n, vector=[random.gauss(0, 1) for _ in range(4)]) for n in ids]
+    mode, only = random.choice(list(models.UpdateMode)), random.choice([None, filter_of(0)])
     set_values = models.SetPayload(payload=values, **named)
     return random.choice(
         [
             lambda: (
                 models.UpsertOperation(upsert=models.PointsList(points=points)),
                 lambda client: client.upsert(NAME, points=points),
+            ),
+            lambda: (
+                models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=only, update_mode=mode)),
+                lambda client: client.upsert(NAME, points=points, update_filter=only, update_mode=mode),
             ),
             lambda: (
                 models.SetPayloadOperation(set_payload=models.SetPayload(payload=values, key=key, **named)),

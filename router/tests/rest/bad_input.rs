@@ -176,8 +176,8 @@ async fn upserts_that_cannot_be_are_refused() {
         case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1, 1]], "payloads": [7]}}"#, 400, &["batch.payloads[0]", "a JSON object or null"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "shard_key": "a"}"#, 400, &["shard_key", "not supported yet"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_filter": {"must": [1]}}"#, 400, &["update_filter.must[0]"]),
-        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "insert_only"}"#, 400, &["update_mode", "not supported yet"]),
-        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "mad"}"#, 400, &["update_mode", "insert_only"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": "mad"}"#, 400, &["update_mode", "unknown variant `mad`", "insert_only"]),
+        case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_mode": 1}"#, 400, &["update_mode"]),
         case("PUT", POINTS, &many, 422, &["points", "51 points", "50", "several"]),
         case("PUT", POINTS, &large, 413, &["larger than 16384 bytes", "fewer points"]),
         case("PUT", "/collections/none/points", "{}", 404, &["Collection `none` doesn't exist"]),
@@ -699,5 +699,29 @@ async fn orders_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": {"order_by": "a", "nearest": [1, 1, 1]}}"#, 400, &["query", "beside another kind"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "prefetch": {"query": {"order_by": {}}}}"#, 400, &["prefetch.query.order_by"]),
     ]);
+    check(cases).await;
+}
+
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn matrices_that_cannot_be_are_refused() {
+    let mut cases = Vec::new();
+    for (body, status, parts) in [
+        (r#"{"sample": 1}"#, 422, &["sample: value 1 invalid, must be from 2 to"][..]),
+        (r#"{"sample": 101}"#, 422, &["sample", "101"]),
+        (r#"{"sample": -1}"#, 400, &["sample", "-1"]),
+        (r#"{"limit": 0}"#, 422, &["limit: value 0 invalid"]),
+        (r#"{"limit": 101}"#, 422, &["limit", "to 100"]),
+        (r#"{"limit": "3"}"#, 400, &["limit"]),
+        (r#"{"filter": {"must": [1]}}"#, 400, &["filter.must[0]"]),
+        (r#"{"using": "title"}"#, 400, &["using", "title"]),
+        (r#"{"offset": 1}"#, 400, &["unknown field `offset`"]),
+        ("[]", 400, &["JSON body"]),
+    ] {
+        for form in ["pairs", "offsets"] {
+            let path = if form == "pairs" { "/collections/docs/points/search/matrix/pairs" } else { "/collections/docs/points/search/matrix/offsets" };
+            cases.push(case("POST", path, body, status, parts));
+        }
+    }
     check(cases).await;
 }

@@ -16,6 +16,7 @@ mod fuzz;
 mod groups;
 mod indexes;
 mod likeness;
+mod matrix;
 mod mmr;
 mod order;
 mod prefetch;

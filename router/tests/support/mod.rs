@@ -156,6 +156,11 @@ impl FakeShard {
             (Some(operation::OnlyIf::MeetsOrMissing(filter)), Some(stored)) => {
                 meets(Some(filter), id, stored)
             }
+            (Some(operation::OnlyIf::Meets(filter)), Some(stored)) => {
+                meets(Some(filter), id, stored)
+            }
+            (Some(operation::OnlyIf::Meets(_)), None) => false,
+            (Some(operation::OnlyIf::Missing(_)), present) => present.is_none(),
             (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
         };
         let kind = operation.change.unwrap().kind.unwrap();
