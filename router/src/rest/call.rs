@@ -16,8 +16,9 @@ use bytes::Bytes;
 use super::body;
 use super::envelope::Reply;
 use super::error::Error;
+use super::lookup::open;
 use super::params::Params;
-use crate::catalog::{Collection, NoCollection};
+use crate::catalog::Collection;
 use crate::limits::Room;
 use crate::metrics::REFUSED;
 use crate::server::App;
@@ -51,13 +52,9 @@ impl Call {
     /// The collection that the path names.
     pub(crate) async fn collection(&mut self) -> Result<Arc<Collection>, Error> {
         let name = self.path("c");
-        let error = match self.app.catalog.get(name) {
+        let error = match open(&*self.app.catalog, name) {
             Ok(collection) => return Ok(collection),
-            Err(NoCollection::Unknown) => Error::FindCollection(name.to_owned()),
-            Err(NoCollection::Unopened(why)) => Error::OpenCollection {
-                name: name.to_owned(),
-                why,
-            },
+            Err(error) => error,
         };
         body::discard(std::mem::take(&mut self.body)).await;
         Err(error)

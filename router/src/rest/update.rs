@@ -7,7 +7,8 @@ use prost::Message;
 use quoit_filter::Filter;
 use quoit_proto::v1;
 use quoit_proto::v1::change::Kind;
-use serde::Serialize;
+use quoit_proto::v1::operation::OnlyIf;
+use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::envelope::Reply;
@@ -17,6 +18,19 @@ use super::ids::JsonId;
 use super::params::Params;
 use crate::catalog::Collection;
 use crate::fanout::write::{self, Change};
+
+/// Which points an upsert is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    /// All.
+    #[default]
+    Upsert,
+    /// Those that are not there.
+    InsertOnly,
+    /// Those that are there.
+    UpdateOnly,
+}
 
 /// One change that a client asks for.
 pub(crate) enum Update {
@@ -118,17 +132,28 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Changes that are made only of points that meet a filter or are not there.
+    /// Changes that are made only where a mode and a filter allow: of points that
+    /// meet the filter, of points that are there, or of points that are not.
     pub(crate) fn conditional(
         &mut self,
         mut changes: Vec<Change>,
+        mode: Mode,
         filter: Option<&JsonFilter>,
     ) -> Result<Update, Error> {
-        if let Some(JsonFilter(filter)) = filter {
-            let filter = v1::Filter::from(filter);
+        let filter = filter.map(|JsonFilter(filter)| v1::Filter::from(filter));
+        if let Some(filter) = &filter {
             self.repeat("update_filter", changes.len(), filter.encoded_len())?;
+        }
+        let only_if = match (mode, filter) {
+            (Mode::Upsert, None) => None,
+            (Mode::Upsert, Some(filter)) => Some(OnlyIf::MeetsOrMissing(filter)),
+            (Mode::UpdateOnly, filter) => Some(OnlyIf::Meets(filter.unwrap_or_default())),
+            // A filter is about points that are there.
+            (Mode::InsertOnly, _) => Some(OnlyIf::Missing(v1::Missing {})),
+        };
+        if only_if.is_some() {
             for change in &mut changes {
-                change.only_if = Some(filter.clone());
+                change.only_if.clone_from(&only_if);
             }
         }
         Ok(Update::Points(changes))
