@@ -17,7 +17,7 @@ use super::body;
 use super::envelope::Reply;
 use super::error::Error;
 use super::params::Params;
-use crate::catalog::{Collection, NoCollection};
+use crate::catalog::Collection;
 use crate::limits::Room;
 use crate::metrics::REFUSED;
 use crate::server::App;
@@ -53,11 +53,7 @@ impl Call {
         let name = self.path("c");
         let error = match self.app.catalog.get(name) {
             Ok(collection) => return Ok(collection),
-            Err(NoCollection::Unknown) => Error::FindCollection(name.to_owned()),
-            Err(NoCollection::Unopened(why)) => Error::OpenCollection {
-                name: name.to_owned(),
-                why,
-            },
+            Err(why) => Error::no_collection(name, why),
         };
         body::discard(std::mem::take(&mut self.body)).await;
         Err(error)
@@ -105,7 +101,7 @@ where
             let call = admitted(app, parts, body, params, handler);
             let finished = tokio::time::timeout(limit, call).await;
             finished.unwrap_or(Err(Error::Finish {
-                seconds: limit.as_secs(),
+                limit,
                 writes: effect == Effect::Writes,
             }))
         }

@@ -16,10 +16,12 @@ use super::filter::{JsonFilter, JsonPath};
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Reading, Update, many, one};
-use super::upsert::{self, fitting, kept};
+use super::update::{Reading, many, one};
+use super::upsert::{self, kept};
 use super::vectors::{Bare, MaybeNamed};
+use crate::check::fitting;
 use crate::fanout::write::Change;
+use crate::update::Update;
 
 /// `POST /collections/{c}/points/delete`: takes points away.
 pub(crate) async fn delete(call: Call) -> Result<Reply, Error> {

@@ -18,12 +18,12 @@ use super::plan::{Ask, Goal, Plan, SearchParams};
 use super::prefetch::Prefetches;
 use super::query::{Asked, Older, hits, shown};
 use super::run::run;
-use super::select::Selector;
 use super::vectors::{Finite, Start};
 use super::wish::Wish;
 use crate::catalog::Collection;
 use crate::fanout::search::Scored;
 use crate::groups::{Group, GroupId, Groups, groups_of};
+use crate::select::Selector;
 
 const DEFAULT_GROUPS: u64 = 10;
 const DEFAULT_SIZE: u64 = 3;

@@ -22,7 +22,6 @@ mod prefetch;
 mod query;
 mod run;
 mod sampled;
-mod select;
 mod update;
 mod upsert;
 mod vectors;

@@ -14,10 +14,11 @@ use super::filter::JsonFilter;
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Reading, Update, one};
+use super::update::{Reading, one};
 use super::vectors::{Bare, MaybeNamed};
-use crate::catalog::Collection;
+use crate::check::{self, fitting};
 use crate::fanout::write::Change;
+use crate::update::Update;
 
 /// The body of an upsert.
 #[derive(Deserialize)]
@@ -148,36 +149,17 @@ fn put(id: PointId, vector: Vec<f32>, payload: Bytes) -> Change {
     }
 }
 
-/// Checks a vector's length.
-pub(crate) fn fitting(
-    collection: &Collection,
-    vector: &[f32],
-    field: impl FnOnce() -> String,
-) -> Result<(), Error> {
-    let (want, got) = (collection.params().dimension, vector.len());
-    if want == got {
-        return Ok(());
-    }
-    let message = format!("Vector dimension error: expected dim: {want}, got {got}");
-    Err(Error::fit(field(), message))
-}
-
 /// The payload as a piece of the body, without a copy.
 pub(crate) fn kept(
     reading: &Reading,
     payload: Option<Payload>,
     field: impl FnOnce() -> String,
 ) -> Result<Bytes, Error> {
-    let max = reading.collection.params().limits.max_payload_bytes;
     match payload {
         None | Some(Payload("{}")) => Ok(Bytes::new()),
-        Some(Payload(text)) if text.len() > max => {
-            let message = format!(
-                "{} bytes are more than the {max} of one payload",
-                text.len()
-            );
-            Err(Error::validate(field(), message))
+        Some(Payload(text)) => {
+            check::payload_size(reading.collection, text.len(), field)?;
+            Ok(reading.body.slice_ref(text.as_bytes()))
         }
-        Some(Payload(text)) => Ok(reading.body.slice_ref(text.as_bytes())),
     }
 }
