@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use support::{PATIENCE, Server, collection_dir, data_dir, wait_for};
 use tokio::runtime::Runtime;
 use tonic::Code;
@@ -188,8 +189,10 @@ fn what_came_by_grpc_is_found_by_grpc_and_by_rest_also_after_a_restart() {
     server.stop();
 }
 
-/// Passes so many bytes on to a server, and then cuts the connection.
-fn cut_after(bytes: usize, server: String) -> String {
+/// Passes so many bytes on to a server and no more, and cuts the connection when
+/// it is told to.
+fn cut_after(bytes: usize, server: String) -> (String, mpsc::Sender<()>) {
+    let (cut, told) = mpsc::channel();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -205,11 +208,12 @@ fn cut_after(bytes: usize, server: String) -> String {
             server.write_all(&piece[..read]).unwrap();
             left -= read;
         }
-        // What was passed on arrives before the end does.
-        drop(server.shutdown(std::net::Shutdown::Write));
-        drop(client.shutdown(std::net::Shutdown::Both));
+        told.recv().unwrap();
+        for end in [&server, &client] {
+            drop(end.shutdown(std::net::Shutdown::Both));
+        }
     });
-    address
+    (address, cut)
 }
 
 #[test]
@@ -221,12 +225,17 @@ fn a_connection_that_is_cut_in_the_middle_of_an_import_leaves_whole_batches() {
     let size = prost::Message::encoded_len(&batch(0));
     let batches = || stream::iter(0_u64..).map(batch);
     runtime().block_on(async {
-        let cut = cut_after(size * 15 / 2, address.clone());
-        let mut client = PointsClient::new(connect(&cut).await);
-        let import = tokio::time::timeout(PATIENCE, client.import(batches()));
-        let status = import.await.expect("it breaks off").unwrap_err();
-        assert_ne!(status.code(), Code::Ok);
+        let (through, cut) = cut_after(size * 15 / 2, address.clone());
+        let mut importing = PointsClient::new(connect(&through).await);
+        let import = tokio::spawn(async move { importing.import(batches()).await });
         let mut client = PointsClient::new(connect(&address).await);
+        let begun = std::time::Instant::now();
+        while count(&mut client).await == 0 {
+            assert!(begun.elapsed() < PATIENCE, "nothing was written");
+        }
+        cut.send(()).unwrap();
+        let status = import.await.unwrap().unwrap_err();
+        assert_ne!(status.code(), Code::Ok);
         let mut ids = BTreeSet::new();
         let begun = std::time::Instant::now();
         // Batches that were begun come to their end.
