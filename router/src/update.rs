@@ -108,7 +108,7 @@ impl<'a> Allowance<'a> {
     pub(crate) fn same(
         &mut self,
         ids: Vec<PointId>,
-        kind: Kind,
+        kind: &Kind,
         field: impl FnOnce() -> String,
     ) -> Result<Update, Error> {
         let encoded = v1::Change {

@@ -36,13 +36,13 @@ pub(crate) fn id(id: Option<&v1::PointId>, place: impl Place) -> Result<PointId,
     };
     match kind {
         v1::point_id::Kind::Num(n) => Ok(PointId::Num(*n)),
-        v1::point_id::Kind::Uuid(bytes) => match uuid::Uuid::from_slice(bytes) {
-            Ok(uuid) => Ok(PointId::Uuid(uuid)),
-            Err(_) => {
+        v1::point_id::Kind::Uuid(bytes) => {
+            let uuid = uuid::Uuid::from_slice(bytes).map_err(|_| {
                 let message = format!("a UUID has 16 bytes, and not {}", bytes.len());
-                Err(Error::fit(place("id.uuid"), message))
-            }
-        },
+                Error::fit(place("id.uuid"), message)
+            })?;
+            Ok(PointId::Uuid(uuid))
+        }
     }
 }
 

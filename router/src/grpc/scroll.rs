@@ -55,8 +55,10 @@ struct Walk {
     collection: Arc<Collection>,
     filter: Filter,
     show: Show,
-    /// The first id of the next page, if there is a next page.
-    from: Option<Option<PointId>>,
+    /// The first id of the next page; from the beginning if there is none.
+    from: Option<PointId>,
+    /// No page comes after those that were fetched.
+    is_over: bool,
     /// How many points may yet be answered.
     left: u64,
     /// How many points to ask for next.
@@ -90,7 +92,8 @@ impl Walk {
                 Selector::Everything,
                 |name: &str| name.to_owned(),
             )?,
-            from: Some(from.transpose()?),
+            from: from.transpose()?,
+            is_over: false,
             left: request.limit.unwrap_or(u64::MAX),
             page: FIRST_PAGE.min(collection.params().limits.max_search_limit),
             fetched: VecDeque::new(),
@@ -102,10 +105,10 @@ impl Walk {
     async fn next(mut self) -> Result<Option<(ScrollPointsResponse, Self)>, Status> {
         // A filter may let nothing through for a while; the end is told apart.
         while self.fetched.is_empty() {
-            let Some(from) = self.from.take().filter(|_| self.left > 0) else {
+            if self.is_over || self.left == 0 {
                 return Ok(None);
-            };
-            self.fetch(from).await.inspect_err(|error| {
+            }
+            self.fetch().await.inspect_err(|error| {
                 tracing::debug!(%error, "a scroll broke off");
             })?;
         }
@@ -121,7 +124,7 @@ impl Walk {
         Ok(Some((ScrollPointsResponse { points }, self)))
     }
 
-    async fn fetch(&mut self, from: Option<PointId>) -> Result<(), Error> {
+    async fn fetch(&mut self) -> Result<(), Error> {
         let begun = Instant::now();
         let (limit, time) = match self.due {
             Some((due, all)) if due < begun + self.app.limits.timeout => {
@@ -135,13 +138,15 @@ impl Walk {
         let fetch = async {
             let _place = enter(&self.app).await?;
             let with = self.show.with();
-            let page = shards::scroll(&self.collection, &self.filter, from, wanted, with).await;
+            let page =
+                shards::scroll(&self.collection, &self.filter, self.from, wanted, with).await;
             Ok::<_, Error>(page?)
         };
         let fetched = tokio::time::timeout(time, fetch).await;
         let writes = false;
         let page = fetched.unwrap_or(Err(Error::Finish { limit, writes }))?;
-        self.from = page.next.map(Some);
+        self.from = page.next;
+        self.is_over = page.next.is_none();
         self.left -= page.rows.len() as u64;
         let mut bytes = 0;
         for row in page.rows {

@@ -56,7 +56,11 @@ pub(crate) async fn batch(
 }
 
 /// One search, checked. `at` is where in the message it is.
-fn nearest(collection: &Collection, wish: PointSearch, at: &str) -> Result<(Nearest, Show), Error> {
+fn nearest(
+    collection: &Collection,
+    asked: PointSearch,
+    at: &str,
+) -> Result<(Nearest, Show), Error> {
     let place = |name: &str| format!("{at}{name}");
     let PointSearch {
         vector,
@@ -69,7 +73,7 @@ fn nearest(collection: &Collection, wish: PointSearch, at: &str) -> Result<(Near
         exact,
         with_payload,
         with_vectors,
-    } = wish;
+    } = asked;
     read::vector_name(&vector_name, || place("vector_name"))?;
     read::checked(collection, &vector, place)?;
     let (offset, limit) = check::window(collection, Some(offset), limit, at)?;

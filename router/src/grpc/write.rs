@@ -112,7 +112,7 @@ fn selected(
             let mut allowance = Allowance::new(collection);
             allowance.count(named.ids.len(), || "points.ids".to_owned())?;
             let ids = read::ids(&named.ids, "points.ids")?;
-            allowance.same(ids, kind, || of.to_owned())
+            allowance.same(ids, &kind, || of.to_owned())
         }
         Some(point_selection::By::Filter(filter)) => {
             let filter = read::filter(Some(filter), "points.filter")?;

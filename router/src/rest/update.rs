@@ -62,7 +62,7 @@ impl<'a> Reading<'a> {
                 self.count("points", ids.len())?;
                 let ids = ids.into_iter().map(|id| id.0).collect();
                 self.allowance
-                    .same(ids, kind, || format!("{}{of}", self.at))
+                    .same(ids, &kind, || format!("{}{of}", self.at))
             }
             (None, Some(JsonFilter(filter))) => Ok(Update::Matching { filter, kind }),
             (Some(_), Some(_)) => Err(Error::ReadJson(format!(

@@ -31,21 +31,17 @@ fn less_than(n: f64) -> Filter {
     }
 }
 
-fn these(ids: &[u64]) -> Option<PointSelection> {
+fn these(ids: &[u64]) -> PointSelection {
     let ids = ids.iter().map(|n| number(*n)).collect();
-    Some(PointSelection {
+    PointSelection {
         by: Some(point_selection::By::Ids(PointIds { ids })),
-    })
+    }
 }
 
-fn meeting(filter: Filter) -> Option<PointSelection> {
-    Some(PointSelection {
+fn meeting(filter: Filter) -> PointSelection {
+    PointSelection {
         by: Some(point_selection::By::Filter(filter)),
-    })
-}
-
-fn payloads(kind: payload_selector::Kind) -> Option<PayloadSelector> {
-    Some(PayloadSelector { kind: Some(kind) })
+    }
 }
 
 async fn count(server: &Server, filter: Option<Filter>) -> u64 {
@@ -98,9 +94,10 @@ async fn a_search_finds_the_nearest_with_what_was_asked_for_of_them() {
     wish.offset = 2;
     wish.limit = Some(3);
     wish.score_threshold = Some(16.0);
-    wish.with_payload = payloads(payload_selector::Kind::Include(Paths {
-        paths: vec!["deep.a".to_owned()],
-    }));
+    let paths = vec!["deep.a".to_owned()];
+    wish.with_payload = Some(PayloadSelector {
+        kind: Some(payload_selector::Kind::Include(Paths { paths })),
+    });
     wish.with_vectors = Some(VectorSelector {
         kind: Some(vector_selector::Kind::All(true)),
     });
@@ -234,7 +231,7 @@ async fn points_are_deleted_and_edited_by_ids_and_by_filter() {
     let mut client = points(&server);
     let delete = |points| DeletePointsRequest {
         collection: "docs".to_owned(),
-        points,
+        points: Some(points),
     };
     client.delete(delete(these(&[0, 1, 99]))).await.unwrap();
     assert_eq!(count(&server, None).await, 18);
@@ -247,7 +244,7 @@ async fn points_are_deleted_and_edited_by_ids_and_by_filter() {
 
     let edit = |points, kind| EditPayloadRequest {
         collection: "docs".to_owned(),
-        points,
+        points: Some(points),
         edit: Some(PayloadEdit { kind: Some(kind) }),
     };
     let set = payload_edit::Kind::Set(SetKeys {

@@ -79,18 +79,16 @@ fn bad_filter() -> Filter {
     }
 }
 
-fn selection(by: point_selection::By) -> Option<PointSelection> {
-    Some(PointSelection { by: Some(by) })
-}
-
-fn ids(ids: Vec<PointId>) -> Option<PointSelection> {
-    selection(point_selection::By::Ids(PointIds { ids }))
+fn ids(ids: Vec<PointId>) -> PointSelection {
+    PointSelection {
+        by: Some(point_selection::By::Ids(PointIds { ids })),
+    }
 }
 
 fn edit(kind: Option<payload_edit::Kind>) -> Ask {
     Ask::Edit(EditPayloadRequest {
         collection: docs(),
-        points: ids(vec![number(1)]),
+        points: Some(ids(vec![number(1)])),
         edit: Some(PayloadEdit { kind }),
     })
 }
@@ -207,21 +205,23 @@ fn table() -> Vec<(Ask, &'static str)> {
         (
             Ask::Delete(DeletePointsRequest {
                 collection: docs(),
-                points: ids(Vec::new()),
+                points: Some(ids(Vec::new())),
             }),
             "points.ids: Empty update request: name at least one point",
         ),
         (
             Ask::Delete(DeletePointsRequest {
                 collection: docs(),
-                points: ids(vec![number(1), PointId::default()]),
+                points: Some(ids(vec![number(1), PointId::default()])),
             }),
             "points.ids[1]: it is missing: ",
         ),
         (
             Ask::Delete(DeletePointsRequest {
                 collection: docs(),
-                points: selection(point_selection::By::Filter(bad_filter())),
+                points: Some(PointSelection {
+                    by: Some(point_selection::By::Filter(bad_filter())),
+                }),
             }),
             "points.filter.must[0].path: ",
         ),
@@ -273,7 +273,7 @@ fn table() -> Vec<(Ask, &'static str)> {
             "search.vector[2]: NaN is not finite as a 32-bit number",
         ),
         (
-            searching(|s| s.vector_name = "image".to_owned()),
+            searching(|s| "image".clone_into(&mut s.vector_name)),
             "search.vector_name: the vector \"image\": named vectors are not supported yet, \
              leave the name out or empty",
         ),
