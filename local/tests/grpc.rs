@@ -239,7 +239,7 @@ fn a_connection_that_is_cut_in_the_middle_of_an_import_leaves_whole_batches() {
         let mut ids = BTreeSet::new();
         let begun = std::time::Instant::now();
         // Batches that were begun come to their end.
-        while ids.is_empty() || ids.len() as u64 % BATCH != 0 {
+        while ids.is_empty() || !(ids.len() as u64).is_multiple_of(BATCH) {
             assert!(
                 begun.elapsed() < PATIENCE,
                 "a batch is there in part: {}",
