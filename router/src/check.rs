@@ -81,15 +81,37 @@ pub(crate) fn hnsw_ef(
     }
 }
 
-/// Checks a vector's length.
+/// The place of a vector's name, which the collection must have.
+pub(crate) fn known(
+    collection: &Collection,
+    name: &str,
+    field: impl FnOnce() -> String,
+) -> Result<usize, Error> {
+    let params = collection.params();
+    params.place(name).ok_or_else(|| {
+        let there: Vec<_> = params.vectors.iter().map(|v| &v.name).collect();
+        let message = if params.is_unnamed() {
+            format!(
+                "Not existing vector name error: {name}: the collection's one vector has no name"
+            )
+        } else {
+            format!("Not existing vector name error: {name}: the collection has {there:?}")
+        };
+        Error::fit(field(), message)
+    })
+}
+
+/// Checks a vector's name and length; the place of its name.
 pub(crate) fn fitting(
     collection: &Collection,
-    vector: &[f32],
-    field: impl FnOnce() -> String,
-) -> Result<(), Error> {
-    let (want, got) = (collection.params().dimension, vector.len());
+    name: &str,
+    values: &[f32],
+    field: impl Fn() -> String,
+) -> Result<usize, Error> {
+    let place = known(collection, name, &field)?;
+    let (want, got) = (collection.params().vectors[place].dimension, values.len());
     if want == got {
-        return Ok(());
+        return Ok(place);
     }
     let message = format!("Vector dimension error: expected dim: {want}, got {got}");
     Err(Error::fit(field(), message))

@@ -52,9 +52,8 @@ impl Condition {
                     all.points += status.points;
                     all.indexed += status.indexed;
                     all.segments += status.segments;
-                    if collection.params().hnsw.is_some() {
-                        all.tail += status.tail;
-                    }
+                    // A vector without a graph has no tail.
+                    all.tail += status.tail;
                     if !status.writes_stopped.is_empty() {
                         let trouble = format!("writes are refused: {}", status.writes_stopped);
                         all.troubles.push(trouble);

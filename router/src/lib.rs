@@ -40,7 +40,7 @@ mod update;
 
 pub use catalog::{
     BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
-    CreateCollection, Hnsw, Metric, NoCollection,
+    CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams,
 };
 pub use connections::serve;
 pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};

@@ -12,7 +12,7 @@ use quoit_proto::v1::{
 use tonic::{Request, Response, Status};
 
 use super::call::{self, reads};
-use crate::catalog::{Collection, CollectionLimits, Metric};
+use crate::catalog::{Collection, CollectionLimits, Metric, VectorParams};
 use crate::condition::{Condition, Health};
 use crate::server::App;
 
@@ -52,21 +52,6 @@ fn describe(collection: &Collection, condition: Condition) -> CollectionInfo {
         Health::Yellow => CollectionHealth::Yellow,
         Health::Red => CollectionHealth::Red,
     };
-    let metric = match params.metric {
-        Metric::Cosine => DistanceMetric::Cosine,
-        Metric::Dot => DistanceMetric::Dot,
-        Metric::Euclid => DistanceMetric::Euclid,
-        Metric::Manhattan => DistanceMetric::Manhattan,
-    };
-    let vector = VectorInfo {
-        name: String::new(),
-        dimension: u32::try_from(params.dimension).unwrap_or(u32::MAX),
-        metric: metric.into(),
-        hnsw: params.hnsw.map(|hnsw| HnswInfo {
-            m: hnsw.m,
-            ef_construct: hnsw.ef_construct,
-        }),
-    };
     CollectionInfo {
         name: collection.name().to_owned(),
         health: health.into(),
@@ -75,9 +60,27 @@ fn describe(collection: &Collection, condition: Condition) -> CollectionInfo {
         indexed_vectors: condition.indexed,
         shards: u32::try_from(collection.targets().len()).unwrap_or(u32::MAX),
         replicas: params.replicas,
-        vectors: vec![vector],
+        vectors: params.vectors.iter().map(vector).collect(),
         payload_indexes: indexes(condition.payload_indexes),
         limits: Some(limits(&params.limits)),
+    }
+}
+
+fn vector(params: &VectorParams) -> VectorInfo {
+    let metric = match params.metric {
+        Metric::Cosine => DistanceMetric::Cosine,
+        Metric::Dot => DistanceMetric::Dot,
+        Metric::Euclid => DistanceMetric::Euclid,
+        Metric::Manhattan => DistanceMetric::Manhattan,
+    };
+    VectorInfo {
+        name: params.name.clone(),
+        dimension: u32::try_from(params.dimension).unwrap_or(u32::MAX),
+        metric: metric.into(),
+        hnsw: params.hnsw.map(|hnsw| HnswInfo {
+            m: hnsw.m,
+            ef_construct: hnsw.ef_construct,
+        }),
     }
 }
 

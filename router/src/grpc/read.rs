@@ -1,7 +1,6 @@
 //! What clients send, checked, and what they are sent: between the messages of
 //! `quoit.v1` and what the inner calls take and give.
 
-use std::collections::HashMap;
 use std::mem::take;
 
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use quoit_proto::v1::{
 };
 use quoit_ring::PointId;
 
-use crate::catalog::Collection;
+use crate::catalog::{Collection, VectorSet};
 use crate::check::{self, fitting};
 use crate::error::Error;
 use crate::fanout::Row;
@@ -53,57 +52,51 @@ pub(crate) fn ids(ids: &[v1::PointId], field: &str) -> Result<Vec<PointId>, Erro
     ids.collect()
 }
 
-/// A vector without a name, given bare or under the empty one.
-pub(crate) fn vector(
+/// The vectors of one point: that without a name is given bare.
+pub(crate) fn vectors(
     collection: &Collection,
     bare: Vec<f32>,
-    mut named: HashMap<String, Vector>,
+    mut all: Vec<Vector>,
     place: impl Place,
-) -> Result<Vec<f32>, Error> {
-    let unnamed = named.remove("");
-    if let Some(name) = named.keys().min() {
-        return Err(named_vector(place("named_vectors"), name));
+) -> Result<Vec<Vector>, Error> {
+    // Where there is but one, and nothing is sent, a client has forgotten it.
+    if !bare.is_empty() || (all.is_empty() && collection.params().is_unnamed()) {
+        let name = String::new();
+        all.push(Vector { values: bare, name });
     }
-    let vector = match unnamed {
-        None => bare,
-        Some(vector) if bare.is_empty() => vector.values,
-        Some(_) => {
-            let message =
-                "the vector without a name is there twice: leave out the empty name or `vector`";
-            return Err(Error::fit(place("named_vectors"), message));
+    let mut seen = VectorSet::NONE;
+    for vector in &all {
+        let Vector { values, name } = vector;
+        let field = |rest: &str| match name.as_str() {
+            "" => place(&format!("vector{rest}")),
+            name => place(&format!("named_vectors.{name}{rest}")),
+        };
+        let number = checked(collection, name, values, field)?;
+        if seen.contains(number) {
+            return Err(Error::fit(
+                field(""),
+                "this vector is there twice: send it once",
+            ));
         }
-    };
-    checked(collection, &vector, place)?;
-    Ok(vector)
+        seen = seen.with(number);
+    }
+    Ok(all)
 }
 
-/// Checks that a vector can be one of the collection's.
+/// Checks that a vector can be one of the collection's; the place of its name.
+/// `place` adds to the name of the field.
 pub(crate) fn checked(
     collection: &Collection,
-    vector: &[f32],
+    name: &str,
+    values: &[f32],
     place: impl Place,
-) -> Result<(), Error> {
-    fitting(collection, vector, || place("vector"))?;
-    let at = vector.iter().position(|x| !x.is_finite());
-    at.map_or(Ok(()), |at| {
-        let message = format!("{} is not finite as a 32-bit number", vector[at]);
-        Err(Error::fit(place(&format!("vector[{at}]")), message))
+) -> Result<usize, Error> {
+    let number = fitting(collection, name, values, || place(""))?;
+    let at = values.iter().position(|x| !x.is_finite());
+    at.map_or(Ok(number), |at| {
+        let message = format!("{} is not finite as a 32-bit number", values[at]);
+        Err(Error::fit(place(&format!("[{at}]")), message))
     })
-}
-
-/// The name of the vectors that are meant.
-pub(crate) fn vector_name(name: &str, field: impl FnOnce() -> String) -> Result<(), Error> {
-    if name.is_empty() {
-        return Ok(());
-    }
-    Err(named_vector(field(), name))
-}
-
-fn named_vector(field: String, name: &str) -> Error {
-    let message = format!(
-        "the vector {name:?}: named vectors are not supported yet, leave the name out or empty"
-    );
-    Error::fit(field, message)
 }
 
 /// A payload's text; empty for none.
@@ -143,12 +136,12 @@ pub(crate) fn upsert(
         payload: text,
     } = point;
     let id = id(number.as_ref(), &place)?;
-    let vector = vector(collection, take(bare), take(named_vectors), &place)?;
+    let vectors = vectors(collection, take(bare), take(named_vectors), &place)?;
     let payload = payload(collection, take(text), &place)?;
     Ok(Change {
         id,
         only_if: None,
-        kind: Kind::Upsert(Upsert { vector, payload }),
+        kind: Kind::Upsert(Upsert { vectors, payload }),
     })
 }
 
@@ -170,13 +163,14 @@ pub(crate) fn filter(filter: Option<v1::Filter>, field: &str) -> Result<Filter, 
 #[derive(Debug)]
 pub(crate) struct Show {
     payload: Selector,
-    vector: bool,
+    vectors: VectorSet,
 }
 
 impl Show {
     /// What a client asks for; `unsaid` is what it gets of payloads where it says
     /// nothing.
     pub(crate) fn new(
+        collection: &Collection,
         payload: Option<PayloadSelector>,
         vectors: Option<VectorSelector>,
         unsaid: Selector,
@@ -193,24 +187,26 @@ impl Show {
             Some(payload_selector::Kind::Include(all)) => Selector::Include(paths(all)?),
             Some(payload_selector::Kind::Exclude(all)) => Selector::Exclude(paths(all)?),
         };
-        let vector = match vectors.and_then(|selector| selector.kind) {
-            None => false,
-            Some(vector_selector::Kind::All(all)) => all,
+        let vectors = match vectors.and_then(|selector| selector.kind) {
+            None | Some(vector_selector::Kind::All(false)) => VectorSet::NONE,
+            Some(vector_selector::Kind::All(true)) => VectorSet::ALL,
             Some(vector_selector::Kind::Names(names)) => {
+                let mut some = VectorSet::NONE;
                 for name in &names.names {
-                    vector_name(name, || place("with_vectors"))?;
+                    let field = || place("with_vectors");
+                    some = some.with(check::known(collection, name, field)?);
                 }
-                !names.names.is_empty()
+                some
             }
         };
-        Ok(Self { payload, vector })
+        Ok(Self { payload, vectors })
     }
 
     /// What the shards are to send for it.
     pub(crate) fn with(&self) -> With {
         With {
             payload: self.payload.wants_any(),
-            vector: self.vector,
+            vectors: self.vectors,
         }
     }
 
@@ -228,12 +224,15 @@ impl Show {
         };
         let payload =
             String::from_utf8(text).map_err(<serde_json::Error as serde::ser::Error>::custom)?;
+        let mut named_vectors = point.vectors;
+        let unnamed = named_vectors.iter().position(|v| v.name.is_empty());
+        let unnamed = unnamed.map(|at| named_vectors.swap_remove(at));
         Ok(PointOutput {
             id: Some(id.into()),
             version: point.version,
             payload,
-            vector: point.vector,
-            named_vectors: HashMap::new(),
+            vector: unnamed.map(|v| v.values).unwrap_or_default(),
+            named_vectors,
         })
     }
 }

@@ -87,6 +87,7 @@ impl Walk {
             app: Arc::clone(app),
             filter: read::filter(request.filter, "filter")?,
             show: Show::new(
+                &collection,
                 request.with_payload,
                 request.with_vectors,
                 Selector::Everything,

@@ -74,8 +74,10 @@ fn nearest(
         with_payload,
         with_vectors,
     } = asked;
-    read::vector_name(&vector_name, || place("vector_name"))?;
-    read::checked(collection, &vector, place)?;
+    check::known(collection, &vector_name, || place("vector_name"))?;
+    let using = read::checked(collection, &vector_name, &vector, |rest: &str| {
+        place(&format!("vector{rest}"))
+    })?;
     let (offset, limit) = check::window(collection, Some(offset), limit, at)?;
     let hnsw_ef = check::hnsw_ef(collection, Some(hnsw_ef), || place("hnsw_ef"))?;
     if let Some(bad) = score_threshold.filter(|least| !least.is_finite()) {
@@ -86,14 +88,19 @@ fn nearest(
         None => read::filter(None, "")?,
         some => read::filter(some, &place("filter"))?,
     };
-    let show = Show::new(with_payload, with_vectors, Selector::Nothing, place)?;
-    let with = show.with();
+    let show = Show::new(
+        collection,
+        with_payload,
+        with_vectors,
+        Selector::Nothing,
+        place,
+    )?;
     let nearest = Nearest {
         vector,
+        using,
         offset,
         limit,
-        with_payload: with.payload,
-        with_vector: with.vector,
+        with: show.with(),
         score_threshold,
         hnsw_ef,
         exact,
@@ -123,6 +130,7 @@ pub(crate) async fn get(
     check::ids(&collection, request.ids.len())?;
     let ids = read::ids(&request.ids, "ids")?;
     let show = Show::new(
+        &collection,
         request.with_payload,
         request.with_vectors,
         Selector::Everything,

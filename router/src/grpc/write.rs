@@ -6,7 +6,7 @@ use quoit_filter::{BadEdit, Edit};
 use quoit_proto::v1::change::Kind;
 use quoit_proto::v1::{
     self, ChangePointsResponse, Delete, DeletePointsRequest, EditPayloadRequest, PayloadEdit,
-    PointSelection, PointVectors, SetVectorsRequest, UpsertPointsRequest, Vector, payload_edit,
+    PointSelection, PointVectors, SetVectorsRequest, UpsertPointsRequest, payload_edit,
     point_selection,
 };
 
@@ -71,11 +71,15 @@ pub(crate) async fn set_vectors(app: &Arc<App>, request: SetVectorsRequest) -> C
         } = point;
         let place = |name: &str| format!("points[{i}].{name}");
         let id = read::id(id.as_ref(), place)?;
-        let values = read::vector(&collection, vector, named_vectors, place)?;
+        let vectors = read::vectors(&collection, vector, named_vectors, place)?;
+        if vectors.is_empty() {
+            let message = "no vector to set: name at least one, or leave the point out";
+            return Err(Error::validate(place("named_vectors"), message));
+        }
         Ok(Change {
             id,
             only_if: None,
-            kind: Kind::SetVector(Vector { values }),
+            kind: Kind::SetVectors(v1::Vectors { vectors }),
         })
     });
     let changes = changes.collect::<Result<_, Error>>()?;

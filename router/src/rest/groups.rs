@@ -12,11 +12,11 @@ use super::call::Call;
 use super::envelope::{self, Reply};
 use super::error::Error;
 use super::filter::JsonFilter;
-use super::not_yet::{NotYet, Unnamed};
+use super::not_yet::NotYet;
 use super::payload::WithVector;
 use super::plan::{Ask, Goal, Plan, SearchParams};
 use super::prefetch::Prefetches;
-use super::query::{Asked, Older, hits, shown};
+use super::query::{Asked, Older, hits};
 use super::run::run;
 use super::vectors::{Finite, Start};
 use super::wish::Wish;
@@ -44,8 +44,7 @@ struct QueryGroupsBody {
     group_by: String,
     group_size: Option<u64>,
     limit: Option<u64>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -101,9 +100,11 @@ impl From<QueryGroupsBody> for Grouped {
                     score_threshold: body.score_threshold,
                     offset: None,
                     limit: None,
+                    using: body.using,
                     field: "query",
                 },
-                show: shown(body.with_payload, body.with_vector),
+                with_payload: body.with_payload,
+                with_vector: body.with_vector,
             },
             group_by: body.group_by,
             group_size: body.group_size,
@@ -117,16 +118,18 @@ impl From<SearchGroupsBody> for Grouped {
         Self {
             asked: Asked {
                 ask: Ask {
-                    wish: Some(Wish::nearest(Start::Vector(body.vector.0))),
+                    wish: Some(Wish::nearest(Start::Vector(body.vector.vector))),
                     prefetch: Prefetches::default(),
                     filter: body.filter.0,
                     params: body.params,
                     score_threshold: body.score_threshold,
                     offset: None,
                     limit: None,
+                    using: body.vector.name,
                     field: "vector",
                 },
-                show: shown(body.with_payload, body.with_vector),
+                with_payload: body.with_payload,
+                with_vector: body.with_vector,
             },
             group_by: body.group_by,
             group_size: Some(body.group_size),
@@ -151,7 +154,7 @@ async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<
         .body(collection.params().limits.max_request_bytes)
         .await?;
     let body: Grouped = decode::<T>(&body)?.into();
-    let Asked { mut ask, show } = body.asked;
+    let (mut ask, show) = body.asked.checked(&collection, "")?;
     let path = body.group_by.parse();
     let by: Path = path.map_err(|e| Error::fit("group_by", format!("{e}")))?;
     let (limit, size) = counts(&collection, body.limit, body.group_size)?;

@@ -128,6 +128,10 @@ fn of_points(routes: Routes) -> Routes {
             route(PUT, Writes, edits::update_vectors),
         )
         .route(
+            "/collections/{c}/points/vectors/delete",
+            route(POST, Writes, edits::delete_vectors),
+        )
+        .route(
             "/collections/{c}/points/batch",
             route(POST, Writes, edits::batch),
         )
@@ -184,7 +188,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = &[
     (&[PUT], "/collections/{c}/snapshots/recover"),
     (&[POST], "/collections/{c}/snapshots/upload"),
     (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
-    (&[POST], "/collections/{c}/points/vectors/delete"),
     (&[POST], "/collections/{c}/points/search/matrix/pairs"),
     (&[POST], "/collections/{c}/points/search/matrix/offsets"),
     (&[POST], "/collections/{c}/points/recommend/groups"),

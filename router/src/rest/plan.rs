@@ -14,7 +14,7 @@ use super::prefetch::{Prefetch, Prefetches};
 use super::vectors::{Finite, Start};
 use super::wish::{Fusion, Mmr, Recommend, Rrf, Wish};
 use crate::catalog::Collection;
-use crate::check::{self, fitting, window};
+use crate::check::{self, fitting, known, window};
 use crate::fanout::read::With;
 use crate::fuse::DEFAULT_K;
 use crate::narrow;
@@ -45,6 +45,9 @@ pub(crate) struct Ask {
     pub(crate) score_threshold: Option<Finite>,
     pub(crate) offset: Option<u64>,
     pub(crate) limit: Option<u64>,
+    /// The name of the points' vectors that are looked at; the empty one if
+    /// nothing is said.
+    pub(crate) using: Option<String>,
     /// Where the wish is in the body.
     pub(crate) field: &'static str,
 }
@@ -70,6 +73,8 @@ pub(crate) enum Goal {
 pub(crate) struct Aim {
     pub(crate) positive: Vec<Start>,
     pub(crate) negative: Vec<Start>,
+    /// The place of the name whose vectors count.
+    pub(crate) using: usize,
     /// Where it is in the body.
     pub(crate) field: String,
 }
@@ -145,6 +150,16 @@ impl Plan {
     }
 }
 
+/// Where a wish is, for texts that say what is wrong.
+struct At<'a> {
+    /// The wish in the body.
+    field: &'a str,
+    /// The search that it is of.
+    place: &'a str,
+    /// The name of the vectors that it is about.
+    using: &'a str,
+}
+
 struct Planner<'a> {
     collection: &'a Collection,
     steps: Vec<Step>,
@@ -183,7 +198,12 @@ impl Planner<'_> {
             None => Goal::Order,
             Some(wish) => {
                 let field = format!("{place}{}", ask.field);
-                self.goal(wish, &field, offset + limit, ask.prefetch.all.len())?
+                let at = At {
+                    field: &field,
+                    place,
+                    using: ask.using.as_deref().unwrap_or_default(),
+                };
+                self.goal(wish, &at, offset + limit, ask.prefetch.all.len())?
             }
         };
         if depth > 0 {
@@ -262,19 +282,22 @@ impl Planner<'_> {
         Err(Error::validate(format!("{}prefetch", self.place), message))
     }
 
-    fn goal(&self, wish: Wish, field: &str, last: usize, sources: usize) -> Result<Goal, Error> {
+    fn goal(&self, wish: Wish, at: &At<'_>, last: usize, sources: usize) -> Result<Goal, Error> {
+        let field = at.field;
         match wish {
             Wish::Nearest { start, mmr } => {
                 let spread = mmr.map(|mmr| self.spread(mmr, field, last)).transpose()?;
-                self.fitting(&start, field)?;
+                let using = self.using(at)?;
+                self.fitting(&start, at, field)?;
                 let aim = Aim {
                     positive: vec![start],
                     negative: Vec::new(),
+                    using,
                     field: field.to_owned(),
                 };
                 Ok(Goal::Near(aim, spread))
             }
-            Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, field)?, None)),
+            Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, at)?, None)),
             Wish::Sample => Ok(Goal::Sample),
             Wish::Fuse(_) if sources == 0 => {
                 let message = "there is nothing to fuse: send the lists to fuse as `prefetch`";
@@ -328,9 +351,18 @@ impl Planner<'_> {
         Err(Error::validate(at, message))
     }
 
-    fn examples(&self, wanted: Recommend, field: &str) -> Result<Aim, Error> {
+    fn using(&self, at: &At<'_>) -> Result<usize, Error> {
+        known(self.collection, at.using, || match at.field {
+            // The older search names it beside the numbers.
+            field if field.ends_with("vector") => format!("{field}.name"),
+            _ => format!("{}using", at.place),
+        })
+    }
+
+    fn examples(&self, wanted: Recommend, of: &At<'_>) -> Result<Aim, Error> {
+        let using = self.using(of)?;
         // The older call has the lists in its body itself.
-        let at = match field {
+        let at = match of.field {
             "" => String::new(),
             field if field.ends_with('.') => field.to_owned(),
             field => format!("{field}.recommend."),
@@ -345,20 +377,21 @@ impl Planner<'_> {
         }
         for (name, list) in [("positive", &positive), ("negative", &negative)] {
             for (i, start) in list.iter().enumerate() {
-                self.fitting(start, &format!("{at}{name}[{i}]"))?;
+                self.fitting(start, of, &format!("{at}{name}[{i}]"))?;
             }
         }
         Ok(Aim {
             positive,
             negative,
+            using,
             field: format!("{at}positive"),
         })
     }
 
-    fn fitting(&self, start: &Start, field: &str) -> Result<(), Error> {
-        match start {
-            Start::Point(_) => Ok(()),
-            Start::Vector(vector) => fitting(self.collection, vector, || field.to_owned()),
+    fn fitting(&self, start: &Start, of: &At<'_>, field: &str) -> Result<(), Error> {
+        if let Start::Vector(vector) = start {
+            fitting(self.collection, of.using, vector, || field.to_owned())?;
         }
+        Ok(())
     }
 }

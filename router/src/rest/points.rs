@@ -11,16 +11,43 @@ use super::filter::JsonFilter;
 use super::ids::{self, JsonId};
 use super::not_yet::NotYet;
 use super::payload::WithVector;
+use crate::catalog::{Collection, VectorSet};
 use crate::check::{self, window};
 use crate::fanout::read::{self, With};
 use crate::select::Selector;
 
 impl Show {
+    /// What a client asks for, checked. `place` is where in the body that is.
+    pub(crate) fn new(
+        collection: &Collection,
+        payload: Selector,
+        vector: WithVector,
+        place: &str,
+    ) -> Result<Self, Error> {
+        let vectors = match vector {
+            WithVector::None => VectorSet::NONE,
+            WithVector::All => VectorSet::ALL,
+            WithVector::Names(names) => {
+                let mut some = VectorSet::NONE;
+                for name in names {
+                    let field = || format!("{place}with_vector");
+                    some = some.with(check::known(collection, &name, field)?);
+                }
+                some
+            }
+        };
+        Ok(Self {
+            payload,
+            vectors,
+            is_unnamed: collection.params().is_unnamed(),
+        })
+    }
+
     /// What the shards are to send for it.
     pub(crate) fn with(&self) -> With {
         With {
             payload: self.payload.wants_any(),
-            vector: self.vector,
+            vectors: self.vectors,
         }
     }
 }
@@ -43,10 +70,8 @@ pub(crate) async fn retrieve(mut call: Call) -> Result<Reply, Error> {
         .await?;
     let body: RetrieveBody = decode(&body)?;
     check::ids(&collection, body.ids.len())?;
-    let show = Show {
-        payload: body.with_payload.unwrap_or(Selector::Everything),
-        vector: body.with_vector.0,
-    };
+    let payload = body.with_payload.unwrap_or(Selector::Everything);
+    let show = Show::new(&collection, payload, body.with_vector, "")?;
     let ids: Vec<_> = body.ids.iter().map(|id| id.0).collect();
     let rows = read::retrieve(&collection, &ids, show.with()).await?;
     Reply::written(|buffer| {
@@ -64,10 +89,7 @@ pub(crate) async fn get(mut call: Call) -> Result<Reply, Error> {
         message: format!("id: {text:?} is not {}", ids::EXPECTED),
     })?;
     let collection = call.collection().await?;
-    let show = Show {
-        payload: Selector::Everything,
-        vector: true,
-    };
+    let show = Show::new(&collection, Selector::Everything, WithVector::All, "")?;
     let rows = read::retrieve(&collection, &[id], show.with()).await?;
     let row = rows.first().ok_or(Error::FindPoint(id))?;
     Reply::written(|buffer| envelope::record(buffer, row, &show))
@@ -96,10 +118,8 @@ pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
         .await?;
     let body: ScrollBody = decode(&body)?;
     let (_, limit) = window(&collection, None, body.limit, "")?;
-    let show = Show {
-        payload: body.with_payload.unwrap_or(Selector::Everything),
-        vector: body.with_vector.0,
-    };
+    let payload = body.with_payload.unwrap_or(Selector::Everything);
+    let show = Show::new(&collection, payload, body.with_vector, "")?;
     let from = body.offset.map(|id| id.0);
     let page = read::scroll(&collection, &body.filter.0, from, limit, show.with()).await?;
     Reply::written(|buffer| {

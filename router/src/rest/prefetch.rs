@@ -7,7 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::filter::JsonFilter;
-use super::not_yet::{NotYet, Unnamed};
+use super::not_yet::NotYet;
 use super::plan::{Ask, SearchParams};
 use super::vectors::Finite;
 use super::wish::Wish;
@@ -20,8 +20,7 @@ pub(crate) struct Prefetch {
     #[serde(default, rename = "prefetch")]
     inner: Prefetches,
     query: Option<Wish>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -42,6 +41,7 @@ impl Prefetch {
             score_threshold: self.score_threshold,
             offset: None,
             limit: self.limit,
+            using: self.using,
             field: "query",
         }
     }

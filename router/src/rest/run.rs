@@ -7,13 +7,14 @@ use std::hash::{BuildHasher, RandomState};
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
+use quoit_proto::v1::Vector;
 use quoit_ring::PointId;
 
 use super::error::Error;
 use super::plan::{Aim, Goal, Plan, Spread, Step};
 use super::sampled::sampled;
 use super::vectors::Start;
-use crate::catalog::Collection;
+use crate::catalog::{Collection, VectorSet};
 use crate::fanout::read::{self, With};
 use crate::fanout::search::{self, Nearest, Scored};
 use crate::sample::Random;
@@ -22,7 +23,7 @@ use crate::{fanout, fuse, mean, narrow, spread};
 /// Of a point whose place in a list is all that counts.
 const NOTHING: With = With {
     payload: false,
-    vector: false,
+    vectors: VectorSet::NONE,
 };
 
 /// Runs the plans; one list for each, best first.
@@ -52,9 +53,10 @@ pub(crate) async fn run(
                 let is_last = s + 1 == plan.steps.len();
                 let with = if is_last { plan.with } else { NOTHING };
                 if let Goal::Near(aim, spread) = &step.goal {
-                    let vector = vector(aim, &examples)?;
-                    searches.push(nearest(step, vector, spread.as_ref(), &sources, with));
-                    places_of_searches.push((p, s, spread));
+                    let vector = vector(collection, aim, &examples)?;
+                    let using = (aim.using, vector);
+                    searches.push(nearest(step, using, spread.as_ref(), &sources, with));
+                    places_of_searches.push((p, s));
                 } else {
                     others.push(unranked(collection, step, sources, with));
                     places_of_others.push((p, s));
@@ -63,10 +65,17 @@ pub(crate) async fn run(
         }
         let (hits, lists) =
             futures::try_join!(search::search(collection, &searches), try_join_all(others))?;
-        for ((p, s, wish), mut hits) in places_of_searches.into_iter().zip(hits) {
+        for ((p, s), mut hits) in places_of_searches.into_iter().zip(hits) {
             let step = &plans[p].steps[s];
-            if let Some(wish) = wish {
-                hits = spread_out(collection, hits, *wish, step).await?;
+            if let Goal::Near(aim, Some(wish)) = &step.goal {
+                hits = spread_out(collection, hits, aim.using, *wish, step).await?;
+                if !plans[p].with.vectors.contains(aim.using) {
+                    // It was wanted for the choice alone.
+                    let name = &collection.params().vectors[aim.using].name;
+                    for hit in &mut hits {
+                        hit.row.point.vectors.retain(|v| v.name != *name);
+                    }
+                }
             }
             found[p][s] = hits;
         }
@@ -78,11 +87,11 @@ pub(crate) async fn run(
     Ok(answers.map(Option::unwrap_or_default).collect())
 }
 
-/// The vectors of the points that searches start from.
-async fn examples(
-    collection: &Collection,
-    plans: &[Plan],
-) -> Result<HashMap<PointId, Vec<f32>>, Error> {
+/// The vectors of the points that searches start from, by their names.
+type Examples = HashMap<PointId, Vec<Vector>>;
+
+/// Fetches them.
+async fn examples(collection: &Collection, plans: &[Plan]) -> Result<Examples, Error> {
     let steps = plans.iter().flat_map(|plan| &plan.steps);
     let aims = steps.filter_map(|step| match &step.goal {
         Goal::Near(aim, _) => Some(aim),
@@ -90,8 +99,10 @@ async fn examples(
     });
     let mut first = None;
     let mut ids = BTreeSet::new();
+    let mut vectors = VectorSet::NONE;
     for aim in aims {
         ids.extend(aim.points());
+        vectors = vectors.with(aim.using);
         first = first.or(Some(aim));
     }
     let Some(first) = first.filter(|_| !ids.is_empty()) else {
@@ -105,22 +116,20 @@ async fn examples(
     }
     let with = With {
         payload: false,
-        vector: true,
+        vectors,
     };
     let ids: Vec<PointId> = ids.into_iter().collect();
     let rows = read::retrieve(collection, &ids, with).await?;
-    let vectors: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vector)).collect();
+    let vectors: Examples = rows.into_iter().map(|r| (r.id, r.point.vectors)).collect();
     match ids.iter().find(|id| !vectors.contains_key(id)) {
         Some(id) => Err(Error::FindPoint(*id)),
         None => Ok(vectors),
     }
 }
 
-fn vector(aim: &Aim, examples: &HashMap<PointId, Vec<f32>>) -> Result<Vec<f32>, Error> {
-    let aimed = mean::aim(
-        &vectors(&aim.positive, examples)?,
-        &vectors(&aim.negative, examples)?,
-    );
+fn vector(collection: &Collection, aim: &Aim, examples: &Examples) -> Result<Vec<f32>, Error> {
+    let vectors = |starts| vectors(collection, aim, starts, examples);
+    let aimed = mean::aim(&vectors(&aim.positive)?, &vectors(&aim.negative)?);
     aimed.ok_or_else(|| {
         let message =
             "the mean of the examples is out of the range of 32-bit floats: scale them down";
@@ -129,14 +138,21 @@ fn vector(aim: &Aim, examples: &HashMap<PointId, Vec<f32>>) -> Result<Vec<f32>, 
 }
 
 fn vectors<'a>(
+    collection: &Collection,
+    aim: &Aim,
     starts: &'a [Start],
-    examples: &'a HashMap<PointId, Vec<f32>>,
+    examples: &'a Examples,
 ) -> Result<Vec<&'a [f32]>, Error> {
+    let name = &collection.params().vectors[aim.using].name;
     let vectors = starts.iter().map(|start| match start {
         Start::Vector(vector) => Ok(vector.as_slice()),
         Start::Point(id) => {
-            let found = examples.get(id).ok_or(Error::FindPoint(*id));
-            found.map(Vec::as_slice)
+            let of_point = examples.get(id).ok_or(Error::FindPoint(*id))?;
+            let found = of_point.iter().find(|vector| vector.name == *name);
+            found.map(|v| v.values.as_slice()).ok_or_else(|| {
+                let message = format!("point {id} has no vector {name:?} to start from");
+                Error::fit(&aim.field, message)
+            })
         }
     });
     vectors.collect()
@@ -154,7 +170,7 @@ fn filter_of(step: &Step, sources: &[&[Scored]]) -> Filter {
 
 fn nearest(
     step: &Step,
-    vector: Vec<f32>,
+    (using, vector): (usize, Vec<f32>),
     spread: Option<&Spread>,
     sources: &[&[Scored]],
     with: With,
@@ -171,10 +187,16 @@ fn nearest(
     };
     Nearest {
         vector,
+        using,
         offset,
         limit,
-        with_payload: with.payload,
-        with_vector: with.vector || spread.is_some(),
+        with: With {
+            payload: with.payload,
+            vectors: match spread {
+                Some(_) => with.vectors.with(using),
+                None => with.vectors,
+            },
+        },
         score_threshold: step.score_threshold,
         hnsw_ef: step.hnsw_ef,
         // The graph would look elsewhere for what is sought among few.
@@ -187,17 +209,23 @@ fn nearest(
 async fn spread_out(
     collection: &Collection,
     hits: Vec<Scored>,
+    using: usize,
     wish: Spread,
     step: &Step,
 ) -> Result<Vec<Scored>, Error> {
+    let params = &collection.params().vectors[using];
     let candidates: Vec<spread::Candidate> = hits
         .iter()
-        .map(|hit| spread::Candidate {
-            score: hit.score,
-            vector: hit.row.point.vector.clone(),
+        .map(|hit| {
+            let vectors = &hit.row.point.vectors;
+            let vector = vectors.iter().find(|vector| vector.name == params.name);
+            spread::Candidate {
+                score: hit.score,
+                vector: vector.map(|v| v.values.clone()).unwrap_or_default(),
+            }
         })
         .collect();
-    let metric = collection.params().metric;
+    let metric = params.metric;
     let last = step.offset + step.limit;
     // Many candidates keep a core busy for long: other requests go on.
     let choose = move || spread::spread(metric, &candidates, wish.diversity, last);
@@ -288,7 +316,7 @@ async fn complete(
     hits: Vec<Scored>,
     with: With,
 ) -> Result<Vec<Scored>, fanout::Error> {
-    if !with.payload && !with.vector {
+    if !with.payload && with.vectors == VectorSet::NONE {
         return Ok(hits);
     }
     let ids: Vec<PointId> = hits.iter().map(|hit| hit.row.id).collect();

@@ -6,8 +6,9 @@ use quoit_proto::v1::{
     EditPayloadRequest, FieldCondition, Filter, GetCollectionRequest, GetPointsRequest,
     ListCollectionsRequest, NumberRange, Paths, PayloadEdit, PayloadSelector, PointId, PointIds,
     PointInput, PointSearch, PointSelection, PointVectors, ScrollPointsRequest,
-    SearchPointsBatchRequest, SetKeys, SetVectorsRequest, Vector, VectorSelector, condition,
-    field_condition, payload_edit, payload_selector, point_id, point_selection, vector_selector,
+    SearchPointsBatchRequest, SetKeys, SetVectorsRequest, Vector, VectorNames, VectorSelector,
+    condition, field_condition, payload_edit, payload_selector, point_id, point_selection,
+    vector_selector,
 };
 use tonic::Code;
 
@@ -41,6 +42,13 @@ fn these(ids: &[u64]) -> PointSelection {
 fn meeting(filter: Filter) -> PointSelection {
     PointSelection {
         by: Some(point_selection::By::Filter(filter)),
+    }
+}
+
+fn named(name: &str, values: &[f32]) -> Vector {
+    Vector {
+        name: name.to_owned(),
+        values: values.to_vec(),
     }
 }
 
@@ -141,13 +149,12 @@ async fn the_ways_of_a_search_reach_the_shards_and_a_batch_reaches_them_once() {
 #[tokio::test]
 async fn a_vector_under_the_empty_name_is_the_one_without_a_name() {
     let server = Server::docs(1, "Dot").await;
-    let values = vec![1.0, 2.0, 3.0];
-    let named = PointInput {
+    let input = PointInput {
         id: Some(number(1)),
-        named_vectors: [(String::new(), Vector { values })].into(),
+        named_vectors: vec![named("", &[1.0, 2.0, 3.0])],
         ..PointInput::default()
     };
-    points(&server).upsert(upsert(vec![named])).await.unwrap();
+    points(&server).upsert(upsert(vec![input])).await.unwrap();
     let request = GetPointsRequest {
         collection: "docs".to_owned(),
         ids: vec![number(1)],
@@ -348,4 +355,96 @@ async fn a_collection_is_described() {
     let info = client.get(request).await.unwrap().into_inner();
     assert_eq!(info.health(), CollectionHealth::Red);
     assert_eq!(info.troubles, ["writes are refused: the disk is full"]);
+}
+
+#[tokio::test]
+async fn points_have_several_vectors_by_name_and_are_searched_by_each() {
+    let server = Server::new(2);
+    let wish = r#"{"vectors": {"image": {"size": 2, "distance": "Dot"}, "text": {"size": 3, "distance": "Euclid"}}}"#;
+    server.call("PUT", "/collections/docs", wish).await.result();
+    let mut client = points(&server);
+    let input = |id, named_vectors| PointInput {
+        id: Some(number(id)),
+        named_vectors,
+        ..PointInput::default()
+    };
+    let both = input(
+        1,
+        vec![named("text", &[1.0, 0.0, 0.0]), named("image", &[1.0, 0.0])],
+    );
+    let one = input(2, vec![named("image", &[5.0, 0.0])]);
+    client
+        .upsert(upsert(vec![both, one, input(3, Vec::new())]))
+        .await
+        .unwrap();
+    let wish = |name: &str, vector: &[f32], wanted: &str| PointSearch {
+        vector: vector.to_vec(),
+        vector_name: name.to_owned(),
+        with_vectors: Some(VectorSelector {
+            kind: Some(vector_selector::Kind::Names(VectorNames {
+                names: vec![wanted.to_owned()],
+            })),
+        }),
+        ..PointSearch::default()
+    };
+    let request = SearchPointsBatchRequest {
+        collection: "docs".to_owned(),
+        searches: vec![
+            wish("image", &[1.0, 0.0], "text"),
+            wish("text", &[1.0, 0.0, 2.0], "image"),
+        ],
+    };
+    let found = client
+        .search_batch(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .results;
+    let found: Vec<Vec<_>> = found
+        .into_iter()
+        .map(|r| {
+            r.points
+                .into_iter()
+                .map(|p| (p.point.unwrap(), p.score))
+                .collect()
+        })
+        .collect();
+    let by_image: Vec<_> = found[0]
+        .iter()
+        .map(|(p, score)| (numbers([p])[0], *score))
+        .collect();
+    assert_eq!(by_image, [(2, 5.0), (1, 1.0)]);
+    assert!(found[0][0].0.named_vectors.is_empty(), "it has no text");
+    assert_eq!(
+        found[0][1].0.named_vectors,
+        [named("text", &[1.0, 0.0, 0.0])]
+    );
+    let by_text: Vec<_> = found[1]
+        .iter()
+        .map(|(p, score)| (numbers([p])[0], *score))
+        .collect();
+    assert_eq!(by_text, [(1, 2.0)]);
+
+    let set = SetVectorsRequest {
+        collection: "docs".to_owned(),
+        points: vec![PointVectors {
+            id: Some(number(3)),
+            named_vectors: vec![named("text", &[1.0, 0.0, 2.0])],
+            ..PointVectors::default()
+        }],
+        update_filter: None,
+    };
+    client.set_vectors(set).await.unwrap();
+    let mut request = search(&[1.0, 0.0, 2.0]);
+    "text".clone_into(&mut request.search.as_mut().unwrap().vector_name);
+    let nearest = client.search(request).await.unwrap().into_inner().points;
+    assert_eq!(numbers(&nearest[0].point), [3]);
+
+    let refused = client
+        .upsert(upsert(vec![point(4, &[1.0, 0.0], "")]))
+        .await
+        .unwrap_err();
+    let words = "Wrong input: points[0].vector: Not existing vector name error: : \
+                 the collection has [\"image\", \"text\"]";
+    assert_eq!(refused.message(), words);
 }

@@ -60,6 +60,13 @@ fn uuid(bytes: usize) -> PointId {
     }
 }
 
+fn named(name: &str, values: &[f32]) -> Vector {
+    Vector {
+        name: name.to_owned(),
+        values: values.to_vec(),
+    }
+}
+
 fn searching(change: impl FnOnce(&mut PointSearch)) -> Ask {
     let mut request = search(&[1.0, 1.0, 1.0]);
     change(request.search.as_mut().unwrap());
@@ -138,31 +145,18 @@ fn table() -> Vec<(Ask, &'static str)> {
         ),
         (
             one(PointInput {
-                named_vectors: [(
-                    "image".to_owned(),
-                    Vector {
-                        values: good.into(),
-                    },
-                )]
-                .into(),
+                named_vectors: vec![named("image", &good)],
                 ..point(1, &good, "")
             }),
-            "points[0].named_vectors: the vector \"image\": named vectors are not supported yet, \
-             leave the name out or empty",
+            "points[0].named_vectors.image: Not existing vector name error: image: \
+             the collection's one vector has no name",
         ),
         (
             one(PointInput {
-                named_vectors: [(
-                    String::new(),
-                    Vector {
-                        values: good.into(),
-                    },
-                )]
-                .into(),
+                named_vectors: vec![named("", &good)],
                 ..point(1, &good, "")
             }),
-            "points[0].named_vectors: the vector without a name is there twice: \
-             leave out the empty name or `vector`",
+            "points[0].vector: this vector is there twice: send it once",
         ),
         (
             one(point(1, &good, "[1]")),
@@ -274,8 +268,8 @@ fn table() -> Vec<(Ask, &'static str)> {
         ),
         (
             searching(|s| "image".clone_into(&mut s.vector_name)),
-            "search.vector_name: the vector \"image\": named vectors are not supported yet, \
-             leave the name out or empty",
+            "search.vector_name: Not existing vector name error: image: \
+             the collection's one vector has no name",
         ),
         (
             searching(|s| s.limit = Some(0)),
@@ -317,8 +311,8 @@ fn table() -> Vec<(Ask, &'static str)> {
                 let kind = Some(vector_selector::Kind::Names(VectorNames { names }));
                 s.with_vectors = Some(VectorSelector { kind });
             }),
-            "search.with_vectors: the vector \"image\": named vectors are not supported yet, \
-             leave the name out or empty",
+            "search.with_vectors: Not existing vector name error: image: \
+             the collection's one vector has no name",
         ),
         (
             Ask::Batch(SearchPointsBatchRequest {

@@ -28,6 +28,7 @@ const PAYLOAD: &str = "/collections/docs/points/payload";
 const KEYS: &str = "/collections/docs/points/payload/delete";
 const CLEAR: &str = "/collections/docs/points/payload/clear";
 const VECTORS: &str = "/collections/docs/points/vectors";
+const NO_VECTORS: &str = "/collections/docs/points/vectors/delete";
 const BATCH: &str = "/collections/docs/points/batch";
 const FACET: &str = "/collections/docs/facet";
 const INDEX: &str = "/collections/docs/index";
@@ -117,11 +118,14 @@ async fn points_that_cannot_be_are_refused() {
         point(r#"{"id": 1, "vector": [1, null, 1]}"#, 400, &["points[1].vector[1]", "a number"]),
         point(r#"{"id": 1, "vector": ["1", 1, 1]}"#, 400, &["points[1].vector[0]", "string", "a number"]),
         point(r#"{"id": 1, "vector": [[1, 1, 1]]}"#, 400, &["points[1].vector[0]", "lists of vectors are not supported yet"]),
-        point(r#"{"id": 1, "vector": {"text": [1, 1, 1]}}"#, 400, &["points[1].vector", "not supported yet"]),
-        point(r#"{"id": 1, "vector": {"title": [1, 1, 1]}}"#, 400, &["points[1].vector", "\"title\"", "named vectors are not supported yet"]),
-        point(r#"{"id": 1, "vector": {"": [1, 1, 1], "b": [1]}}"#, 400, &["points[1].vector", "named vectors are not supported yet"]),
+        point(r#"{"id": 1, "vector": {"text": [1, 1, 1]}}"#, 400, &["points[1].vector.text", "Not existing vector name error: text"]),
+        point(r#"{"id": 1, "vector": {"title": [1, 1, 1]}}"#, 400, &["points[1].vector.title", "Not existing vector name error: title", "one vector has no name"]),
+        point(r#"{"id": 1, "vector": {"": [1, 1, 1], "b": [1]}}"#, 400, &["points[1].vector.b", "Not existing vector name error: b"]),
+        point(r#"{"id": 1, "vector": {"": [1, 1, 1], "": [1]}}"#, 400, &["points[1].vector", "the vector \"\" is there twice"]),
+        point(r#"{"id": 1, "vector": {"": [1, 1]}}"#, 400, &["points[1].vector", "expected dim: 3, got 2"]),
+        point(r#"{"id": 1, "vector": {"t": "a text"}}"#, 400, &["points[1].vector.t", "send its vector"]),
+        point(r#"{"id": 1, "vector": {"t": {"a": 1}}}"#, 400, &["points[1].vector.t", "a list of numbers is needed here"]),
         point(r#"{"id": 1, "vector": {"indices": [1], "values": [1]}}"#, 400, &["points[1].vector", "sparse", "not supported yet"]),
-        point(r#"{"id": 1, "vector": {}}"#, 400, &["points[1].vector", "without a vector is not supported yet"]),
         point(r#"{"id": 1, "vector": null}"#, 400, &["points[1].vector"]),
         point(r#"{"id": 1}"#, 400, &["points[1]", "missing field `vector`"]),
         point(r#"{"vector": [1, 1, 1]}"#, 400, &["points[1]", "missing field `id`"]),
@@ -171,7 +175,7 @@ async fn upserts_that_cannot_be_are_refused() {
         case("PUT", POINTS, r#"{"batch": {"ids": [1, 2], "vectors": [[1, 1, 1]]}}"#, 422, &["batch.vectors", "2 != 1"]),
         case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1, 1]], "payloads": []}}"#, 422, &["batch.payloads", "1 != 0"]),
         case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1]]}}"#, 400, &["batch.vectors[0]", "expected dim: 3, got 2"]),
-        case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": {"t": [[1, 1, 1]]}}}"#, 400, &["batch.vectors", "named vectors are not supported yet"]),
+        case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": {"t": [[1, 1, 1]]}}}"#, 400, &["batch.vectors[0].t", "Not existing vector name error: t"]),
         case("PUT", POINTS, r#"{"batch": {"ids": [1], "vectors": [[1, 1, 1]], "payloads": [7]}}"#, 400, &["batch.payloads[0]", "a JSON object or null"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "shard_key": "a"}"#, 400, &["shard_key", "not supported yet"]),
         case("PUT", POINTS, r#"{"points": [{"id": 1, "vector": [1, 1, 1]}], "update_filter": {"must": [1]}}"#, 400, &["update_filter.must[0]"]),
@@ -205,7 +209,7 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": {"nearest": {"text": "a", "model": "b"}}}"#, 400, &["query.nearest", "embed", "not supported yet"]),
         case("POST", QUERY, r#"{"query": {"indices": [1], "values": [0.5]}}"#, 400, &["query", "sparse", "not supported yet"]),
         case("POST", QUERY, r#"{"query": {"order_by": "a"}}"#, 400, &["order_by query is not supported yet"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "using": "title"}"#, 400, &["using", "\"title\"", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "using": "title"}"#, 400, &["using", "Not existing vector name error: title"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "filter": {"musst": []}}"#, 400, &["filter", "unknown field `musst`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}"#, 400, &["lookup_from", "not supported yet"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "shard_key": ["a"]}"#, 400, &["shard_key", "not supported yet"]),
@@ -225,7 +229,7 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": [1]}"#, 400, &["with_payload[0]"]),
         case("POST", QUERY, &endless, 400, &["with_payload[0]", "a path of 65 steps", "64 deep"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"only": []}}"#, 400, &["with_payload", "unknown field `only`"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector[0]", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector", "Not existing vector name error: t"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}"#, 422, &["params.hnsw_ef", "1000", "exact"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": -1}}"#, 400, &["params.hnsw_ef"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"indexed_only": true}}"#, 400, &["params.indexed_only", "not supported yet"]),
@@ -239,7 +243,7 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERIES, r#"{"searches": [{}, {}, {}, {}]}"#, 422, &["searches", "4", "3"]),
         case("POST", SEARCH, r#"{"vector": [1, 1, 1]}"#, 400, &["missing field `limit`"]),
         case("POST", SEARCH, r#"{"vector": [1, 1], "limit": 1}"#, 400, &["vector", "got 2"]),
-        case("POST", SEARCH, r#"{"vector": {"name": "t", "vector": [1, 1, 1]}, "limit": 1}"#, 400, &["vector.name", "not supported yet"]),
+        case("POST", SEARCH, r#"{"vector": {"name": "t", "vector": [1, 1, 1]}, "limit": 1}"#, 400, &["vector.name", "Not existing vector name error: t"]),
         case("POST", SEARCH, r#"{"vector": [1, 1, 1], "limit": 0}"#, 422, &["limit"]),
     ])
     .await;
@@ -316,7 +320,7 @@ async fn prefetches_that_cannot_be_are_refused() {
         (r#"[{"query": [1, 1, 1], "offset": 1}]"#, 400, &["prefetch[0]", "unknown field `offset`"]),
         (r#"[{"query": [1, 1, 1], "filters": {}}]"#, 400, &["prefetch[0]", "unknown field `filters`"]),
         (r#"[{"query": [1, 1, 1], "filter": {"must": 7}}]"#, 400, &["prefetch[0].filter.must"]),
-        (r#"[{"query": [1, 1, 1], "using": "title"}]"#, 400, &["prefetch[0].using", "not supported yet"]),
+        (r#"[{"query": [1, 1, 1], "using": "title"}]"#, 400, &["prefetch[0].using", "Not existing vector name error: title"]),
         (r#"[{"query": [1, 1, 1], "lookup_from": {"collection": "a"}}]"#, 400, &["prefetch[0].lookup_from", "not supported yet"]),
         (r#"[{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}]"#, 422, &["prefetch[0].params.hnsw_ef"]),
         (r#"[{"query": [1, 1, 1], "score_threshold": "a"}]"#, 400, &["prefetch[0].score_threshold"]),
@@ -363,7 +367,7 @@ async fn recommendations_that_cannot_be_are_refused() {
         case("POST", RECOMMEND, r#"{"positive": [1, [1]], "limit": 1}"#, 400, &["positive[1]", "expected dim: 3, got 1"]),
         case("POST", RECOMMEND, r#"{"positive": [99], "limit": 1}"#, 404, &["No point with id 99"]),
         case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "strategy": "best_score"}"#, 400, &["strategy", "best_score is not supported yet"]),
-        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "using": "t"}"#, 400, &["using", "not supported yet"]),
+        case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "using": "t"}"#, 400, &["using", "Not existing vector name error: t"]),
         case("POST", RECOMMEND, r#"{"positive": [1], "limit": 1, "lookup_from": {"collection": "x"}}"#, 400, &["lookup_from", "not supported yet"]),
         case("POST", RECOMMEND, &many, 422, &["positive", "51 points as examples", "50"]),
         case("POST", "/collections/docs/points/recommend/batch", r#"{"searches": [{"positive": [1], "limit": 1}, {"positive": [[1]], "limit": 1}]}"#, 400, &["searches[1].positive[0]", "got 1"]),
@@ -447,7 +451,11 @@ async fn collections_that_cannot_be_are_refused() {
         case("PUT", NEW, r#"{"vectors": {"size": 0, "distance": "Dot"}}"#, 422, &["vectors.size", "from 1 to 65536"]),
         case("PUT", NEW, r#"{"vectors": {"size": 65537, "distance": "Dot"}}"#, 422, &["vectors.size", "65537"]),
         case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Hamming"}}"#, 400, &["vectors.distance", "Hamming", "Cosine"]),
-        case("PUT", NEW, r#"{"vectors": {"title": {"size": 3, "distance": "Dot"}}}"#, 400, &["vectors", "named vectors are not supported yet"]),
+        case("PUT", NEW, r#"{"vectors": {"title": {"size": 0, "distance": "Dot"}}}"#, 422, &["vectors.title.size", "must be from 1"]),
+        case("PUT", NEW, r#"{"vectors": {"t": {"size": 3}}}"#, 400, &["vectors.t", "distance"]),
+        case("PUT", NEW, r#"{"vectors": {"t": {"size": 3, "distance": "Dot"}, "t": {"size": 3, "distance": "Dot"}}}"#, 400, &["the vector \"t\" is there twice"]),
+        case("PUT", NEW, r#"{"vectors": {"t": {"size": 3, "distance": "Dot"}, "size": 3}}"#, 400, &["beside named ones"]),
+        case("PUT", NEW, r#"{"vectors": {"t": {"size": 3, "distance": "Dot", "hnsw_config": {"ef_construct": 2}}}}"#, 422, &["vectors.t.hnsw_config.ef_construct", "must be 4 or larger"]),
         case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot", "datatype": "uint8"}}"#, 400, &["datatype", "not supported yet"]),
         case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot", "multivector_config": {"comparator": "max_sim"}}}"#, 400, &["multivector_config", "not supported yet"]),
         case("PUT", NEW, r#"{"vectors": {"size": 3, "distance": "Dot"}, "sparse_vectors": {"a": {}}}"#, 400, &["sparse_vectors", "not supported yet"]),
@@ -469,7 +477,6 @@ async fn collections_that_cannot_be_are_refused() {
 async fn routes_that_are_not_here_say_so() {
     check(vec![
         case("PATCH", "/collections/docs", "{}", 400, &["PATCH /collections/docs is not supported yet"]),
-        case("POST", "/collections/docs/points/vectors/delete", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/recommend/groups", "{}", 400, &["not supported yet"]),
         case("POST", "/collections/docs/points/discover", "{}", 400, &["not supported yet"]),
         case("GET", "/collections/docs/snapshots", "", 400, &["not supported yet"]),
@@ -531,7 +538,12 @@ async fn edits_that_cannot_be_are_refused() {
         case("PUT", VECTORS, r#"{"points": []}"#, 400, &["points", "Empty update request"]),
         case("PUT", VECTORS, r#"{"points": [{"id": 1}]}"#, 400, &["points[0]", "missing field `vector`"]),
         case("PUT", VECTORS, r#"{"points": [{"id": 1, "vector": [1, 2]}]}"#, 400, &["points[0].vector", "expected dim: 3, got 2"]),
-        case("PUT", VECTORS, r#"{"points": [{"id": 1, "vector": {"t": [1, 2, 3]}}]}"#, 400, &["points[0].vector", "named vectors"]),
+        case("PUT", VECTORS, r#"{"points": [{"id": 1, "vector": {"t": [1, 2, 3]}}]}"#, 400, &["points[0].vector.t", "Not existing vector name error: t"]),
+        case("PUT", VECTORS, r#"{"points": [{"id": 1, "vector": {}}]}"#, 422, &["points[0].vector", "no vector to set"]),
+        case("POST", NO_VECTORS, r#"{"vector": ["t"], "points": [1]}"#, 400, &["vector", "Not existing vector name error: t"]),
+        case("POST", NO_VECTORS, r#"{"vector": [], "points": [1]}"#, 422, &["vector", "no vector to delete"]),
+        case("POST", NO_VECTORS, r#"{"vector": [""]}"#, 400, &["missing field `points`"]),
+        case("POST", NO_VECTORS, r#"{"points": [1]}"#, 400, &["missing field `vector`"]),
         case("PUT", VECTORS, r#"{"points": [{"id": 99, "vector": [1, 2, 3]}]}"#, 404, &["No point with id 99"]),
         case("POST", BATCH, "{}", 400, &["missing field `operations`"]),
         case("POST", BATCH, r#"{"operations": {}}"#, 400, &["operations"]),
@@ -540,7 +552,7 @@ async fn edits_that_cannot_be_are_refused() {
         in_batch(r#"{"remove": {"points": [1]}}"#, 400, &["operations[1]", "unknown field `remove`"]),
         in_batch(r#"{"upsert": {"points": [{"id": 1, "vector": [1]}]}}"#, 400, &["operations[1].upsert.points[0].vector"]),
         in_batch(r#"{"set_payload": {"payload": {"a": 1}}}"#, 400, &["`operations[1].set_payload.points`"]),
-        in_batch(r#"{"delete_vectors": {"points": [1], "vector": ["a"]}}"#, 400, &["delete_vectors", "not supported yet"]),
+        in_batch(r#"{"delete_vectors": {"points": [1], "vector": ["a"]}}"#, 400, &["operations[1].delete_vectors.vector", "Not existing vector name error: a"]),
         in_batch(&both, 422, &["operations[2].clear_payload.points", "51 points are more than the 50"]),
     ])
     .await;

@@ -16,6 +16,7 @@ mod fuzz;
 mod groups;
 mod indexes;
 mod mmr;
+mod named;
 mod prefetch;
 mod recommend;
 mod sample;

@@ -16,7 +16,7 @@ use quoit_filter::Path;
 use quoit_proto::v1::{
     CountRequest, CountResponse, Done, Facet, FacetRequest, FacetResponse, Hit, Hits, NotHere,
     Operation, Point, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
-    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse,
+    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, Vector,
     VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
     facet, operation, vnode_outcome,
 };
@@ -24,7 +24,7 @@ use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 use quoit_router::{
     App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    Hnsw, Metric, NoCollection, ServerLimits,
+    CreateVector, Hnsw, Metric, NoCollection, ServerLimits, VectorParams,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -46,7 +46,7 @@ pub const VNODES: u32 = 64;
 struct Stored {
     vnode: u16,
     version: u64,
-    vector: Vec<f32>,
+    vectors: BTreeMap<String, Vec<f32>>,
     payload: Bytes,
 }
 
@@ -66,7 +66,8 @@ struct State {
 /// One shard.
 pub struct FakeShard {
     owned: VnodeSet,
-    metric: Metric,
+    /// By the names of the vectors.
+    metrics: BTreeMap<String, Metric>,
     state: Mutex<State>,
 }
 
@@ -142,17 +143,25 @@ impl FakeShard {
         (here.iter().map(|v| v.0).collect(), not_here.collect())
     }
 
-    fn score(&self, a: &[f32], b: &[f32]) -> f32 {
+    fn score(&self, name: &str, a: &[f32], b: &[f32]) -> f32 {
         let pairs = || a.iter().zip(b);
-        match self.metric {
+        match self.metrics[name] {
             Metric::Cosine | Metric::Dot => pairs().map(|(x, y)| x * y).sum(),
             Metric::Euclid => pairs().map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt(),
             Metric::Manhattan => pairs().map(|(x, y)| (x - y).abs()).sum(),
         }
     }
 
-    fn prepared(&self, mut vector: Vec<f32>) -> Vec<f32> {
-        if self.metric == Metric::Cosine {
+    fn all_prepared(&self, vectors: Vec<Vector>) -> BTreeMap<String, Vec<f32>> {
+        let prepared = |v: Vector| {
+            let values = self.prepared(&v.name, v.values);
+            (v.name, values)
+        };
+        vectors.into_iter().map(prepared).collect()
+    }
+
+    fn prepared(&self, name: &str, mut vector: Vec<f32>) -> Vec<f32> {
+        if self.metrics[name] == Metric::Cosine {
             let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
             if norm > 0.0 {
                 for x in &mut vector {
@@ -175,28 +184,35 @@ impl FakeShard {
             (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
         };
         let kind = operation.change.unwrap().kind.unwrap();
-        let (vector, payload) = match (kind, present) {
+        let (vectors, payload) = match (kind, present) {
             _ if !is_met => return false,
             (change::Kind::Delete(_), _) => {
                 state.points.remove(&id);
                 state.seq += 1;
                 return true;
             }
-            (change::Kind::Upsert(upsert), _) => (self.prepared(upsert.vector), upsert.payload),
+            (change::Kind::Upsert(upsert), _) => {
+                (self.all_prepared(upsert.vectors), upsert.payload)
+            }
             (_, None) => return false,
-            (change::Kind::SetVector(vector), Some(old)) => {
-                (self.prepared(vector.values), old.payload)
+            (change::Kind::SetVectors(set), Some(mut old)) => {
+                old.vectors.extend(self.all_prepared(set.vectors));
+                (old.vectors, old.payload)
+            }
+            (change::Kind::RemoveVectors(removed), Some(mut old)) => {
+                old.vectors.retain(|name, _| !removed.names.contains(name));
+                (old.vectors, old.payload)
             }
             (change::Kind::EditPayload(edit), Some(old)) => {
                 let edit = quoit_filter::Edit::try_from(edit).unwrap();
-                (old.vector, edit.apply(&old.payload).unwrap().into())
+                (old.vectors, edit.apply(&old.payload).unwrap().into())
             }
         };
         state.seq += 1;
         let stored = Stored {
             vnode,
             version: state.seq,
-            vector,
+            vectors,
             payload,
         };
         state.points.insert(id, stored);
@@ -204,7 +220,23 @@ impl FakeShard {
     }
 }
 
-fn shown(id: PointId, stored: &Stored, with_payload: bool, with_vector: bool) -> Point {
+fn created(wish: &CreateVector) -> VectorParams {
+    VectorParams {
+        name: wish.name.clone(),
+        dimension: wish.dimension,
+        metric: wish.metric,
+        hnsw: Some(Hnsw {
+            m: wish.hnsw_m.unwrap_or(16),
+            ef_construct: wish.ef_construct.unwrap_or(128),
+        }),
+    }
+}
+
+fn shown(id: PointId, stored: &Stored, with_payload: bool, names: &[String]) -> Point {
+    let wanted = stored
+        .vectors
+        .iter()
+        .filter(|(name, _)| names.contains(name));
     Point {
         id: Some(id.into()),
         version: stored.version,
@@ -213,11 +245,12 @@ fn shown(id: PointId, stored: &Stored, with_payload: bool, with_vector: bool) ->
         } else {
             Bytes::new()
         },
-        vector: if with_vector {
-            stored.vector.clone()
-        } else {
-            Vec::new()
-        },
+        vectors: wanted
+            .map(|(name, values)| Vector {
+                name: name.clone(),
+                values: values.clone(),
+            })
+            .collect(),
     }
 }
 
@@ -320,9 +353,10 @@ impl ShardClient for FakeShard {
         let (here, not_here) = self.split(&request.vnodes);
         let mut state = self.state();
         state.searches.push(request.clone());
-        let lower = matches!(self.metric, Metric::Euclid | Metric::Manhattan);
         let results = request.queries.into_iter().map(|query| {
-            let vector = self.prepared(query.vector);
+            let metric = self.metrics[&query.using];
+            let lower = matches!(metric, Metric::Euclid | Metric::Manhattan);
+            let vector = self.prepared(&query.using, query.vector);
             let near = |score: f32| match query.score_threshold {
                 None => true,
                 Some(t) if lower => score <= t,
@@ -333,9 +367,13 @@ impl ShardClient for FakeShard {
                 .iter()
                 .filter(|(_, stored)| here.contains(&stored.vnode))
                 .filter(|(id, stored)| meets(query.filter.as_ref(), **id, stored))
-                .map(|(id, stored)| Hit {
-                    point: Some(shown(*id, stored, query.with_payload, query.with_vector)),
-                    score: self.score(&vector, &stored.vector),
+                .filter_map(|(id, stored)| {
+                    let own = stored.vectors.get(&query.using)?;
+                    let point = shown(*id, stored, query.with_payload, &query.with_vectors);
+                    Some(Hit {
+                        point: Some(point),
+                        score: self.score(&query.using, &vector, own),
+                    })
                 })
                 .filter(|hit| near(hit.score))
                 .collect();
@@ -367,7 +405,7 @@ impl ShardClient for FakeShard {
             }
             let id = PointId::try_from(id).unwrap();
             if let Some(stored) = state.points.get(&id) {
-                let point = shown(id, stored, request.with_payload, request.with_vector);
+                let point = shown(id, stored, request.with_payload, &request.with_vectors);
                 answer.points.push(point);
             }
         }
@@ -387,7 +425,7 @@ impl ShardClient for FakeShard {
             })
             .filter(|(id, stored)| meets(request.filter.as_ref(), **id, stored))
             .take(request.limit as usize)
-            .map(|(id, stored)| shown(*id, stored, request.with_payload, request.with_vector));
+            .map(|(id, stored)| shown(*id, stored, request.with_payload, &request.with_vectors));
         Ok(ScrollResponse {
             points: points.collect(),
             not_here,
@@ -487,7 +525,10 @@ impl Catalog for FakeCatalog {
     async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError> {
         let mut all = self.all.lock().unwrap();
         if let Some((there, _)) = all.get(name) {
-            let (a, b) = (there.params().dimension, wish.dimension);
+            let (a, b) = (
+                there.params().vectors[0].dimension,
+                wish.vectors[0].dimension,
+            );
             let differs = (a != b).then(|| format!("its dimension is {a} and not {b}"));
             return Err(CatalogError::AlreadyExists { differs });
         }
@@ -500,12 +541,14 @@ impl Catalog for FakeCatalog {
         let vnodes = VnodeCount::new(VNODES).unwrap();
         let count = wish.shard_number.unwrap_or(self.shard_count);
         let map: Vec<ShardId> = (0..VNODES).map(|v| ShardId(v % count)).collect();
+        let metrics = wish.vectors.iter().map(|v| (v.name.clone(), v.metric));
+        let metrics: BTreeMap<_, _> = metrics.collect();
         let shards: Vec<Arc<FakeShard>> = (0..count)
             .map(|s| {
                 let owned = vnodes.iter().filter(|v| u32::from(v.0) % count == s);
                 Arc::new(FakeShard {
                     owned: owned.collect(),
-                    metric: wish.metric,
+                    metrics: metrics.clone(),
                     state: Mutex::default(),
                 })
             })
@@ -515,12 +558,7 @@ impl Catalog for FakeCatalog {
             (ShardId(s), client)
         });
         let params = CollectionParams {
-            dimension: wish.dimension,
-            metric: wish.metric,
-            hnsw: Some(Hnsw {
-                m: wish.hnsw_m.unwrap_or(16),
-                ef_construct: wish.ef_construct.unwrap_or(128),
-            }),
+            vectors: wish.vectors.iter().map(created).collect(),
             replicas: 1,
             limits: self.limits,
         };
