@@ -1,11 +1,25 @@
-//! Compiles the `.proto` files without a `protoc` on the machine.
+//! Compiles the `.proto` files without a `protoc` on the machine. What clients
+//! are told by reflection is described apart: they see no shards.
+
+use prost::Message;
+use std::path::PathBuf;
+
+/// The services for clients, with all that they import.
+const FOR_CLIENTS: [&str; 2] = ["quoit/v1/points.proto", "quoit/v1/collections.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=quoit");
-    let files = protox::compile(["quoit/v1/shard.proto", "quoit/v1/log.proto"], ["."])?;
+    let inside = ["quoit/v1/shard.proto", "quoit/v1/log.proto"];
+    let files = protox::compile(inside.iter().chain(&FOR_CLIENTS), ["."])?;
     tonic_prost_build::configure()
         .bytes(".quoit.v1.Upsert.payload")
         .bytes(".quoit.v1.Point.payload")
         .compile_fds(files)?;
+    let described = protox::compile(FOR_CLIENTS, ["."])?;
+    let out = std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?;
+    std::fs::write(
+        PathBuf::from(out).join("clients.bin"),
+        described.encode_to_vec(),
+    )?;
     Ok(())
 }

@@ -29,6 +29,12 @@ pub enum Error {
     /// The bare library failed.
     #[error("the bare library failed: {0}")]
     Bare(String),
+    /// A call by gRPC failed.
+    #[error("a call by gRPC failed")]
+    Grpc(#[from] tonic::Status),
+    /// The gRPC port was not reached.
+    #[error("the gRPC port was not reached")]
+    Connect(#[from] tonic::transport::Error),
     /// Something answered what makes no sense.
     #[error("{0}")]
     Unexpected(String),

@@ -2,6 +2,7 @@
 
 mod commit;
 mod filter;
+mod grpc;
 mod memory;
 mod profile;
 mod recall;
@@ -46,6 +47,11 @@ pub const ALL: &[Measurement] = &[
         name: "rest",
         about: "what a query over REST costs beside its search",
         run: rest::run,
+    },
+    Measurement {
+        name: "grpc",
+        about: "searches in batches and imports by gRPC",
+        run: grpc::run,
     },
     Measurement {
         name: "upload",

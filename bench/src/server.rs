@@ -15,10 +15,10 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The collection's name.
-const COLLECTION: &str = "bench";
+pub const COLLECTION: &str = "bench";
 
 /// Points a request.
-const BATCH: usize = 100;
+pub const BATCH: usize = 100;
 
 /// How long a start, a stop or the indexing may take.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -27,6 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Server {
     child: Child,
     address: SocketAddr,
+    grpc: SocketAddr,
 }
 
 impl Server {
@@ -67,11 +68,13 @@ impl Server {
             .map_err(Error::io("start quoit serve"))?;
         let stderr = child.stderr.take();
         // From here on the child is killed if anything fails.
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self {
             child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: nowhere,
+            grpc: nowhere,
         };
-        server.address = stderr.and_then(address).ok_or_else(|| {
+        (server.address, server.grpc) = stderr.and_then(addresses).ok_or_else(|| {
             Error::unexpected("quoit serve did not say that it serves: run it by hand to see why")
         })?;
         Ok(server)
@@ -80,6 +83,11 @@ impl Server {
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where it serves gRPC.
+    pub fn grpc(&self) -> SocketAddr {
+        self.grpc
     }
 
     /// A connection to it.
@@ -215,25 +223,30 @@ fn parse(json: &[u8]) -> Result<Value> {
         .map_err(|e| Error::unexpected(format!("an answer is not JSON: {e}")))
 }
 
-/// The address that the server says it serves on. What it says later is read
+/// The addresses for REST and gRPC that the server says it serves on. What it says later is read
 /// and dropped, so that it never waits for a reader.
-fn address(stderr: impl Read + Send + 'static) -> Option<SocketAddr> {
+fn addresses(stderr: impl Read + Send + 'static) -> Option<(SocketAddr, SocketAddr)> {
     let (found, address) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             let line: Value = serde_json::from_str(&line).unwrap_or_default();
+            let read = |name: &str| line[name].as_str()?.parse().ok();
             if line["message"] == "serving"
-                && let Some(address) = line["address"].as_str().and_then(|a| a.parse().ok())
+                && let (Some(address), Some(grpc)) = (read("address"), read("grpc"))
             {
                 // Nobody waits any more only if the start took too long.
-                let _ = found.send(address);
+                let _ = found.send((address, grpc));
             }
         }
     });
     address.recv_timeout(PATIENCE).ok()
 }
 
-fn bodies(corpus: &Corpus) -> Result<Vec<String>> {
+/// The bodies of requests that put all points of a corpus in, the last first.
+///
+/// # Errors
+/// A vector is no JSON.
+pub fn bodies(corpus: &Corpus) -> Result<Vec<String>> {
     let points: Vec<(usize, &[f32])> = corpus.vectors().enumerate().collect();
     let batches = points.chunks(BATCH).rev().map(|batch| {
         let mut body = String::from("{\"points\":[");

@@ -47,7 +47,7 @@ pub struct DemoArgs {
     /// The address for REST clients.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6333")]
     pub listen: SocketAddr,
-    /// The address for gRPC: health and reflection.
+    /// The address for gRPC clients, with health and reflection.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:6334")]
     pub grpc: SocketAddr,
     /// How many shards the collection is split into.

@@ -1,10 +1,9 @@
-//! The gRPC port: health and reflection, by the standard services.
+//! The gRPC port: the router's services for clients, health and reflection.
 
+use quoit_router::App;
 use std::future::Future;
 use std::net::TcpListener;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
-use tonic_health::ServingStatus;
+use std::sync::Arc;
 
 /// Why the port could not be served.
 #[derive(Debug, thiserror::Error)]
@@ -12,34 +11,23 @@ pub enum Error {
     /// The bound socket could not be used.
     #[error("the gRPC port could not be used")]
     Listen(#[source] std::io::Error),
-    /// The descriptions of the services do not fit together.
-    #[error("the gRPC reflection service could not be built")]
-    Reflection(#[source] tonic_reflection::server::Error),
-    /// The server failed.
-    #[error("the gRPC server failed")]
-    Serve(#[source] tonic::transport::Error),
+    /// The services could not be put together.
+    #[error("gRPC could not be served")]
+    Serve(#[source] quoit_router::ServeGrpc),
 }
 
 /// Serves until `stop` resolves, then lets open calls end.
 ///
 /// # Errors
 /// The port cannot be used.
-pub async fn serve(listener: TcpListener, stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    connections: usize,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
     listener.set_nonblocking(true).map_err(Error::Listen)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Listen)?;
-    let (reporter, health) = tonic_health::server::health_reporter();
-    // The empty name is the server as a whole.
-    reporter
-        .set_service_status("", ServingStatus::Serving)
-        .await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(Error::Reflection)?;
-    Server::builder()
-        .add_service(health)
-        .add_service(reflection)
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop)
-        .await
-        .map_err(Error::Serve)
+    let served = quoit_router::serve_grpc(listener, app, connections, stop).await;
+    served.map_err(Error::Serve)
 }

@@ -40,7 +40,7 @@ pub struct ServeArgs {
         env = "QUOIT_LISTEN"
     )]
     pub listen: SocketAddr,
-    /// The address for gRPC: health and reflection.
+    /// The address for gRPC clients, with health and reflection.
     #[arg(
         long,
         value_name = "ADDR",
@@ -125,6 +125,7 @@ pub enum Error {
 pub struct Server {
     node: Arc<Node>,
     address: SocketAddr,
+    grpc_address: SocketAddr,
     http: TcpListener,
     grpc: TcpListener,
     recorder: Option<PrometheusHandle>,
@@ -152,11 +153,8 @@ impl Server {
         let wished = read_files(&args.files)?;
         let http = bind("--listen", args.listen)?;
         let grpc = bind("--grpc", args.grpc)?;
-        let address = http.local_addr().map_err(|source| Error::Bind {
-            flag: "--listen",
-            address: args.listen,
-            source,
-        })?;
+        let address = bound_to("--listen", args.listen, &http)?;
+        let grpc_address = bound_to("--grpc", args.grpc, &grpc)?;
         let descriptors = descriptors::raise();
         let recorder = quoit_router::prometheus()
             .install_recorder()
@@ -166,6 +164,7 @@ impl Server {
         Ok(Self {
             node,
             address,
+            grpc_address,
             http,
             grpc,
             recorder: Some(recorder),
@@ -186,6 +185,7 @@ impl Server {
         let Self {
             node,
             address,
+            grpc_address,
             http,
             grpc,
             recorder,
@@ -213,7 +213,7 @@ impl Server {
             ServerLimits::default(),
             recorder,
         ));
-        tracing::info!(%address, "serving");
+        tracing::info!(%address, grpc = %grpc_address, "serving");
         let patience = async {
             waiting(stopped.clone()).await;
             tokio::time::sleep(DRAIN_PATIENCE).await;
@@ -223,8 +223,17 @@ impl Server {
         };
         let serving = async {
             tokio::try_join!(
-                serve_http(http, app, connections, waiting(stopped.clone())),
-                async { Ok(grpc::serve(grpc, waiting(stopped.clone())).await?) },
+                serve_http(
+                    http,
+                    Arc::clone(&app),
+                    connections,
+                    waiting(stopped.clone())
+                ),
+                async {
+                    let connections = (connections / 4).max(1);
+                    let stop = waiting(stopped.clone());
+                    Ok(grpc::serve(grpc, Arc::clone(&app), connections, stop).await?)
+                },
             )
         };
         let served = tokio::select! {
@@ -245,6 +254,7 @@ impl Server {
 }
 
 /// Half of what the process may open: the other half is for the shards' files.
+/// gRPC has a quarter as many connections beside them, each of many calls.
 fn connections_within(descriptors: u64) -> usize {
     usize::try_from(descriptors / 2).map_or(MOST_CONNECTIONS, |half| half.min(MOST_CONNECTIONS))
 }
@@ -283,14 +293,10 @@ pub async fn run(args: &ServeArgs) -> Result<(), Error> {
             return Ok(());
         }
     };
-    let grpc = server.grpc.local_addr().map_err(|source| Error::Bind {
-        flag: "--grpc",
-        address: args.grpc,
-        source,
-    })?;
     eprintln!(
-        "quoit serves REST at http://{} and gRPC at {grpc}; data in {}",
+        "quoit serves REST at http://{} and gRPC at {}; data in {}",
         server.address(),
+        server.grpc_address,
         args.data_dir.display()
     );
     server.run(stop).await
@@ -314,6 +320,18 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 
 fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).map_err(|source| Error::Bind {
+        flag,
+        address,
+        source,
+    })
+}
+
+fn bound_to(
+    flag: &'static str,
+    address: SocketAddr,
+    listener: &TcpListener,
+) -> Result<SocketAddr, Error> {
+    listener.local_addr().map_err(|source| Error::Bind {
         flag,
         address,
         source,

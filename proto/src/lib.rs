@@ -1,4 +1,4 @@
-//! The messages between routers and shards, what is generated from the
+//! The messages between routers and shards and those of clients, what is generated from the
 //! `.proto` files, and the [`ShardClient`] trait through which routers,
 //! balancer and other shards reach a shard.
 
@@ -11,6 +11,9 @@ mod schema;
 pub use client::{ErrorKind, ShardClient, ShardError};
 pub use filter::BadFilter;
 pub use schema::{BadSchema, kind};
+
+/// The services for clients as descriptors, for reflection.
+pub const CLIENT_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clients.bin"));
 
 /// Package `quoit.v1`, generated.
 #[allow(missing_docs, clippy::pedantic)]

@@ -1,4 +1,4 @@
-//! The connections of REST clients: how many there are, how long a silent one
+//! The connections of clients: how many there are, how long a silent one
 //! is kept, and how they end when the process stops.
 //!
 //! Each costs a file descriptor, and the shards of a process need some of those
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -26,20 +26,75 @@ const SILENCE: Duration = Duration::from_mins(2);
 /// and asking at once again would only burn time.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections until `stop` resolves, then lets requests in flight end.
-/// No more than `most` are open at the same time; others wait to be accepted.
+/// How often a client of HTTP/2 that says nothing is asked whether it is there,
+/// and how long it may take to say so.
+const ASK: Duration = Duration::from_secs(30);
+const ASK_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a client of HTTP/2 may send before it is read: on one stream, and on all
+/// of a connection together. This much is kept of what nobody takes yet.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// The longest frame: long ones make large messages cheaper.
+const FRAME: u32 = 256 << 10;
+
+/// Streams of one connection at the same time.
+const STREAMS: u32 = 256;
+
+/// Serves connections of HTTP/1.1 until `stop` resolves, then lets requests in
+/// flight end. No more than `most` are open at the same time; others wait to be
+/// accepted.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     most: usize,
     stop: impl Future<Output = ()>,
 ) {
-    let open = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
-    let graceful = GracefulShutdown::new();
     let mut protocol = http1::Builder::new();
     protocol
         .timer(TokioTimer::new())
         .header_read_timeout(SILENCE);
+    let speak = |stream| {
+        let service = TowerToHyperService::new(router.clone());
+        protocol.serve_connection(TokioIo::new(stream), service)
+    };
+    accept(listener, speak, most, stop).await;
+}
+
+/// The same of HTTP/2.
+pub(crate) async fn serve_http2(
+    listener: TcpListener,
+    router: Router,
+    most: usize,
+    stop: impl Future<Output = ()>,
+) {
+    let mut protocol = http2::Builder::new(TokioExecutor::new());
+    protocol
+        .timer(TokioTimer::new())
+        .keep_alive_interval(ASK)
+        .keep_alive_timeout(ASK_PATIENCE)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .max_concurrent_streams(STREAMS);
+    let speak = |stream| {
+        let service = TowerToHyperService::new(router.clone());
+        protocol.serve_connection(TokioIo::new(stream), service)
+    };
+    accept(listener, speak, most, stop).await;
+}
+
+async fn accept<C>(
+    listener: TcpListener,
+    speak: impl Fn(TcpStream) -> C,
+    most: usize,
+    stop: impl Future<Output = ()>,
+) where
+    C: GracefulConnection<Error = hyper::Error> + Send + 'static,
+{
+    let open = Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
+    let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = async {
@@ -65,9 +120,7 @@ pub async fn serve(
             }
         };
         without_delay(&stream);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = protocol.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let connection = graceful.watch(speak(stream));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection broke off");

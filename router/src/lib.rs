@@ -1,4 +1,4 @@
-//! The stateless front end: REST in, fan-out to shards, merge.
+//! The stateless front end: REST and gRPC in, fan-out to shards, merge.
 //!
 //! ```text
 //! HTTP ─→ request (id, span, log, counts)
@@ -9,31 +9,41 @@
 //!      ─→ ShardClient, one a shard
 //! ```
 //!
-//! The dialect is that of Qdrant's clients. What a collection is and where its
+//! gRPC comes in by a door of its own ([`grpc_routes`]) and uses the same `check`,
+//! `update` and `fanout`. The dialect is that of Qdrant's clients. What a collection is and where its
 //! vnodes are comes from a [`Catalog`]; the router keeps nothing of its own
 //! between two requests.
 
 mod catalog;
+mod check;
+mod condition;
 mod connections;
+mod error;
 mod fanout;
 mod fuse;
 mod groups;
+mod grpc;
+mod json;
 mod limits;
 mod mean;
 mod merge;
 mod metrics;
 mod narrow;
+mod payload;
 mod request;
 mod rest;
 mod sample;
+mod select;
 mod server;
 mod spread;
+mod update;
 
 pub use catalog::{
     BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
     CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams,
 };
 pub use connections::serve;
+pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};
 pub use limits::ServerLimits;
 pub use metrics::prometheus;
 pub use server::{App, DIALECT_VERSION, router};

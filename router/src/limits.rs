@@ -35,6 +35,10 @@ impl Default for ServerLimits {
     }
 }
 
+/// A request holds a place among those in flight: no client may keep one for
+/// as long as it likes. A longer wish is granted this much.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_hours(1);
+
 /// The queue of requests that wait is full.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct QueueFull;

@@ -16,6 +16,9 @@ pub(crate) const REQUESTS: &str = "quoit_http_requests_total";
 pub(crate) const SECONDS: &str = "quoit_http_request_duration_seconds";
 pub(crate) const REFUSED: &str = "quoit_http_requests_refused_total";
 
+pub(crate) const CALLS: &str = "quoit_grpc_requests_total";
+pub(crate) const CALL_SECONDS: &str = "quoit_grpc_request_duration_seconds";
+
 /// The bounds of the buckets of request times, in seconds: a search takes
 /// from half a millisecond on, an upload up to many seconds.
 const BUCKETS: [f64; 14] = [
@@ -30,12 +33,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// every few seconds, since times pile up in memory between two scrapes.
 #[must_use]
 pub fn prometheus() -> PrometheusBuilder {
-    let builder = PrometheusBuilder::new();
-    let name = Matcher::Full(SECONDS.to_owned());
+    let times = [SECONDS, CALL_SECONDS];
+    let builder = times
+        .iter()
+        .try_fold(PrometheusBuilder::new(), |builder, name| {
+            builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), &BUCKETS)
+        });
     // The only error is an empty list of bounds.
-    builder
-        .set_buckets_for_metric(name, &BUCKETS)
-        .unwrap_or_else(|_| PrometheusBuilder::new())
+    builder.unwrap_or_else(|_| PrometheusBuilder::new())
 }
 
 /// The lines about each collection.

@@ -11,7 +11,7 @@ use tracing::Instrument;
 
 use crate::metrics::{REQUESTS, SECONDS};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An id that a client made is kept up to this length: it goes into the log.
 const MAX_ID: usize = 128;
@@ -70,7 +70,7 @@ pub(crate) async fn observe(mut request: Request, next: Next) -> Response {
 }
 
 /// The client's id of the request if it is fit for a log, else a new one.
-fn id_of(request: &Request) -> HeaderValue {
+pub(crate) fn id_of(request: &Request) -> HeaderValue {
     let theirs = request.headers().get(REQUEST_ID);
     let fit = |id: &&HeaderValue| {
         (1..=MAX_ID).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)

@@ -3,7 +3,7 @@
 //! the engine compares its candidates again on full precision; so each is
 //! measured with many lists, and the rates are read off at the same recall.
 
-mod curve;
+pub mod curve;
 
 use crate::bare::Bare;
 use crate::clock::{length, median, process_cpu};

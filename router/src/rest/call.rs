@@ -102,7 +102,7 @@ where
             let call = admitted(app, parts, body, params, handler);
             let finished = tokio::time::timeout(limit, call).await;
             finished.unwrap_or(Err(Error::Finish {
-                seconds: limit.as_secs(),
+                limit,
                 writes: effect == Effect::Writes,
             }))
         }

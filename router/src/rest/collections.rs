@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -15,15 +14,12 @@ use super::error::Error;
 use super::indexes;
 use super::not_yet::NotYet;
 use crate::catalog::{Collection, CreateCollection, CreateVector, Metric, NoCollection};
-use crate::fanout::read;
+use crate::condition::{Condition, Health};
 
 /// The largest dimension that Qdrant takes.
 const MAX_DIMENSION: u64 = 65_536;
 /// The shortest candidate list that Qdrant builds with.
 const MIN_EF_CONSTRUCT: u32 = 4;
-
-/// How long a description waits for the shards.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `GET /collections`.
 pub(crate) async fn list(call: Call) -> Result<Reply, Error> {
@@ -273,50 +269,23 @@ fn at_least(field: &str, value: Option<u32>, least: u32) -> Result<(), Error> {
 /// `GET /collections/{c}`.
 pub(crate) async fn info(mut call: Call) -> Result<Reply, Error> {
     let collection = call.collection().await?;
-    let statuses = tokio::time::timeout(PATIENCE, read::status(&collection)).await;
-    Reply::of(&describe(&collection, statuses.ok()))
+    let condition = Condition::of(&collection).await;
+    Reply::of(&describe(&collection, condition))
 }
 
-/// What Qdrant's clients expect to be told of a collection. Green: everything
-/// is indexed; yellow: indexing goes on; red: a shard is silent or refuses
-/// writes, and why.
-fn describe(
-    collection: &Collection,
-    statuses: Option<Vec<Result<quoit_proto::v1::StatusResponse, crate::fanout::Error>>>,
-) -> Value {
+/// What Qdrant's clients expect to be told of a collection.
+fn describe(collection: &Collection, condition: Condition) -> Value {
     let params = collection.params();
-    let mut troubles = Vec::new();
-    let (mut points, mut indexed, mut tail, mut segments) = (0, 0, 0, 0);
-    if statuses.is_none() {
-        troubles.push("the shards do not say how they are".to_owned());
-    }
-    let mut of_payloads = Vec::new();
-    for status in statuses.into_iter().flatten() {
-        match status {
-            Ok(status) => {
-                of_payloads.extend(status.payload_indexes);
-                points += status.points;
-                indexed += status.indexed;
-                tail += status.tail;
-                segments += status.segments;
-                if !status.writes_stopped.is_empty() {
-                    troubles.push(format!("writes are refused: {}", status.writes_stopped));
-                }
-            }
-            Err(error) => troubles.push(error.to_string()),
-        }
-    }
-    // A vector without a graph has no tail.
-    let status = match tail {
-        _ if !troubles.is_empty() => "red",
-        0 => "green",
-        _ => "yellow",
+    let status = match condition.health() {
+        Health::Red => "red",
+        Health::Yellow => "yellow",
+        Health::Green => "green",
     };
-    let payload_schema = indexes::describe(of_payloads);
-    let optimizer = if troubles.is_empty() {
+    let payload_schema = indexes::describe(condition.payload_indexes);
+    let optimizer = if condition.troubles.is_empty() {
         json!("ok")
     } else {
-        json!({"error": troubles.join("; ")})
+        json!({"error": condition.troubles.join("; ")})
     };
     // Those of the first stand for all, as far as no vector says otherwise.
     let graph = graph(params.vectors.first().and_then(|v| v.hnsw));
@@ -338,9 +307,9 @@ fn describe(
     json!({
         "status": status,
         "optimizer_status": optimizer,
-        "indexed_vectors_count": indexed,
-        "points_count": points,
-        "segments_count": segments,
+        "indexed_vectors_count": condition.indexed,
+        "points_count": condition.points,
+        "segments_count": condition.segments,
         "config": {
             "params": {
                 "vectors": vectors,

@@ -16,10 +16,12 @@ use super::filter::{JsonFilter, JsonPath};
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Mode, Reading, Update, many, one};
+use super::update::{Reading, many, one};
 use super::upsert::{self, kept};
-use super::vectors::{Bare, MaybeNamed, fitting_all, known};
+use super::vectors::{Bare, MaybeNamed, fitting_all};
+use crate::check::known;
 use crate::fanout::write::Change;
+use crate::update::{Mode, Update};
 
 /// `POST /collections/{c}/points/delete`: takes points away.
 pub(crate) async fn delete(call: Call) -> Result<Reply, Error> {

@@ -12,10 +12,11 @@ use quoit_ring::PointId;
 use serde::Serialize;
 
 use super::error::Error;
-use super::select::Selector;
 use crate::catalog::VectorSet;
 use crate::fanout::Row;
 use crate::fanout::search::Scored;
+pub(crate) use crate::json::list;
+use crate::select::Selector;
 
 const OPEN: &[u8] = b"{\"result\":";
 
@@ -78,23 +79,6 @@ pub(crate) fn json(status: StatusCode, text: Vec<u8>) -> Response {
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
-}
-
-/// Writes a list, item by item.
-pub(crate) fn list<T>(
-    buffer: &mut Vec<u8>,
-    items: impl IntoIterator<Item = T>,
-    mut item: impl FnMut(&mut Vec<u8>, T) -> Result<(), Error>,
-) -> Result<(), Error> {
-    buffer.push(b'[');
-    for (i, one) in items.into_iter().enumerate() {
-        if i > 0 {
-            buffer.push(b',');
-        }
-        item(buffer, one)?;
-    }
-    buffer.push(b']');
-    Ok(())
 }
 
 /// Writes a point without a score.

@@ -10,7 +10,7 @@ use super::envelope::Reply;
 use super::error::Error;
 use super::filter::{JsonFilter, JsonPath};
 use super::not_yet::NotYet;
-use super::points::window;
+use crate::check::window;
 use crate::fanout;
 
 #[derive(Deserialize)]

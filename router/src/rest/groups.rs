@@ -21,12 +21,12 @@ use super::plan::{Ask, Goal, Plan, SearchParams};
 use super::prefetch::Prefetches;
 use super::query::{Asked, Older, hits};
 use super::run::run;
-use super::select::Selector;
 use super::vectors::{Finite, Start};
 use super::wish::{Recommend, Strategy, Wish};
 use crate::catalog::Collection;
 use crate::fanout::search::Scored;
 use crate::groups::{Group, GroupId, Groups, groups_of};
+use crate::select::Selector;
 use crate::spread::MAX_CANDIDATES;
 
 const DEFAULT_GROUPS: u64 = 10;

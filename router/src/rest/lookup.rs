@@ -14,12 +14,12 @@ use super::envelope::Show;
 use super::error::Error;
 use super::not_yet::NotYet;
 use super::payload::WithVector;
-use super::select::Selector;
-use super::vectors::known;
-use crate::catalog::{Catalog, Collection, NoCollection};
+use crate::catalog::{Catalog, Collection};
+use crate::check::known;
 use crate::fanout::Row;
 use crate::fanout::read;
 use crate::groups::GroupId;
+use crate::select::Selector;
 
 /// Where the points are that are examples.
 #[derive(Debug, Clone, Deserialize)]
@@ -158,11 +158,6 @@ impl Lookup {
 
 /// A collection by its name.
 pub(crate) fn open(catalog: &dyn Catalog, name: &str) -> Result<Arc<Collection>, Error> {
-    catalog.get(name).map_err(|error| match error {
-        NoCollection::Unknown => Error::FindCollection(name.to_owned()),
-        NoCollection::Unopened(why) => Error::OpenCollection {
-            name: name.to_owned(),
-            why,
-        },
-    })
+    let found = catalog.get(name);
+    found.map_err(|why| Error::no_collection(name, why))
 }

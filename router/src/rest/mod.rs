@@ -26,7 +26,6 @@ mod prefetch;
 mod query;
 mod run;
 mod sampled;
-mod select;
 mod update;
 mod upsert;
 mod vectors;

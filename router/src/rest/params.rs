@@ -7,10 +7,7 @@ use axum::http::Uri;
 use serde::Deserialize;
 
 use super::error::Error;
-
-/// A request holds a place among those in flight: no client may keep one for
-/// as long as it likes. A longer wish is granted this much.
-const MAX_TIMEOUT: Duration = Duration::from_hours(1);
+use crate::limits::MAX_TIMEOUT;
 
 /// The parameters, read and checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

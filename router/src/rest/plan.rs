@@ -14,11 +14,11 @@ use super::likeness::{Likeness, Scoring};
 use super::lookup::{LookupFrom, Source};
 use super::not_yet::NotYet;
 use super::order::JsonOrder;
-use super::points::window;
 use super::prefetch::{Prefetch, Prefetches};
-use super::vectors::{Finite, Start, fitting, known};
+use super::vectors::{Finite, Start};
 use super::wish::{Fusion, Mmr, Recommend, Rrf, Strategy, Wish};
 use crate::catalog::{Catalog, Collection};
+use crate::check::{self, fitting, known, window};
 use crate::fanout::read::With;
 use crate::fuse::DEFAULT_K;
 use crate::narrow;
@@ -241,7 +241,11 @@ impl Planner<'_> {
             return Err(Error::fit(format!("{place}score_threshold"), message));
         }
         let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
-        let (hnsw_ef, exact) = how(self.collection, ask.params, place)?;
+        let params = ask.params.unwrap_or_default();
+        let hnsw_ef = check::hnsw_ef(self.collection, params.hnsw_ef, || {
+            format!("{place}params.hnsw_ef")
+        })?;
+        let exact = params.exact.unwrap_or(false);
         let goal = match ask.wish {
             None => Goal::Order,
             Some(wish) => {
@@ -524,25 +528,4 @@ fn within(field: &str, kind: &str) -> String {
         field if field.ends_with('.') => field.to_owned(),
         field => format!("{field}.{kind}."),
     }
-}
-
-fn how(
-    collection: &Collection,
-    params: Option<SearchParams>,
-    place: &str,
-) -> Result<(Option<u32>, bool), Error> {
-    let params = params.unwrap_or_default();
-    let max = collection.params().limits.max_hnsw_ef;
-    let ef = match params.hnsw_ef {
-        // Nothing is a candidate list of no length: the index's own is meant.
-        None | Some(0) => None,
-        Some(ef) => match u32::try_from(ef) {
-            Ok(ef) if ef <= max => Some(ef),
-            _ => {
-                let message = format!("{ef} is more than {max}: `exact` searches everything");
-                return Err(Error::validate(format!("{place}params.hnsw_ef"), message));
-            }
-        },
-    };
-    Ok((ef, params.exact.unwrap_or(false)))
 }

@@ -12,14 +12,11 @@ use super::ids::{self, JsonId};
 use super::not_yet::NotYet;
 use super::order::JsonOrder;
 use super::payload::WithVector;
-use super::select::Selector;
-use super::vectors;
 use crate::catalog::{Collection, VectorSet};
+use crate::check::{self, window};
 use crate::fanout::ordered::scroll_by;
 use crate::fanout::read::{self, Page, With};
-
-/// How many points a page or a search has that names no limit.
-const DEFAULT_LIMIT: u64 = 10;
+use crate::select::Selector;
 
 impl Show {
     /// What a client asks for, checked. `place` is where in the body that is.
@@ -36,7 +33,7 @@ impl Show {
                 let mut some = VectorSet::NONE;
                 for name in names {
                     let field = || format!("{place}with_vector");
-                    some = some.with(vectors::known(collection, &name, field)?);
+                    some = some.with(check::known(collection, &name, field)?);
                 }
                 some
             }
@@ -74,7 +71,7 @@ pub(crate) async fn retrieve(mut call: Call) -> Result<Reply, Error> {
         .body(collection.params().limits.max_request_bytes)
         .await?;
     let body: RetrieveBody = decode(&body)?;
-    check_count(&collection, body.ids.len())?;
+    check::ids(&collection, body.ids.len())?;
     let payload = body.with_payload.unwrap_or(Selector::Everything);
     let show = Show::new(&collection, payload, body.with_vector, "")?;
     let ids: Vec<_> = body.ids.iter().map(|id| id.0).collect();
@@ -177,45 +174,4 @@ pub(crate) async fn count(mut call: Call) -> Result<Reply, Error> {
     let body: CountBody = decode(&body)?;
     let count = read::count(&collection, &body.filter.0).await?;
     Reply::of(&json!({"count": count}))
-}
-
-/// Checks which part of an answer is wanted: the skipped points and the
-/// limit. All of them are fetched and sorted, so that the bound is on both.
-pub(crate) fn window(
-    collection: &Collection,
-    offset: Option<u64>,
-    limit: Option<u64>,
-    place: &str,
-) -> Result<(usize, usize), Error> {
-    let max = collection.params().limits.max_search_limit as u64;
-    let (offset, limit) = (offset.unwrap_or(0), limit.unwrap_or(DEFAULT_LIMIT));
-    if limit == 0 {
-        let message = "value 0 invalid, must be 1 or larger";
-        return Err(Error::validate(format!("{place}limit"), message));
-    }
-    let last = offset.saturating_add(limit);
-    match usize::try_from(last) {
-        Ok(_) if last <= max => Ok((
-            usize::try_from(offset).unwrap_or(usize::MAX),
-            usize::try_from(limit).unwrap_or(usize::MAX),
-        )),
-        _ => {
-            let field = if limit > max { "limit" } else { "offset" };
-            let message = format!(
-                "offset and limit together are {last} and may be {max} at most: \
-                 page through many points with scroll"
-            );
-            Err(Error::validate(format!("{place}{field}"), message))
-        }
-    }
-}
-
-/// Checks how many points a request names.
-fn check_count(collection: &Collection, count: usize) -> Result<(), Error> {
-    let max = collection.params().limits.max_batch_points;
-    if count <= max {
-        return Ok(());
-    }
-    let message = format!("{count} points are more than the {max} of one request: send several");
-    Err(Error::validate("ids", message))
 }

@@ -20,11 +20,12 @@ use super::payload::WithVector;
 use super::plan::{Ask, Plan, SearchParams};
 use super::prefetch::Prefetches;
 use super::run::run;
-use super::select::Selector;
 use super::vectors::{Bare, Finite, Start};
 use super::wish::{Recommend, Strategy, Wish};
 use crate::catalog::Collection;
+use crate::check;
 use crate::fanout::search::Scored;
+use crate::select::Selector;
 
 #[derive(Deserialize)]
 struct QueryBody {
@@ -334,7 +335,7 @@ async fn many<T: Into<Asked> + DeserializeOwned>(
         .body(collection.params().limits.max_request_bytes)
         .await?;
     let batch: Batch<T> = decode(&body)?;
-    check_count(&collection, batch.searches.len())?;
+    check::searches(&collection, batch.searches.len())?;
     let (mut plans, mut shows) = (Vec::new(), Vec::new());
     for (i, body) in batch.searches.into_iter().enumerate() {
         let place = format!("searches[{i}].");
@@ -349,7 +350,7 @@ async fn many<T: Into<Asked> + DeserializeOwned>(
         shows.push(show);
     }
     // Prefetches are searches too: a few in each of many add up.
-    check_count(&collection, plans.iter().map(|plan| plan.steps.len()).sum())?;
+    check::searches(&collection, plans.iter().map(|plan| plan.steps.len()).sum())?;
     let found = run(&collection, &plans).await?;
     Reply::written(|buffer| {
         envelope::list(buffer, found.iter().zip(&shows), |buffer, (found, show)| {
@@ -370,15 +371,4 @@ pub(crate) fn hits(buffer: &mut Vec<u8>, found: &[Scored], show: &Show) -> Resul
     envelope::list(buffer, found, |buffer, hit| {
         envelope::scored(buffer, hit, show)
     })
-}
-
-fn check_count(collection: &Collection, got: usize) -> Result<(), Error> {
-    let max = collection.params().limits.max_batch_searches;
-    if got <= max {
-        return Ok(());
-    }
-    let message = format!(
-        "{got} searches, prefetches among them, are more than the {max} of one request: send several"
-    );
-    Err(Error::validate("searches", message))
 }

@@ -3,12 +3,9 @@
 //! write, so that each vnode takes all of them or none.
 
 use bytes::Bytes;
-use prost::Message;
-use quoit_filter::Filter;
 use quoit_proto::v1;
 use quoit_proto::v1::change::Kind;
-use quoit_proto::v1::operation::OnlyIf;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::call::Call;
 use super::envelope::Reply;
@@ -17,28 +14,8 @@ use super::filter::JsonFilter;
 use super::ids::JsonId;
 use super::params::Params;
 use crate::catalog::Collection;
-use crate::fanout::write::{self, Change};
-
-/// Which points an upsert is about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Mode {
-    /// All.
-    #[default]
-    Upsert,
-    /// Those that are not there.
-    InsertOnly,
-    /// Those that are there.
-    UpdateOnly,
-}
-
-/// One change that a client asks for.
-pub(crate) enum Update {
-    /// Of points by id.
-    Points(Vec<Change>),
-    /// Of all points that meet a filter.
-    Matching { filter: Filter, kind: Kind },
-}
+use crate::fanout::write::Change;
+use crate::update::{Allowance, Mode, Update};
 
 /// What updates are read with: the collection that they must fit, where in the
 /// body they are, and what one request may yet ask for.
@@ -48,19 +25,16 @@ pub(crate) struct Reading<'a> {
     /// The place of the update's fields, with a dot at its end; empty for the
     /// body itself.
     pub(crate) at: String,
-    points: usize,
-    bytes: usize,
+    allowance: Allowance<'a>,
 }
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(collection: &'a Collection, body: &'a Bytes) -> Self {
-        let limits = &collection.params().limits;
         Self {
             collection,
             body,
             at: String::new(),
-            points: limits.max_batch_points,
-            bytes: limits.max_request_bytes,
+            allowance: Allowance::new(collection),
         }
     }
 
@@ -71,34 +45,8 @@ impl<'a> Reading<'a> {
 
     /// Counts the points that an update names.
     pub(crate) fn count(&mut self, field: &str, count: usize) -> Result<(), Error> {
-        if count == 0 {
-            let message = "Empty update request: name at least one point";
-            return Err(Error::fit(self.field(field), message));
-        }
-        let max = self.collection.params().limits.max_batch_points;
-        let Some(left) = self.points.checked_sub(count) else {
-            let all = max - self.points + count;
-            let message =
-                format!("{all} points are more than the {max} of one request: send several");
-            return Err(Error::validate(self.field(field), message));
-        };
-        self.points = left;
-        Ok(())
-    }
-
-    /// Counts what is written beside each of some points. A short request must
-    /// not become a long one by naming many points.
-    fn repeat(&mut self, field: &str, points: usize, bytes: usize) -> Result<(), Error> {
-        let Some(left) = self.bytes.checked_sub(points.saturating_mul(bytes)) else {
-            let max = self.collection.params().limits.max_request_bytes;
-            let message = format!(
-                "its {bytes} bytes for each of {points} points are more than the {max} of one request: \
-                 send several with fewer points"
-            );
-            return Err(Error::validate(self.field(field), message));
-        };
-        self.bytes = left;
-        Ok(())
+        self.allowance
+            .count(count, || format!("{}{field}", self.at))
     }
 
     /// The same change of points that are named by their ids or by a filter.
@@ -112,13 +60,9 @@ impl<'a> Reading<'a> {
         match (points, filter) {
             (Some(ids), None) => {
                 self.count("points", ids.len())?;
-                self.repeat(of, ids.len(), encoded_len(&kind))?;
-                let change = |id: JsonId| Change {
-                    id: id.0,
-                    only_if: None,
-                    kind: kind.clone(),
-                };
-                Ok(Update::Points(ids.into_iter().map(change).collect()))
+                let ids = ids.into_iter().map(|id| id.0).collect();
+                self.allowance
+                    .same(ids, &kind, || format!("{}{of}", self.at))
             }
             (None, Some(JsonFilter(filter))) => Ok(Update::Matching { filter, kind }),
             (Some(_), Some(_)) => Err(Error::ReadJson(format!(
@@ -136,33 +80,15 @@ impl<'a> Reading<'a> {
     /// meet the filter, of points that are there, or of points that are not.
     pub(crate) fn conditional(
         &mut self,
-        mut changes: Vec<Change>,
+        changes: Vec<Change>,
         mode: Mode,
         filter: Option<&JsonFilter>,
     ) -> Result<Update, Error> {
         let filter = filter.map(|JsonFilter(filter)| v1::Filter::from(filter));
-        if let Some(filter) = &filter {
-            self.repeat("update_filter", changes.len(), filter.encoded_len())?;
-        }
-        let only_if = match (mode, filter) {
-            (Mode::Upsert, None) => None,
-            (Mode::Upsert, Some(filter)) => Some(OnlyIf::MeetsOrMissing(filter)),
-            (Mode::UpdateOnly, filter) => Some(OnlyIf::Meets(filter.unwrap_or_default())),
-            // A filter is about points that are there.
-            (Mode::InsertOnly, _) => Some(OnlyIf::Missing(v1::Missing {})),
-        };
-        if only_if.is_some() {
-            for change in &mut changes {
-                change.only_if.clone_from(&only_if);
-            }
-        }
-        Ok(Update::Points(changes))
+        self.allowance.conditional(changes, mode, filter, || {
+            format!("{}update_filter", self.at)
+        })
     }
-}
-
-fn encoded_len(kind: &Kind) -> usize {
-    let kind = Some(kind.clone());
-    v1::Change { kind }.encoded_len()
 }
 
 /// What a client gets for an update.
@@ -226,10 +152,7 @@ async fn make(
     let mut updates = updates.into_iter().peekable();
     while let Some(update) = updates.next() {
         let mut together = 1;
-        let operation_id = match update {
-            Update::Matching { filter, kind } => {
-                write::write_matching(collection, &filter, &kind).await?
-            }
+        let update = match update {
             Update::Points(mut changes) => {
                 while let Some(Update::Points(more)) =
                     updates.next_if(|next| matches!(next, Update::Points(_)))
@@ -237,9 +160,11 @@ async fn make(
                     changes.extend(more);
                     together += 1;
                 }
-                by_id(collection, changes).await?
+                Update::Points(changes)
             }
+            matching @ Update::Matching { .. } => matching,
         };
+        let operation_id = update.make(collection).await?;
         let done = Done {
             operation_id,
             status,
@@ -247,17 +172,4 @@ async fn make(
         all.extend(std::iter::repeat_n(done, together));
     }
     Ok(all)
-}
-
-async fn by_id(collection: &Collection, changes: Vec<Change>) -> Result<u64, Error> {
-    // A point that does not meet a condition is left alone without a word.
-    let ids: Vec<_> = changes
-        .iter()
-        .map(|change| change.only_if.is_none().then_some(change.id))
-        .collect();
-    let written = write::write(collection, changes).await?;
-    let mut left = written.left;
-    left.sort_unstable();
-    let missing = left.into_iter().find_map(|place| ids[place]);
-    missing.map_or(Ok(written.seq), |id| Err(Error::ChangePoint(id)))
 }

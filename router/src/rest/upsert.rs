@@ -14,9 +14,11 @@ use super::filter::JsonFilter;
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Mode, Reading, Update, one};
+use super::update::{Reading, one};
 use super::vectors::{Bare, MaybeNamed, fitting_all};
+use crate::check;
 use crate::fanout::write::Change;
+use crate::update::{Mode, Update};
 
 /// The body of an upsert.
 #[derive(Deserialize)]
@@ -147,16 +149,11 @@ pub(crate) fn kept(
     payload: Option<Payload>,
     field: impl FnOnce() -> String,
 ) -> Result<Bytes, Error> {
-    let max = reading.collection.params().limits.max_payload_bytes;
     match payload {
         None | Some(Payload("{}")) => Ok(Bytes::new()),
-        Some(Payload(text)) if text.len() > max => {
-            let message = format!(
-                "{} bytes are more than the {max} of one payload",
-                text.len()
-            );
-            Err(Error::validate(field(), message))
+        Some(Payload(text)) => {
+            check::payload_size(reading.collection, text.len(), field)?;
+            Ok(reading.body.slice_ref(text.as_bytes()))
         }
-        Some(Payload(text)) => Ok(reading.body.slice_ref(text.as_bytes())),
     }
 }

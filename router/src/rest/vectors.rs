@@ -15,6 +15,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use super::error::Error;
 use super::ids::JsonId;
 use crate::catalog::Collection;
+use crate::check::fitting;
 
 /// A number that is finite as an `f32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -159,42 +160,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeNamedVisitor<T> {
 
 /// As many as a collection can have.
 const MAX_NAMES: usize = 16;
-
-/// The place of a vector's name, which the collection must have.
-pub(crate) fn known(
-    collection: &Collection,
-    name: &str,
-    field: impl FnOnce() -> String,
-) -> Result<usize, Error> {
-    let params = collection.params();
-    params.place(name).ok_or_else(|| {
-        let there: Vec<_> = params.vectors.iter().map(|v| &v.name).collect();
-        let message = if params.is_unnamed() {
-            format!(
-                "Not existing vector name error: {name}: the collection's one vector has no name"
-            )
-        } else {
-            format!("Not existing vector name error: {name}: the collection has {there:?}")
-        };
-        Error::fit(field(), message)
-    })
-}
-
-/// Checks a vector's name and length; the place of its name.
-pub(crate) fn fitting(
-    collection: &Collection,
-    name: &str,
-    values: &[f32],
-    field: impl Fn() -> String,
-) -> Result<usize, Error> {
-    let place = known(collection, name, &field)?;
-    let (want, got) = (collection.params().vectors[place].dimension, values.len());
-    if want == got {
-        return Ok(place);
-    }
-    let message = format!("Vector dimension error: expected dim: {want}, got {got}");
-    Err(Error::fit(field(), message))
-}
 
 /// The vectors of one point, checked.
 pub(crate) fn fitting_all(

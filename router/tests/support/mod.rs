@@ -2,6 +2,8 @@
 //! them, and a way to call the router without a socket. Each shard can be told
 //! to fail, to have lost vnodes, or to take its time.
 
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
 mod order;
 mod score;
 
@@ -60,6 +62,8 @@ struct State {
     delay: Duration,
     stopped: String,
     searches: Vec<SearchRequest>,
+    /// How many writes have come, and been held up if they are to be.
+    writes: usize,
 }
 
 /// One shard.
@@ -98,6 +102,21 @@ impl FakeShard {
     /// The searches that the shard was asked for, in their order.
     pub fn searches(&self) -> Vec<SearchRequest> {
         self.state().searches.clone()
+    }
+
+    /// How many writes have come, whatever became of them.
+    pub fn writes(&self) -> usize {
+        self.state().writes
+    }
+
+    /// How many points it has.
+    pub fn points(&self) -> usize {
+        self.state().points.len()
+    }
+
+    /// From now on no call fails.
+    pub fn mend(&self) {
+        self.state().fail = None;
     }
 
     /// The first vnode that the shard owns.
@@ -246,6 +265,7 @@ fn shown(id: PointId, stored: &Stored, with_payload: bool, names: &[String]) -> 
 #[async_trait::async_trait]
 impl ShardClient for FakeShard {
     async fn write(&self, request: WriteRequest) -> Result<WriteResponse, ShardError> {
+        self.state().writes += 1;
         self.enter().await?;
         let mut state = self.state();
         let mut outcomes = Vec::new();
@@ -590,6 +610,8 @@ pub fn ids(points: &Value) -> Vec<Value> {
 pub struct Server {
     /// The routes.
     pub router: axum::Router,
+    /// The same by gRPC.
+    pub grpc: axum::Router,
     /// The collections behind them.
     pub catalog: Arc<FakeCatalog>,
 }
@@ -638,9 +660,10 @@ impl Server {
             all: Mutex::default(),
             indexes: Mutex::default(),
         });
-        let app = App::new(catalog.clone(), server, None);
+        let app = Arc::new(App::new(catalog.clone(), server, None));
         Self {
-            router: quoit_router::router(Arc::new(app)),
+            router: quoit_router::router(app.clone()),
+            grpc: quoit_router::grpc_routes(app),
             catalog,
         }
     }

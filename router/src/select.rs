@@ -5,13 +5,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
-use quoit_filter::{MAX_PAYLOAD_DEPTH, Path, Step};
+use quoit_filter::{BadPath, MAX_PAYLOAD_DEPTH, Path, Step};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::envelope::list;
-use super::error::Error;
+use crate::error::Error;
+use crate::json::list;
 
 /// Which part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,12 @@ impl Paths {
             };
         }
         at.is_whole = true;
+    }
+
+    /// All of these paths, or what is wrong with one of them.
+    pub(crate) fn parse(all: &[String]) -> Result<Self, String> {
+        let all = all.iter().map(|path| path.parse());
+        Ok(Self::of(all.collect::<Result<_, _>>()?))
     }
 
     fn of(all: Vec<Selected>) -> Self {
@@ -205,27 +212,35 @@ struct Selected {
     rest: Vec<Step>,
 }
 
-impl<'de> Deserialize<'de> for Selected {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl FromStr for Selected {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         // A key with spaces in it stands for itself, though it is no path.
         if !text.contains(['.', '[', '"']) {
             return Ok(Self {
-                first: text,
+                first: text.to_owned(),
                 rest: Vec::new(),
             });
         }
-        let path: Path = text.parse().map_err(de::Error::custom)?;
+        let path: Path = text.parse().map_err(|e: BadPath| e.to_string())?;
         if path.depth() > MAX_PAYLOAD_DEPTH {
-            return Err(de::Error::custom(format_args!(
+            return Err(format!(
                 "a path of {} steps leads nowhere: payloads are at most {MAX_PAYLOAD_DEPTH} deep",
                 path.depth()
-            )));
+            ));
         }
         Ok(Self {
             first: path.first().to_owned(),
             rest: path.rest().to_vec(),
         })
+    }
+}
+
+impl<'de> Deserialize<'de> for Selected {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 
