@@ -126,6 +126,11 @@ impl Columns {
                 max: ids.len() as u64,
             }
             .within(universe),
+            Condition::Slice(slice) => Estimate {
+                min: 0,
+                likely: universe / slice.total(),
+                max: universe,
+            },
             Condition::Nested { path, filter } => {
                 Estimate::up_to(self.most_nested(path, filter, universe))
             }
@@ -141,7 +146,7 @@ impl Columns {
                 column.map_or(universe, |column| column.estimate(test, universe).max)
             }
             Condition::Field { .. } => universe,
-            Condition::HasId(_) => 0,
+            Condition::HasId(_) | Condition::Slice(_) => 0,
             Condition::Nested { path, filter } => {
                 self.most_nested(&array.each(path), filter, universe)
             }

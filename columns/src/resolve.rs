@@ -100,6 +100,7 @@ impl Resolver<'_> {
                 Some(slots) => Matches::sure(slots & universe),
                 None => Matches::maybe(universe.clone()),
             },
+            Condition::Slice(_) => Matches::maybe(universe.clone()),
             Condition::Nested { path, filter } => {
                 let possible = self.nested(path, filter, universe);
                 Matches::maybe(possible.unwrap_or_else(|| universe.clone()))
@@ -113,6 +114,7 @@ impl Resolver<'_> {
         match condition {
             Condition::Field { path, .. } => self.columns.usable(path).is_some(),
             Condition::HasId(_) => true,
+            Condition::Slice(_) => false,
             Condition::Nested { path, filter } => {
                 self.nested(path, filter, &RoaringBitmap::new()).is_some()
             }
@@ -180,7 +182,7 @@ impl Resolver<'_> {
             }
             Condition::Field { .. } => None,
             // An object in an array has no id.
-            Condition::HasId(_) => Some(RoaringBitmap::new()),
+            Condition::HasId(_) | Condition::Slice(_) => Some(RoaringBitmap::new()),
             Condition::Nested { path, filter } => self.nested(&array.each(path), filter, universe),
             Condition::Filter(filter) => self.nested(array, filter, universe),
         }

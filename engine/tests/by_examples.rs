@@ -38,7 +38,7 @@ fn similarity(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
 fn score(metric: Metric, objective: &Objective, point: &[f32]) -> f64 {
     let to = |v: &Vec<f32>| similarity(metric, v, point);
     let squash = |x: f64| x / (1.0 + x.abs());
-    let share = |x: f64| (squash(x) + 1.0) / 2.0;
+    let share = |x: f64| f64::midpoint(squash(x), 1.0);
     match objective {
         Objective::BestScore(all) => {
             let best = |of: &[Vec<f32>]| of.iter().map(to).max_by(f64::total_cmp);

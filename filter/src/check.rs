@@ -33,6 +33,7 @@ impl Condition {
         match self {
             Self::Field { path, test } => test.holds_at(path, payload),
             Self::HasId(ids) => id.is_some_and(|id| ids.contains(&id)),
+            Self::Slice(slice) => id.is_some_and(|id| slice.contains(id)),
             Self::Nested { path, filter } => {
                 let arrays = path.to_array().values(payload).into_iter();
                 let objects = arrays

@@ -13,12 +13,14 @@ mod check;
 mod edit;
 mod geo;
 mod path;
+mod slice;
 mod text;
 mod time;
 
 pub use edit::{BadEdit, Edit, MAX_PAYLOAD_DEPTH};
 pub use geo::{GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius};
 pub use path::{BadPath, Path, RESERVED_KEYS, Step};
+pub use slice::{BadSlice, Slice};
 pub use text::{Analyzer, Tokenizer, tokens};
 pub use time::{BadTime, Timestamp, timestamp};
 
@@ -65,6 +67,8 @@ pub enum Condition {
     },
     /// The point's id is one of these.
     HasId(BTreeSet<PointId>),
+    /// The point's id is in a part of all ids.
+    Slice(Slice),
     /// A filter holds for an object in the array at a path, by itself.
     Nested {
         /// Where the array is.

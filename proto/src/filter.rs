@@ -6,7 +6,7 @@ use crate::v1::condition::Kind;
 use crate::v1::field_condition::Test as Wire;
 use quoit_filter::{
     Condition, Filter, GeoBox, GeoPoint, GeoPolygon, GeoRadius, MAX_DEPTH, MinShould, Path, Range,
-    Scalar, Scalars, Test, Timestamp, timestamp,
+    Scalar, Scalars, Slice, Test, Timestamp, timestamp,
 };
 use quoit_ring::PointId;
 use std::fmt::Display;
@@ -60,6 +60,10 @@ impl From<&Condition> for v1::Condition {
             }),
             Condition::HasId(ids) => Kind::HasId(v1::HasId {
                 ids: ids.iter().map(|id| (*id).into()).collect(),
+            }),
+            Condition::Slice(slice) => Kind::Slice(v1::Slice {
+                total: slice.total(),
+                index: slice.index(),
             }),
             Condition::Nested { path, filter } => Kind::Nested(v1::NestedCondition {
                 path: path.to_string(),
@@ -211,6 +215,10 @@ fn read_condition(condition: v1::Condition, depth: usize) -> Result<Condition, B
             let ids = some.ids.iter().map(PointId::try_from);
             let ids = ids.collect::<Result<_, _>>();
             ids.map(Condition::HasId).map_err(BadFilter::new)
+        }
+        Some(Kind::Slice(slice)) => {
+            let slice = Slice::new(slice.total, slice.index);
+            slice.map(Condition::Slice).map_err(BadFilter::new)
         }
         Some(Kind::Nested(nested)) => Ok(Condition::Nested {
             path: read_path(&nested.path)?,

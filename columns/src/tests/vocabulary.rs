@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use quoit_filter::{
     Analyzer, Condition, Filter, GeoBox, GeoPoint, GeoPolygon, GeoRadius, MinShould, Range, Scalar,
-    Scalars, Test, Tokenizer, timestamp,
+    Scalars, Slice, Test, Tokenizer, timestamp,
 };
 use quoit_ring::PointId;
 use serde_json::{Value, json};
@@ -230,6 +230,7 @@ pub fn filters() -> impl Strategy<Value = Filter> {
         8 => field(&PATHS),
         2 => field(&["x", "y", "y[].x"]),
         1 => ids.prop_map(Condition::HasId),
+        1 => (0_u64..3).prop_map(|n| Condition::Slice(Slice::new(3, n).unwrap())),
     ];
     let join = |condition: BoxedStrategy<Condition>| {
         let some = move |most: usize| prop::collection::vec(condition.clone(), 0..most);

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use quoit_filter::{
-    Condition, Filter, GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius, MinShould, Path, Range,
-    Scalar, Scalars, Test, Timestamp, timestamp,
+    BadSlice, Condition, Filter, GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius, MinShould,
+    Path, Range, Scalar, Scalars, Slice, Test, Timestamp, timestamp,
 };
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -126,8 +126,7 @@ struct Fields {
     min_should: Option<AtLeast>,
     #[serde(default, rename = "has_vector")]
     _has_vector: NotYet,
-    #[serde(default, rename = "slice")]
-    _slice: NotYet,
+    slice: Option<JsonSlice>,
 }
 
 const TESTS: &str =
@@ -162,6 +161,7 @@ impl TryFrom<Fields> for JsonCondition {
         if let Some(ids) = fields.has_id {
             others.push(Condition::HasId(ids.iter().map(|id| id.0).collect()));
         }
+        others.extend(fields.slice.map(|slice| Condition::Slice(slice.0)));
         if let Some(Nested { key, filter }) = fields.nested {
             others.push(Condition::Nested {
                 path: key.0,
@@ -216,6 +216,26 @@ impl TryFrom<String> for JsonPath {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse().map(Self)
+    }
+}
+
+/// A part of all ids.
+#[derive(Deserialize)]
+#[serde(try_from = "SliceFields")]
+struct JsonSlice(Slice);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SliceFields {
+    total: u64,
+    index: u64,
+}
+
+impl TryFrom<SliceFields> for JsonSlice {
+    type Error = BadSlice;
+
+    fn try_from(fields: SliceFields) -> Result<Self, BadSlice> {
+        Slice::new(fields.total, fields.index).map(Self)
     }
 }
 

@@ -16,7 +16,6 @@ use super::error::Error;
 use super::filter::JsonFilter;
 use super::not_yet::{NotYet, Unnamed};
 use super::sampled::sampled;
-use crate::catalog::Collection;
 use crate::fanout::read::{self, With};
 use crate::fanout::search::{Nearest, Scored, search};
 use crate::narrow;

@@ -420,7 +420,7 @@ impl Planner<'_> {
         let at = within(field, "recommend");
         let strategy = wanted.strategy.unwrap_or_default();
         if strategy == Strategy::AverageVector {
-            return Ok(Goal::Near(self.examples(wanted, at)?, None));
+            return Ok(Goal::Near(self.examples(wanted, &at)?, None));
         }
         let (positive, negative) = (
             wanted.positive.unwrap_or_default(),
@@ -439,7 +439,7 @@ impl Planner<'_> {
         self.like(scoring, &at)
     }
 
-    fn examples(&self, wanted: Recommend, at: String) -> Result<Aim, Error> {
+    fn examples(&self, wanted: Recommend, at: &str) -> Result<Aim, Error> {
         let (positive, negative) = (
             wanted.positive.unwrap_or_default(),
             wanted.negative.unwrap_or_default(),

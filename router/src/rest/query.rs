@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for Older {
 /// The older call for what is near to some and far from others.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RecommendBody {
+struct RecommendBody {
     positive: Option<Vec<Start>>,
     negative: Option<Vec<Start>>,
     strategy: Option<Strategy>,

@@ -171,6 +171,9 @@ def condition(depth):
     if kind == 1 and depth:
         nested = models.Nested(key=random.choice(["parts", "parts[]", "tags", "deep"]), filter=inner(depth - 1))
         return models.NestedCondition(nested=nested)
+    if kind == 11:
+        total = random.randrange(1, 5)
+        return models.SliceCondition(slice=models.Slice(total=total, index=random.randrange(total)))
     if kind == 2:
         return models.HasIdCondition(has_id=random.sample(range(POINTS), 30))
     if kind == 3:
