@@ -34,12 +34,8 @@ pub struct ChildArgs {
 /// # Errors
 /// The shard failed, or the parent is gone.
 pub fn serve(args: &ChildArgs) -> Result<()> {
-    let params = Params {
-        dimension: args.dimension,
-        metric: Metric::Cosine,
-        index: Some(HnswParams::default()),
-        vnodes: vnode_count()?,
-    };
+    let index = Some(HnswParams::default());
+    let params = Params::unnamed(args.dimension, Metric::Cosine, index, vnode_count()?);
     let runtime = oneshard::runtime()?;
     runtime.block_on(async {
         let shard = oneshard::open(&args.dir, params).await?;

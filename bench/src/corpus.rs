@@ -51,12 +51,9 @@ impl Corpus {
 
     /// A collection for these points, with default settings.
     pub fn params(&self) -> Result<Params> {
-        Ok(Params {
-            dimension: self.dimension(),
-            metric: self.metric(),
-            index: Some(HnswParams::default()),
-            vnodes: vnode_count()?,
-        })
+        let index = Some(HnswParams::default());
+        let (dimension, metric) = (self.dimension(), self.metric());
+        Ok(Params::unnamed(dimension, metric, index, vnode_count()?))
     }
 
     /// The points' vectors, in the order of their ids.
@@ -96,7 +93,10 @@ impl Corpus {
     fn upsert(&self, vnodes: VnodeCount, row: usize, vector: &[f32]) -> v1::VnodeWrite {
         let id = PointId::Num(row as u64);
         let upsert = v1::Upsert {
-            vector: vector.to_vec(),
+            vectors: vec![v1::Vector {
+                name: String::new(),
+                values: vector.to_vec(),
+            }],
             payload: self.payload(row).to_owned().into_bytes().into(),
         };
         v1::VnodeWrite {

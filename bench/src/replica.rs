@@ -107,7 +107,7 @@ pub fn query(vector: &[f32], ef: Option<usize>, payload: bool) -> Query {
         ef,
         want: Want {
             payload,
-            vector: false,
+            ..Want::default()
         },
         ..Query::default()
     }

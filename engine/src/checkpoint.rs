@@ -1,20 +1,21 @@
 //! What a restart needs, in an order that a power cut cannot break.
 //!
-//! 1. The graph, if enough came to it since it was last saved, under a new name.
+//! 1. Each graph, if enough came to it since it was last saved, under a new name.
 //! 2. The rows, and the vectors, synced.
-//! 3. The manifest, renamed into place: it names the graph and the log index
+//! 3. The manifest, renamed into place: it names the graphs and the log index
 //!    from which the log is replayed.
 //! 4. Only then what the former manifest named is removed.
 //!
-//! The graph comes before the rows: all it holds was applied by then, so rows
-//! that survive a power cut are never behind the graph, and no slot that the
-//! graph knows is given out a second time by the replay.
+//! The graphs come before the rows: all they hold was applied by then, so rows
+//! that survive a power cut are never behind a graph, and no slot that a graph
+//! knows is given out a second time by the replay.
 
 use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};
 use crate::index::{Graph, HnswParams, Precision, Quantizer};
 use crate::slots::SlotSet;
-use crate::{Identity, Params};
+use crate::space::Space;
+use crate::{Identity, VectorParams};
 use quoit_disk::Disk;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -26,8 +27,16 @@ use std::sync::Arc;
 pub struct Manifest {
     /// All entries up to here are in the rows and vectors that were synced.
     pub applied: u64,
-    /// The saved graph.
-    pub graph: Option<SavedGraph>,
+    /// The saved graphs, one for each of the collection's vectors that has one.
+    pub graphs: Vec<Option<SavedGraph>>,
+}
+
+impl Manifest {
+    /// The number of the next graph.
+    pub fn next_graph(&self) -> u64 {
+        let numbers = self.graphs.iter().flatten().map(|g| g.number);
+        numbers.max().unwrap_or(0) + 1
+    }
 }
 
 /// A graph's files.
@@ -44,9 +53,11 @@ pub struct SavedGraph {
 /// The state of checkpoints in a running engine.
 #[derive(Default)]
 pub struct Saved {
-    pub(crate) manifest: Manifest,
-    /// The slots of the graph that the manifest names.
-    pub(crate) slots: SlotSet,
+    /// All entries up to here are in it.
+    pub(crate) applied: u64,
+    /// For each of the collection's vectors the graph that the manifest names,
+    /// and its slots.
+    pub(crate) graphs: Vec<(Option<SavedGraph>, SlotSet)>,
     /// How many checkpoints this process has made.
     pub(crate) made: u64,
     /// The number of the next graph to be saved. Never one that was tried
@@ -55,7 +66,15 @@ pub struct Saved {
     pub(crate) next_graph: u64,
 }
 
-/// When a checkpoint saves the graph too.
+impl Saved {
+    /// How many slots of a segment the saved graphs have.
+    pub(crate) fn len_of_segment(&self, number: u32) -> u32 {
+        let slots = self.graphs.iter().map(|(_, slots)| slots);
+        slots.map(|slots| slots.len_of_segment(number)).sum()
+    }
+}
+
+/// When a checkpoint saves a graph too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaveGraph {
     /// If a good part of it is new: what is not saved is indexed again after a
@@ -77,40 +96,36 @@ impl Engine {
         // No vector comes into the graph while it is written.
         let mut indexing = self.indexing.lock();
         indexing.check_syncs(&self.dir)?;
-        let (graph, in_graph) = {
-            let writer = self.writer.lock();
-            (writer.graph.clone(), writer.in_graph.clone())
-        };
-        let former = indexing.saved.manifest.graph.clone();
-        let new_graph = match graph {
-            Some(graph)
-                if worth_saving(save, &indexing, &in_graph) && self.has_room_for(&graph)? =>
+        let present = |space: &Space| (space.graph.clone(), space.in_graph.clone());
+        let present: Vec<_> = self.writer.lock().spaces.iter().map(present).collect();
+        let mut graphs = indexing.saved.graphs.clone();
+        let of_names = self.params.vectors.iter().zip(present).zip(&mut graphs);
+        for ((params, (graph, in_graph)), saved) in of_names {
+            if let Some(graph) = graph
+                && worth_saving(save, &indexing, &saved.1, &in_graph)
+                && self.has_room_for(&graph)?
             {
                 let number = indexing.saved.next_graph;
                 indexing.saved.next_graph += 1;
-                Some(self.save_graph(number, &graph, &in_graph)?)
+                let named = self.save_graph(number, params, &graph, &in_graph)?;
+                *saved = (Some(named), in_graph);
             }
-            _ => None,
-        };
+        }
         let (applied, dirty) = {
             let mut writer = self.writer.lock();
             (writer.applied, writer.vectors.take_dirty())
         };
         indexing.sync_all(&dirty)?;
         self.rows.persist()?;
-        let is_new = new_graph.is_some();
         let manifest = Manifest {
             applied,
-            graph: new_graph.or(former),
+            graphs: graphs.iter().map(|(named, _)| named.clone()).collect(),
         };
         write_manifest(&*self.disk, &self.dir, self.identity, &manifest)?;
-        if is_new {
-            indexing.saved.slots = in_graph;
-        }
-        indexing.saved.manifest = manifest;
+        indexing.saved.graphs = graphs;
+        indexing.saved.applied = applied;
         indexing.saved.made += 1;
-        let named = indexing.saved.manifest.graph.as_ref();
-        if let Err(error) = remove_unnamed_graphs(&*self.disk, &self.dir, named) {
+        if let Err(error) = remove_unnamed_graphs(&*self.disk, &self.dir, &manifest) {
             // The checkpoint is made; what stays is removed by the next one.
             tracing::warn!(%error, "a saved graph that nothing needs could not be removed");
         }
@@ -131,7 +146,13 @@ impl Engine {
         Ok(free >= needed)
     }
 
-    fn save_graph(&self, number: u64, graph: &Graph, slots: &SlotSet) -> Result<SavedGraph> {
+    fn save_graph(
+        &self,
+        number: u64,
+        params: &VectorParams,
+        graph: &Graph,
+        slots: &SlotSet,
+    ) -> Result<SavedGraph> {
         let (graph_path, slots_path) = graph_paths(&self.dir, number);
         graph.save(&graph_path)?;
         self.disk
@@ -142,7 +163,7 @@ impl Engine {
         self.disk
             .sync_dir(&self.dir)
             .map_err(Error::file("sync", &self.dir))?;
-        let params = self.params.index.unwrap_or_default();
+        let params = params.index.unwrap_or_default();
         Ok(SavedGraph {
             number,
             m: params.m,
@@ -154,19 +175,18 @@ impl Engine {
     }
 }
 
-fn worth_saving(save: SaveGraph, indexing: &Indexing, in_graph: &SlotSet) -> bool {
-    let saved = &indexing.saved;
+fn worth_saving(save: SaveGraph, indexing: &Indexing, saved: &SlotSet, in_graph: &SlotSet) -> bool {
     // A segment that waits for nothing but the saved graph.
     let only_saved = |number: u32| in_graph.len_of_segment(number) == 0;
-    if indexing.waiting_for(&saved.slots).any(only_saved) {
+    if indexing.waiting_for(saved).any(only_saved) {
         return true;
     }
     // After a rebuild the graph may be as large as before and still another one.
-    let came = in_graph.difference(&saved.slots).len();
-    let gone = saved.slots.difference(in_graph).len();
+    let came = in_graph.difference(saved).len();
+    let gone = saved.difference(in_graph).len();
     let enough = match save {
         SaveGraph::IfAnythingIsNew => 1,
-        SaveGraph::IfMuchIsNew => 1000.max(saved.slots.len() / 8),
+        SaveGraph::IfMuchIsNew => 1000.max(saved.len() / 8),
     };
     came + gone >= enough
 }
@@ -233,7 +253,7 @@ fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn load_graph(
     disk: &dyn Disk,
     dir: &Path,
-    params: &Params,
+    params: &VectorParams,
     saved: &SavedGraph,
 ) -> Result<Option<(Arc<Graph>, SlotSet)>> {
     let fits = |p: HnswParams| p.m == saved.m && p.precision == saved.precision;
@@ -284,15 +304,10 @@ pub fn load_graph(
 ///
 /// # Errors
 /// The folder cannot be read or changed.
-pub fn remove_unnamed_graphs(
-    disk: &dyn Disk,
-    dir: &Path,
-    named: Option<&SavedGraph>,
-) -> Result<()> {
-    let keep: Vec<PathBuf> = named
-        .map(|g| graph_paths(dir, g.number))
-        .map(|(a, b)| vec![a, b])
-        .unwrap_or_default();
+pub fn remove_unnamed_graphs(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()> {
+    let named = manifest.graphs.iter().flatten();
+    let named = named.map(|g| graph_paths(dir, g.number));
+    let keep: Vec<PathBuf> = named.flat_map(|(a, b)| [a, b]).collect();
     for path in disk.list(dir).map_err(Error::file("list", dir))? {
         let is_graph = path
             .extension()

@@ -10,10 +10,12 @@ use crate::checkpoint::{self, Saved};
 use crate::entry::{Entry, Outcome};
 use crate::error::{Error, Result};
 use crate::indexing::Rebuild;
+use crate::names::Name;
 use crate::payload_indexes::PayloadIndexes;
 use crate::rows::{self, Rows, RowsTuning, VnodeState};
 use crate::slots::{Slot, SlotSet};
-use crate::vectors::{Segment, Vectors};
+use crate::space::Space;
+use crate::vectors::{Layout, Segment, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
 use crate::writer::Writer;
@@ -28,7 +30,7 @@ use std::sync::Arc;
 
 /// One replica's data.
 pub struct Engine {
-    pub(crate) params: Params,
+    pub(crate) params: Arc<Params>,
     pub(crate) tuning: Tuning,
     pub(crate) identity: Identity,
     pub(crate) disk: Arc<dyn Disk>,
@@ -42,7 +44,8 @@ pub struct Engine {
 /// What steps of indexing, checkpoint and reclaim know of each other.
 #[derive(Default)]
 pub(crate) struct Indexing {
-    pub(crate) rebuild: Option<Rebuild>,
+    /// Of some names.
+    pub(crate) rebuilds: BTreeMap<Name, Rebuild>,
     pub(crate) saved: Saved,
     /// Segments found empty, with the number of checkpoints made until then.
     pub(crate) emptied: BTreeMap<u32, u64>,
@@ -105,7 +108,8 @@ impl Engine {
     ) -> Result<Self> {
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
-        let mut manifest = checkpoint::read_manifest(&*disk, dir, identity)?.unwrap_or_default();
+        let params = Arc::new(params);
+        let manifest = checkpoint::read_manifest(&*disk, dir, identity)?.unwrap_or_default();
         let rows_tuning = RowsTuning {
             cache_bytes: tuning.cache_bytes,
             memtable_bytes: tuning.memtable_bytes,
@@ -120,46 +124,51 @@ impl Engine {
             return Err(Error::damaged(dir, what));
         }
         let vnodes = VnodeTable::new(params.vnodes, rows.vnode_states()?);
-        let (visible, edited) = visible_slots(&rows, &vnodes, dir)?;
+        let Shown {
+            visible,
+            edited,
+            has,
+        } = shown(&rows, &vnodes, &params, dir)?;
         let vectors = Vectors::open(
             disk.clone(),
             &dir.join("vectors"),
             identity,
-            params.dimension,
+            Layout::new(&params.vectors),
             Slot(replica.next_slot),
             &visible,
         )?;
-        let loaded = match &manifest.graph {
-            Some(saved) => checkpoint::load_graph(&*disk, dir, &params, saved)?,
-            None => None,
+        checkpoint::remove_unnamed_graphs(&*disk, dir, &manifest)?;
+        let mut saved = Saved {
+            next_graph: manifest.next_graph(),
+            applied: manifest.applied,
+            ..Saved::default()
         };
-        checkpoint::remove_unnamed_graphs(&*disk, dir, manifest.graph.as_ref())?;
-        let next_graph = manifest.graph.as_ref().map_or(0, |g| g.number) + 1;
-        if loaded.is_none() {
-            // One of other parameters. Its slots are not watched over, so the
+        let mut spaces = Vec::with_capacity(params.vectors.len());
+        for ((name, vector), has) in params.named().zip(has) {
+            let graph = manifest.graphs.get(name.index()).cloned().flatten();
+            let loaded = match &graph {
+                Some(graph) => checkpoint::load_graph(&*disk, dir, vector, graph)?,
+                None => None,
+            };
+            // Of one with other parameters the slots are not watched over, so the
             // next manifest must not name it.
-            manifest.graph = None;
+            let (graph, named, in_graph) = match loaded {
+                Some((loaded, slots)) => (Some(loaded), graph, slots),
+                None => Default::default(),
+            };
+            saved.graphs.push((named, in_graph.clone()));
+            spaces.push(Space::new(name, vector.clone(), has, graph, in_graph));
         }
-        let (graph, in_graph) = loaded.map_or_else(Default::default, |(g, s)| (Some(g), s));
         let writer = Writer {
             params: params.clone(),
             rows: rows.clone(),
             applied: replica.applied,
             vectors,
             vnodes,
-            tail: visible.difference(&in_graph),
-            dead_in_graph: in_graph.difference(&visible).len(),
             visible,
             edited,
             payload_indexes: PayloadIndexes::new(rows.schema()?),
-            graph,
-            in_graph: in_graph.clone(),
-        };
-        let saved = Saved {
-            manifest,
-            slots: in_graph,
-            made: 0,
-            next_graph,
+            spaces,
         };
         Ok(Self {
             view: ArcSwap::from_pointee(writer.picture()),
@@ -187,7 +196,7 @@ impl Engine {
     /// cut before it.
     #[must_use]
     pub fn replay_from(&self) -> u64 {
-        self.indexing.lock().saved.manifest.applied + 1
+        self.indexing.lock().saved.applied + 1
     }
 
     /// The log index up to which entries are applied.
@@ -219,7 +228,7 @@ impl Engine {
         let view = self.view();
         let firsts = view.visible.first_of_each_segment();
         firsts.into_iter().try_for_each(|slot| {
-            let read = view.segments.vector(slot);
+            let read = view.segments.numbers(slot);
             read.map(drop)
         })
     }
@@ -272,22 +281,42 @@ impl Engine {
     }
 }
 
-/// Which slots rows name, and beside which of them the seq is not the point's.
+/// What rows show of slots.
+struct Shown {
+    /// Slots that rows name.
+    visible: SlotSet,
+    /// Those of them beside whose vectors the seq is not the point's.
+    edited: SlotSet,
+    /// For each of the collection's vectors, those that have one.
+    has: Vec<SlotSet>,
+}
+
 /// Also shows that the vnodes' counts are those of the
 /// rows: a replica that lost rows must not serve what is left.
-fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<(SlotSet, SlotSet)> {
-    let (mut visible, mut edited) = (SlotSet::default(), SlotSet::default());
+fn shown(rows: &Rows, vnodes: &VnodeTable, params: &Params, dir: &Path) -> Result<Shown> {
+    let mut shown = Shown {
+        visible: SlotSet::default(),
+        edited: SlotSet::default(),
+        has: params.vectors.iter().map(|_| SlotSet::default()).collect(),
+    };
     let mut counts: BTreeMap<Vnode, u64> = BTreeMap::new();
     for row in rows.view().ids_from(None) {
-        let (_, vnode, row) = row?;
-        if !visible.insert(row.slot) {
+        let (id, vnode, row) = row?;
+        if !shown.visible.insert(row.slot) {
             return Err(Error::damaged(
                 dir,
                 format!("two rows name slot {}", row.slot.0),
             ));
         }
         if row.is_edited {
-            edited.insert(row.slot);
+            shown.edited.insert(row.slot);
+        }
+        if !params.names().contains_all(row.names) {
+            let what = format!("point {id} has a vector of a name that the collection lacks");
+            return Err(Error::damaged(dir, what));
+        }
+        for name in row.names.iter() {
+            shown.has[name.index()].insert(row.slot);
         }
         *counts.entry(vnode).or_default() += 1;
     }
@@ -301,5 +330,5 @@ fn visible_slots(rows: &Rows, vnodes: &VnodeTable, dir: &Path) -> Result<(SlotSe
             return Err(Error::damaged(dir, what));
         }
     }
-    Ok((visible, edited))
+    Ok(shown)
 }

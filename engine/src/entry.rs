@@ -1,5 +1,6 @@
 //! What a log entry asks of the engine, and what came of it.
 
+use crate::names::{Name, Names, Vector};
 use quoit_columns::Schema;
 use quoit_filter::{Edit, Filter};
 use quoit_ring::{PointId, Vnode, VnodeSet};
@@ -63,15 +64,19 @@ pub enum Condition {
 pub enum Change {
     /// This, whatever it was.
     Upsert {
-        /// Finite numbers, of the collection's dimension.
-        vector: Vec<f32>,
+        /// Finite numbers, each of the dimension of its name, and no name twice;
+        /// the point lacks the others.
+        vectors: Vec<Vector>,
         /// A JSON object as text; empty for none.
         payload: Vec<u8>,
     },
-    /// Of this vector, with the payload it has. Without effect on a point that
-    /// is not there.
-    SetVector(Vec<f32>),
-    /// Of another payload, with the vector it has. Without effect on a point
+    /// Of these vectors, with the payload and the other vectors it has. Without
+    /// effect on a point that is not there.
+    SetVectors(Vec<Vector>),
+    /// Without these vectors, with all else that it has. Without effect on a
+    /// point that is not there.
+    RemoveVectors(Names),
+    /// Of another payload, with the vectors it has. Without effect on a point
     /// that is not there.
     EditPayload(Edit),
     /// Not there.
@@ -79,10 +84,12 @@ pub enum Change {
 }
 
 impl Operation {
-    /// A point is to be this, whatever it was.
+    /// A point is to be this, whatever it was: of the first vector alone.
     #[must_use]
-    pub fn upsert(id: PointId, vector: Vec<f32>, payload: Vec<u8>) -> Self {
-        Self::always(id, Change::Upsert { vector, payload })
+    pub fn upsert(id: PointId, values: Vec<f32>, payload: Vec<u8>) -> Self {
+        let name = Name::default();
+        let vectors = vec![Vector { name, values }];
+        Self::always(id, Change::Upsert { vectors, payload })
     }
 
     /// A point is not to be.

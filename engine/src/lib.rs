@@ -16,6 +16,7 @@ mod facet;
 mod index;
 mod indexing;
 mod metric;
+mod names;
 mod objective;
 mod ordered;
 mod payload_indexes;
@@ -25,6 +26,7 @@ mod rows;
 mod search;
 mod selection;
 mod slots;
+mod space;
 mod vectors;
 mod view;
 mod vnodes;
@@ -38,6 +40,7 @@ pub use facet::{Facet, FacetValue};
 pub use index::{HnswParams, Precision};
 pub use indexing::IndexStep;
 pub use metric::Metric;
+pub use names::{MAX_VECTORS, Name, Names, Vector};
 pub use objective::{Examples, Objective, Pair};
 pub use ordered::{OrderBy, OrderValue, StartFrom};
 pub use payload_indexes::FillStep;
@@ -54,14 +57,65 @@ use quoit_ring::VnodeCount;
 /// What is fixed for a collection, or changes only with its schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
+    /// The vectors that a point can have, one to [`MAX_VECTORS`]. Their order is
+    /// that of their places in stored data and never changes.
+    pub vectors: Vec<VectorParams>,
+    /// The ring's number of vnodes.
+    pub vnodes: VnodeCount,
+}
+
+/// What is fixed for the vectors of one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorParams {
+    /// The name; empty where a collection has but one and does not name it.
+    pub name: String,
     /// The number of components of every vector.
     pub dimension: usize,
     /// How distance is measured.
     pub metric: Metric,
     /// The graph; `None` for a flat index, where every search is a scan.
     pub index: Option<HnswParams>,
-    /// The ring's number of vnodes.
-    pub vnodes: VnodeCount,
+}
+
+impl Params {
+    /// A collection with one vector a point, without a name.
+    #[must_use]
+    pub fn unnamed(
+        dimension: usize,
+        metric: Metric,
+        index: Option<HnswParams>,
+        vnodes: VnodeCount,
+    ) -> Self {
+        let name = String::new();
+        let vector = VectorParams {
+            name,
+            dimension,
+            metric,
+            index,
+        };
+        Self {
+            vectors: vec![vector],
+            vnodes,
+        }
+    }
+
+    /// The place of a name.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Option<Name> {
+        let place = self.vectors.iter().position(|v| v.name == name)?;
+        u8::try_from(place).ok().map(Name)
+    }
+
+    /// The vectors with their places.
+    pub fn named(&self) -> impl Iterator<Item = (Name, &VectorParams)> {
+        (0..).map(Name).zip(&self.vectors)
+    }
+
+    /// All places.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names::first(self.vectors.len())
+    }
 }
 
 impl Default for HnswParams {

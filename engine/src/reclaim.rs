@@ -43,12 +43,10 @@ impl Engine {
             if live == 0 {
                 let made = indexing.saved.made;
                 let noted = *indexing.emptied.entry(number).or_insert(made);
-                let in_graphs = writer.in_graph.len_of_segment(number)
-                    + indexing.saved.slots.len_of_segment(number)
-                    + indexing
-                        .rebuild
-                        .as_ref()
-                        .map_or(0, |r| r.len_of_segment(number));
+                let of_rebuilds = indexing.rebuilds.values();
+                let in_graphs = writer.in_graphs(number)
+                    + indexing.saved.len_of_segment(number)
+                    + of_rebuilds.map(|r| r.len_of_segment(number)).sum::<u32>();
                 // A checkpoint since then: the rows that emptied it are durable.
                 if made > noted && in_graphs == 0 {
                     writer.vectors.drop_segment(number)?;
@@ -75,6 +73,12 @@ impl Engine {
 }
 
 impl Writer {
+    /// How many slots of a segment the graphs have.
+    fn in_graphs(&self, number: u32) -> u32 {
+        let graphs = self.spaces.iter();
+        graphs.map(|s| s.in_graph.len_of_segment(number)).sum()
+    }
+
     fn empty_segment(&mut self, number: u32, indexing: &mut Indexing) -> Result<usize> {
         let start = number * SLOTS_PER_SEGMENT;
         let live = (start..start + SLOTS_PER_SEGMENT).map(Slot);
@@ -94,8 +98,8 @@ impl Writer {
                     format!("slot {} is visible and no row names it", from.0),
                 )
             })?;
-            let vector = self.vectors.segments().vector(from)?.to_vec();
-            let to = self.vectors.push(&vector, Owner { id, vnode }, row.seq)?;
+            let numbers = self.vectors.segments().numbers(from)?.to_vec();
+            let to = self.vectors.push(&numbers, Owner { id, vnode }, row.seq)?;
             // Beside the vector is the row's seq now.
             let moved_row = IdRow {
                 slot: to,
@@ -111,7 +115,7 @@ impl Writer {
                 payloads.push(PayloadChange::Insert(to, payload));
             }
             batch.set_feed(vnode, row.seq, &feed);
-            moved.push((from, to));
+            moved.push((from, to, row.names));
         }
         // The log has no entry for this: a power cut must find the vectors
         // wherever it finds the rows.
@@ -120,8 +124,8 @@ impl Writer {
             applied: self.applied,
             next_slot: self.vectors.next().0,
         })?;
-        for (from, to) in &moved {
-            self.show(*to);
+        for (from, to, names) in &moved {
+            self.show(*to, *names);
             self.hide(*from);
         }
         self.payload_indexes.change(payloads);

@@ -13,12 +13,15 @@
 
 mod by_examples;
 
+use crate::VectorParams;
 use crate::error::{Error, Result};
 use crate::index::{Graph, Precision};
+use crate::names::Name;
 use crate::objective::Objective;
 use crate::plan::{Plan, Task};
 use crate::selection::Selection;
 use crate::slots::Slot;
+use crate::space::SpaceView;
 use crate::vectors::Owner;
 use crate::view::{Answer, Record, View, Want};
 use quoit_filter::Filter;
@@ -32,7 +35,10 @@ const PAYLOAD_CHECK: u64 = 30;
 /// One query.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    /// The vector that is sought, of the collection's dimension; empty with an
+    /// Which of the points' vectors it is compared with. Points that lack it
+    /// are not found.
+    pub using: Name,
+    /// The vector that is sought, of the dimension of that name; empty with an
     /// objective.
     pub vector: Vec<f32>,
     /// What points are scored by instead of by nearness to the vector.
@@ -88,6 +94,21 @@ impl PartialOrd for Near {
     }
 }
 
+/// The vectors of one name in one view.
+#[derive(Clone, Copy)]
+struct Within<'a> {
+    view: &'a View,
+    space: &'a SpaceView,
+    params: &'a VectorParams,
+    name: Name,
+}
+
+impl<'a> Within<'a> {
+    fn vector(self, slot: Slot) -> Result<&'a [f32]> {
+        self.view.segments.vector(slot, self.name)
+    }
+}
+
 /// The `limit` nearest of what it was shown that meet the filter.
 struct Best<'a> {
     limit: usize,
@@ -96,13 +117,18 @@ struct Best<'a> {
 }
 
 impl Best<'_> {
-    fn offer(&mut self, view: &View, distance: &impl Fn(&[f32]) -> f32, slot: Slot) -> Result<()> {
-        let distance = distance(view.segments.vector(slot)?);
+    fn offer(
+        &mut self,
+        within: Within<'_>,
+        distance: &impl Fn(&[f32]) -> f32,
+        slot: Slot,
+    ) -> Result<()> {
+        let distance = distance(within.vector(slot)?);
         let worst = self.heap.peek().map(|n| n.distance);
         if self.heap.len() >= self.limit && worst.is_some_and(|w| distance > w) {
             return Ok(());
         }
-        let owner = view.segments.owner(slot)?;
+        let owner = within.view.segments.owner(slot)?;
         // Last, since it costs more than a distance: of points that are too
         // far no payload is read.
         if let Some(selection) = self.selection
@@ -125,7 +151,7 @@ impl Best<'_> {
 /// Which of the view's slots a search may find.
 #[derive(Clone, Copy)]
 struct Allowed<'a> {
-    view: &'a View,
+    within: Within<'a>,
     /// `None`: the search asks for every vnode that the view answers for.
     vnodes: Option<&'a VnodeSet>,
     /// `None`: the search has no filter.
@@ -141,12 +167,12 @@ impl Allowed<'_> {
 
     fn contains(&self, slot: Slot) -> Result<bool> {
         let is_selected = self.selection.is_none_or(|s| s.may_contain(slot));
-        if !is_selected || !self.view.visible.contains(slot) {
+        if !is_selected || !self.within.space.has.contains(slot) {
             return Ok(false);
         }
         match self.vnodes {
             None => Ok(true),
-            Some(vnodes) => Ok(vnodes.contains(self.view.segments.owner(slot)?.vnode)),
+            Some(vnodes) => Ok(vnodes.contains(self.within.view.segments.owner(slot)?.vnode)),
         }
     }
 }
@@ -158,37 +184,60 @@ impl View {
     /// A query is not of the collection's dimension, or stored data is damaged.
     pub fn search(&self, vnodes: &VnodeSet, queries: &[Query]) -> Result<Answer<Vec<Vec<Hit>>>> {
         let whole = self.readable().is_subset(vnodes);
-        let allowed = Allowed {
-            view: self,
-            vnodes: (!whole).then_some(vnodes),
-            selection: None,
-            points: if whole {
-                self.points()
-            } else {
-                self.count(vnodes).found
-            },
+        let elsewhere = (!whole).then_some(vnodes);
+        let points = if whole {
+            self.points()
+        } else {
+            self.count(vnodes).found
         };
         let found: Result<Vec<_>> = queries
             .iter()
-            .map(|q| self.search_one(&allowed, q))
+            .map(|query| {
+                let within = self.within(query.using)?;
+                let allowed = Allowed {
+                    within,
+                    vnodes: elsewhere,
+                    selection: None,
+                    points: points.min(within.space.has.len()),
+                };
+                self.search_one(&allowed, query)
+            })
             .collect();
         Ok(self.answer(vnodes, found?))
+    }
+
+    fn within(&self, name: Name) -> Result<Within<'_>> {
+        let place = name.index();
+        match (self.spaces.get(place), self.params.vectors.get(place)) {
+            (Some(space), Some(params)) => Ok(Within {
+                view: self,
+                space,
+                params,
+                name,
+            }),
+            _ => Err(Error::BadQuery(format!(
+                "the collection has no vector of the place {place}"
+            ))),
+        }
     }
 
     /// About how many vectors a query would be compared with, for one who
     /// decides where to run it.
     #[must_use]
     pub fn comparisons(&self, query: &Query) -> u64 {
+        let Ok(Within { space, params, .. }) = self.within(query.using) else {
+            return 0;
+        };
         // Any objective may come to compare all points with all its vectors.
         let vectors = query.objective.as_ref().map(|o| o.len() as u64);
         let times = vectors.unwrap_or(1).max(1);
-        match (&self.graph, self.params.index) {
+        match (&space.graph, params.index) {
             (Some(_), Some(params))
                 if !query.exact && query.filter.is_always_met() && vectors.is_none() =>
             {
                 // A graph search looks at some neighbours of each candidate.
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit) as u64;
-                (ef * params.m as u64).min(self.points()) + self.tail.len()
+                (ef * params.m as u64).min(space.has.len()) + space.tail.len()
             }
             _ => self
                 .comparisons_to_filter(&query.filter)
@@ -208,12 +257,14 @@ impl View {
     }
 
     fn search_one(&self, allowed: &Allowed<'_>, query: &Query) -> Result<Vec<Hit>> {
-        let objective = query.objective.as_ref().map(|o| self.prepared(o));
+        let params = allowed.within.params;
+        let metric = params.metric;
+        let objective = query.objective.as_ref().map(|o| params.prepared(o));
         let objective = objective.transpose()?;
         let mut vector = query.vector.clone();
         if objective.is_none() {
-            self.check(&vector)?;
-            self.params.metric.prepare(&mut vector);
+            params.check(&vector)?;
+            metric.prepare(&mut vector);
         }
         let selection = (!query.filter.is_always_met()).then(|| self.select(&query.filter));
         let allowed = Allowed {
@@ -233,7 +284,6 @@ impl View {
             None => self.find(&allowed, query, &vector, &mut best)?,
             Some(objective) => self.find_by(&allowed, query, objective, &mut best)?,
         }
-        let metric = self.params.metric;
         let near = best.heap.into_sorted_vec().into_iter();
         let near = near.map(|n| match objective {
             None => (n, metric.score(n.distance)),
@@ -253,29 +303,21 @@ impl View {
         .collect()
     }
 
-    fn check(&self, vector: &[f32]) -> Result<()> {
-        if vector.len() != self.params.dimension {
-            return Err(Error::BadQuery(format!(
-                "the query vector has {} dimensions, the collection {}",
-                vector.len(),
-                self.params.dimension
-            )));
-        }
-        if vector.iter().any(|x| !x.is_finite()) {
-            let what = "the query vector has a number that is not finite";
-            return Err(Error::BadQuery(what.into()));
-        }
-        Ok(())
-    }
-
     /// The graph and how long a list to ask it for, unless a scan is the cheaper
     /// way or asked for.
-    fn way(&self, allowed: &Allowed<'_>, query: &Query) -> Option<(&Graph, usize, Precision)> {
-        match (&self.graph, self.params.index) {
+    fn way<'a>(
+        &self,
+        allowed: &Allowed<'a>,
+        query: &Query,
+    ) -> Option<(&'a Graph, usize, Precision)> {
+        let Within { space, params, .. } = allowed.within;
+        match (&space.graph, params.index) {
             (Some(graph), Some(params)) if !query.exact => {
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
                 let task = Task {
-                    all: allowed.selection.map_or(allowed.points, |_| self.points()),
+                    all: allowed
+                        .selection
+                        .map_or(allowed.points, |_| space.has.len()),
                     possible: allowed
                         .selection
                         .map_or(allowed.points, Selection::possible),
@@ -300,7 +342,8 @@ impl View {
         if query.limit == 0 {
             return Ok(());
         }
-        let distance = |v: &[f32]| self.params.metric.distance(vector, v);
+        let Within { space, params, .. } = allowed.within;
+        let distance = |v: &[f32]| params.metric.distance(vector, v);
         let Some((graph, ef, precision)) = self.way(allowed, query) else {
             return self.scan_all(allowed, &distance, best);
         };
@@ -321,10 +364,10 @@ impl View {
             left -= 1;
             // One of the tail may have come into the graph since the view was
             // made; it must not be found twice.
-            if self.tail.contains(slot) {
+            if space.tail.contains(slot) {
                 offered.insert(slot);
             }
-            best.offer(self, &distance, slot)?;
+            best.offer(allowed.within, &distance, slot)?;
         }
         let is_short = best.heap.len() < query.limit;
         if is_short && allowed.selection.is_some_and(|s| s.unsure() > 0) {
@@ -332,7 +375,7 @@ impl View {
             best.heap.clear();
             return self.scan_all(allowed, &distance, best);
         }
-        let tail = self.tail.iter().filter(|s| !offered.contains(s));
+        let tail = space.tail.iter().filter(|s| !offered.contains(s));
         self.scan(allowed, tail, &distance, best)
     }
 
@@ -343,7 +386,7 @@ impl View {
         best: &mut Best<'_>,
     ) -> Result<()> {
         match allowed.selection {
-            None => self.scan(allowed, self.visible.iter(), distance, best),
+            None => self.scan(allowed, allowed.within.space.has.iter(), distance, best),
             Some(selection) => self.scan(allowed, selection.slots(), distance, best),
         }
     }
@@ -357,7 +400,7 @@ impl View {
     ) -> Result<()> {
         for slot in slots {
             if allowed.is_everything() || allowed.contains(slot)? {
-                best.offer(self, distance, slot)?;
+                best.offer(allowed.within, distance, slot)?;
             }
         }
         Ok(())
@@ -373,10 +416,11 @@ impl View {
         ef: usize,
         limit: usize,
     ) -> Result<Option<Vec<Slot>>> {
+        let space = allowed.within.space;
         let in_graph = graph.len() as u64;
-        let mut in_tail = self.tail.len();
+        let mut in_tail = space.tail.len();
         if !allowed.is_everything() {
-            for slot in self.tail.iter() {
+            for slot in space.tail.iter() {
                 in_tail -= u64::from(!allowed.contains(slot)?);
             }
         }
@@ -387,7 +431,7 @@ impl View {
             return Ok(Some(Vec::new()));
         }
         let mut want = ef;
-        if !allowed.is_everything() || self.dead_in_graph > 0 {
+        if !allowed.is_everything() || space.dead_in_graph > 0 {
             let factor = in_graph.div_ceil(findable);
             if factor > 10 {
                 return Ok(None);
@@ -399,9 +443,9 @@ impl View {
         loop {
             let mut slots = graph.candidates(vector, want)?;
             let all = slots.len();
-            if allowed.is_everything() && self.dead_in_graph == 0 {
+            if allowed.is_everything() && space.dead_in_graph == 0 {
                 // The graph may have grown since the view was made.
-                slots.retain(|s| self.visible.contains(*s));
+                slots.retain(|s| space.has.contains(*s));
             } else {
                 let mut kept = Vec::with_capacity(slots.len());
                 for slot in slots {
@@ -420,6 +464,24 @@ impl View {
                 return Ok(None);
             }
         }
+    }
+}
+
+impl VectorParams {
+    /// Whether a vector can be compared with those of the name.
+    fn check(&self, vector: &[f32]) -> Result<()> {
+        if vector.len() != self.dimension {
+            return Err(Error::BadQuery(format!(
+                "the query vector has {} dimensions, the collection {}",
+                vector.len(),
+                self.dimension
+            )));
+        }
+        if vector.iter().any(|x| !x.is_finite()) {
+            let what = "the query vector has a number that is not finite";
+            return Err(Error::BadQuery(what.into()));
+        }
+        Ok(())
     }
 }
 

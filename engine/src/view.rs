@@ -7,9 +7,10 @@
 
 use crate::Params;
 use crate::error::Result;
-use crate::index::Graph;
+use crate::names::{Name, Names, Vector};
 use crate::rows::{RowsView, id_key};
 use crate::slots::{Slot, SlotSet};
+use crate::space::SpaceView;
 use crate::vectors::{Owner, Segments};
 use crate::vnodes::VnodeTable;
 use quoit_columns::{Columns, Kind};
@@ -20,12 +21,12 @@ use std::sync::{Arc, OnceLock};
 
 /// An immutable picture of a replica.
 pub struct View {
-    pub(crate) params: Params,
+    pub(crate) params: Arc<Params>,
     pub(crate) applied: u64,
     pub(crate) rows: RowsView,
     pub(crate) segments: Segments,
     pub(crate) visible: SlotSet,
-    /// Visible slots beside whose vector the seq is not the point's: that is in
+    /// Visible slots beside whose vectors the seq is not the point's: that is in
     /// its row.
     pub(crate) edited: SlotSet,
     pub(crate) columns: Columns,
@@ -33,12 +34,9 @@ pub struct View {
     pub(crate) schema: u64,
     /// The visible slots once more, made when a filter first asks for them.
     pub(crate) universe: OnceLock<RoaringBitmap>,
-    /// Visible and not in the graph: searched by an exact scan.
-    pub(crate) tail: SlotSet,
+    /// One for each of the collection's vectors, in their order.
+    pub(crate) spaces: Vec<SpaceView>,
     pub(crate) vnodes: VnodeTable,
-    pub(crate) graph: Option<Arc<Graph>>,
-    /// The graph's slots that are not visible.
-    pub(crate) dead_in_graph: u64,
 }
 
 /// A payload index, for people.
@@ -68,8 +66,8 @@ pub struct Answer<T> {
 pub struct Want {
     /// The payload.
     pub payload: bool,
-    /// The vector, as it is stored (normalised for `Cosine`).
-    pub vector: bool,
+    /// The vectors, as they are stored (normalised for `Cosine`).
+    pub vectors: Names,
 }
 
 /// A point as it is read.
@@ -81,8 +79,8 @@ pub struct Record {
     pub version: u64,
     /// A JSON object as text; empty unless asked for, or if there is none.
     pub payload: Vec<u8>,
-    /// Empty unless asked for.
-    pub vector: Vec<f32>,
+    /// Those asked for that it has, in the order of their names.
+    pub vectors: Vec<Vector>,
 }
 
 impl View {
@@ -98,10 +96,16 @@ impl View {
         self.visible.len()
     }
 
-    /// Visible vectors that are not in the graph yet.
+    /// Visible vectors, of all names.
+    #[must_use]
+    pub fn vectors(&self) -> u64 {
+        self.spaces.iter().map(|space| space.has.len()).sum()
+    }
+
+    /// Visible vectors that are not in their graph yet.
     #[must_use]
     pub fn tail(&self) -> u64 {
-        self.tail.len()
+        self.spaces.iter().map(|space| space.tail.len()).sum()
     }
 
     /// Files of vectors.
@@ -280,17 +284,24 @@ impl View {
         } else {
             Vec::new()
         };
-        let vector = if want.vector {
-            self.segments.vector(slot)?.to_vec()
-        } else {
-            Vec::new()
-        };
+        let names = want.vectors.iter();
+        let there = names.filter(|name| self.has(slot, *name));
+        let vectors = there.map(|name| {
+            let values = self.segments.vector(slot, name)?.to_vec();
+            Ok(Vector { name, values })
+        });
         Ok(Record {
             id,
             version: seq,
             payload,
-            vector,
+            vectors: vectors.collect::<Result<_>>()?,
         })
+    }
+
+    /// Whether a point that the view shows has a vector.
+    pub(crate) fn has(&self, slot: Slot, name: Name) -> bool {
+        let space = self.spaces.get(name.index());
+        space.is_some_and(|space| space.has.contains(slot))
     }
 
     /// Whether a point that the view shows meets a filter.

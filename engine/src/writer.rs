@@ -12,12 +12,13 @@
 use crate::Params;
 use crate::entry::{Change, Condition, Entry, Operation, Outcome, VnodeWrite};
 use crate::error::{Error, Result};
-use crate::index::Graph;
+use crate::names::{Names, Vector};
 use crate::payload_indexes::{PayloadChange, PayloadIndexes};
 use crate::rows::{
     FeedRow, IdRow, ReplicaRow, Rows, RowsBatch, VnodeState, content_hash, id_key, point_hash,
 };
 use crate::slots::{Slot, SlotSet};
+use crate::space::Space;
 use crate::vectors::{Owner, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
@@ -29,19 +30,17 @@ use std::sync::{Arc, OnceLock};
 
 /// What only the one who applies may change.
 pub struct Writer {
-    pub(crate) params: Params,
+    pub(crate) params: Arc<Params>,
     pub(crate) rows: Rows,
     pub(crate) applied: u64,
     pub(crate) vectors: Vectors,
     pub(crate) vnodes: VnodeTable,
     pub(crate) visible: SlotSet,
-    /// Visible slots beside whose vector the seq is not the point's.
+    /// Visible slots beside whose vectors the seq is not the point's.
     pub(crate) edited: SlotSet,
     pub(crate) payload_indexes: PayloadIndexes,
-    pub(crate) tail: SlotSet,
-    pub(crate) graph: Option<Arc<Graph>>,
-    pub(crate) in_graph: SlotSet,
-    pub(crate) dead_in_graph: u64,
+    /// One for each of the collection's vectors, in their order.
+    pub(crate) spaces: Vec<Space>,
 }
 
 /// A point as it is after the operations staged so far.
@@ -61,12 +60,23 @@ struct Stage<'a> {
     /// What becomes of payloads, in order; nothing where none is indexed.
     payloads: Vec<PayloadChange>,
     schema: Option<Schema>,
+    /// Some vectors were copied from a slot that dies: their entry alone could
+    /// not bring them back after a power cut.
+    has_copies: bool,
 }
 
 enum SlotChange {
-    Show(Slot),
+    Show(Slot, Names),
     Edit(Slot),
+    Lack(Slot, Names),
     Hide(Slot),
+}
+
+/// What a new slot is filled with.
+struct Filling {
+    numbers: Vec<f32>,
+    names: Names,
+    payload: Vec<u8>,
 }
 
 impl Writer {
@@ -86,6 +96,7 @@ impl Writer {
             slots: Vec::new(),
             payloads: Vec::new(),
             schema: None,
+            has_copies: false,
         };
         let mut applied = self.applied;
         let mut outcomes = Vec::with_capacity(entries.len());
@@ -215,15 +226,25 @@ impl Writer {
         };
         let (done, point) = match (change, present) {
             (_, present) if !is_met => (false, present),
-            (Change::Upsert { vector, payload }, old) => {
-                let old = old.as_ref();
-                let point = self.stage_vector(stage, held, index, owner, old, vector, payload)?;
+            (Change::Upsert { vectors, payload }, old) => {
+                self.check_vectors(index, id, &vectors)?;
+                let (numbers, names) = self.composed(vectors);
+                let filling = Filling {
+                    numbers,
+                    names,
+                    payload,
+                };
+                let point = self.stage_slot(stage, held, index, owner, old.as_ref(), filling)?;
                 (true, Some(point))
             }
-            (Change::SetVector(vector), Some(old)) => {
-                let payload = old.payload.clone();
-                let old = Some(&old);
-                let point = self.stage_vector(stage, held, index, owner, old, vector, payload)?;
+            (Change::SetVectors(vectors), Some(old)) => {
+                self.check_vectors(index, id, &vectors)?;
+                let filling = self.stage_merge(stage, &old, vectors)?;
+                let point = self.stage_slot(stage, held, index, owner, Some(&old), filling)?;
+                (true, Some(point))
+            }
+            (Change::RemoveVectors(names), Some(present)) => {
+                let point = self.stage_lack(stage, held, owner, present, names)?;
                 (true, Some(point))
             }
             (Change::EditPayload(edit), Some(present)) => {
@@ -238,7 +259,9 @@ impl Writer {
                 (true, None)
             }
             (Change::Delete, None) => (true, None),
-            (Change::SetVector(_) | Change::EditPayload(_), None) => (false, None),
+            (Change::SetVectors(_) | Change::RemoveVectors(_) | Change::EditPayload(_), None) => {
+                (false, None)
+            }
         };
         stage.points.insert(key, point);
         Ok(done)
@@ -260,49 +283,144 @@ impl Writer {
 
     /// The last line of defence: an infinite number would come out of every
     /// distance as the nearest or as none, and the graph library takes it.
-    fn check_vector(&self, index: u64, id: PointId, vector: &[f32]) -> Result<()> {
-        let what = if vector.len() != self.params.dimension {
-            format!("the vector of point {id} has {} dimensions", vector.len())
-        } else if vector.iter().any(|x| !x.is_finite()) {
-            format!("the vector of point {id} has a number that is not finite")
-        } else {
-            return Ok(());
-        };
-        Err(Error::MisfitEntry { index, what })
+    fn check_vectors(&self, index: u64, id: PointId, vectors: &[Vector]) -> Result<()> {
+        let misfit = |what| Err(Error::MisfitEntry { index, what });
+        for Vector { name, values } in vectors {
+            let Some(params) = self.params.vectors.get(name.index()) else {
+                let place = name.0;
+                return misfit(format!(
+                    "point {id} has a vector of an unknown name, {place}"
+                ));
+            };
+            if values.len() != params.dimension {
+                let dimensions = values.len();
+                return misfit(format!(
+                    "the vector of point {id} has {dimensions} dimensions"
+                ));
+            }
+            if values.iter().any(|x| !x.is_finite()) {
+                return misfit(format!(
+                    "the vector of point {id} has a number that is not finite"
+                ));
+            }
+        }
+        Ok(())
     }
 
-    /// A new vector, in a slot of its own.
-    #[expect(clippy::too_many_arguments, reason = "all of them make up the point")]
-    fn stage_vector(
+    /// Vectors as a slot holds them, and which they are.
+    fn composed(&self, mut vectors: Vec<Vector>) -> (Vec<f32>, Names) {
+        let layout = self.vectors.segments().layout();
+        for Vector { name, values } in &mut vectors {
+            if let Some(params) = self.params.vectors.get(name.index()) {
+                params.metric.prepare(values);
+            }
+        }
+        let names = vectors.iter().map(|v| v.name).collect();
+        let numbers = match vectors.as_mut_slice() {
+            // The only one that there is: as it came.
+            [one] if one.values.len() == layout.len() => std::mem::take(&mut one.values),
+            vectors => {
+                let mut numbers = vec![0.0; layout.len()];
+                for Vector { name, values } in vectors {
+                    numbers[layout.place(*name)].copy_from_slice(values);
+                }
+                numbers
+            }
+        };
+        (numbers, names)
+    }
+
+    fn content(&self, names: Names, numbers: &[f32], payload: &[u8]) -> u128 {
+        let layout = self.vectors.segments().layout();
+        content_hash(names, layout.parts(numbers, names), payload)
+    }
+
+    /// A point's present vectors with others in the place of some.
+    fn stage_merge(
+        &self,
+        stage: &mut Stage<'_>,
+        old: &Present,
+        vectors: Vec<Vector>,
+    ) -> Result<Filling> {
+        let (mut numbers, changed) = self.composed(vectors);
+        let kept = old.row.names.without(changed);
+        if !kept.is_empty() {
+            let segments = self.vectors.segments();
+            let present = segments.numbers(old.row.slot)?;
+            for place in kept.iter().map(|name| segments.layout().place(name)) {
+                numbers[place.clone()].copy_from_slice(&present[place]);
+            }
+            stage.has_copies = true;
+        }
+        Ok(Filling {
+            numbers,
+            names: changed.and(kept),
+            payload: old.payload.clone(),
+        })
+    }
+
+    /// New vectors, in a slot of their own.
+    fn stage_slot(
         &mut self,
         stage: &mut Stage<'_>,
         held: &mut VnodeState,
         index: u64,
         owner: Owner,
         old: Option<&Present>,
-        mut vector: Vec<f32>,
-        payload: Vec<u8>,
+        filling: Filling,
     ) -> Result<Present> {
-        self.check_vector(index, owner.id, &vector)?;
-        self.params.metric.prepare(&mut vector);
-        let slot = self.vectors.push(&vector, owner, held.seq + 1)?;
+        let Filling {
+            numbers,
+            names,
+            payload,
+        } = filling;
+        let slot = self.vectors.push(&numbers, owner, held.seq + 1)?;
         if let Some(old) = old {
             self.stage_removal(stage, held, owner, old)?;
             stage.slots.push(SlotChange::Hide(old.row.slot));
         }
-        stage.slots.push(SlotChange::Show(slot));
+        stage.slots.push(SlotChange::Show(slot, names));
         held.seq += 1;
         let row = IdRow {
             slot,
             seq: held.seq,
             vector_index: index,
             is_edited: false,
+            names,
         };
-        let content = content_hash(&vector, &payload);
+        let content = self.content(names, &numbers, &payload);
         self.stage_point(stage, held, owner, row, content, payload)
     }
 
-    /// Another payload; the vector stays where it is.
+    /// Some vectors fewer; the others stay where they are.
+    fn stage_lack(
+        &self,
+        stage: &mut Stage<'_>,
+        held: &mut VnodeState,
+        owner: Owner,
+        old: Present,
+        names: Names,
+    ) -> Result<Present> {
+        let left = old.row.names.without(names);
+        if left == old.row.names {
+            return Ok(old);
+        }
+        let slot = old.row.slot;
+        let numbers = self.vectors.segments().numbers(slot)?;
+        let content = self.content(left, numbers, &old.payload);
+        self.stage_removal(stage, held, owner, &old)?;
+        stage.slots.push(SlotChange::Lack(slot, names));
+        held.seq += 1;
+        let row = IdRow {
+            seq: held.seq,
+            is_edited: true,
+            names: left,
+            ..old.row
+        };
+        self.stage_point(stage, held, owner, row, content, old.payload)
+    }
+
+    /// Another payload; the vectors stay where they are.
     fn stage_edit(
         &self,
         stage: &mut Stage<'_>,
@@ -314,7 +432,8 @@ impl Writer {
         let edited = edit.apply(&old.payload);
         let payload = edited.map_err(|e| self.rows.bad_payload(owner.id, &e))?;
         let slot = old.row.slot;
-        let content = content_hash(self.vectors.segments().vector(slot)?, &payload);
+        let numbers = self.vectors.segments().numbers(slot)?;
+        let content = self.content(old.row.names, numbers, &payload);
         self.stage_removal(stage, held, owner, old)?;
         stage.slots.push(SlotChange::Edit(slot));
         held.seq += 1;
@@ -387,7 +506,11 @@ impl Writer {
             slots,
             payloads,
             schema,
+            has_copies,
         } = stage;
+        if has_copies {
+            self.vectors.sync_now()?;
+        }
         for (vnode, held) in &vnodes {
             batch.set_vnode(*vnode, held);
         }
@@ -401,9 +524,15 @@ impl Writer {
         }
         for change in slots {
             match change {
-                SlotChange::Show(slot) => self.show(slot),
+                SlotChange::Show(slot, names) => self.show(slot, names),
                 SlotChange::Edit(slot) => {
                     self.edited.insert(slot);
+                }
+                SlotChange::Lack(slot, names) => {
+                    self.edited.insert(slot);
+                    for space in self.spaces.iter_mut().filter(|s| names.contains(s.name)) {
+                        space.hide(slot);
+                    }
                 }
                 SlotChange::Hide(slot) => self.hide(slot),
             }
@@ -415,18 +544,18 @@ impl Writer {
         Ok(())
     }
 
-    pub(crate) fn show(&mut self, slot: Slot) {
+    pub(crate) fn show(&mut self, slot: Slot, names: Names) {
         self.visible.insert(slot);
-        if !self.in_graph.contains(slot) {
-            self.tail.insert(slot);
+        for space in self.spaces.iter_mut().filter(|s| names.contains(s.name)) {
+            space.show(slot);
         }
     }
 
     pub(crate) fn hide(&mut self, slot: Slot) {
         self.visible.remove(slot);
         self.edited.remove(slot);
-        if !self.tail.remove(slot) && self.in_graph.contains(slot) {
-            self.dead_in_graph += 1;
+        for space in &mut self.spaces {
+            space.hide(slot);
         }
     }
 
@@ -441,21 +570,24 @@ impl Writer {
         };
         for VnodeWrite { vnode, operations } in writes {
             for Operation { id, change, .. } in operations {
-                let (Change::Upsert { mut vector, .. } | Change::SetVector(mut vector)) = change
-                else {
+                let (Change::Upsert { vectors, .. } | Change::SetVectors(vectors)) = change else {
                     continue;
                 };
                 let row = self.rows.id_row(&id_key(id, vnode))?;
                 let Some(row) = row.filter(|r| r.vector_index == index) else {
                     continue;
                 };
-                // Of several vectors for one point in this entry only one came
-                // to be the point's, and not the last if its condition failed.
-                self.params.metric.prepare(&mut vector);
+                let (numbers, names) = self.composed(vectors);
+                // What was merged with former vectors was synced before its row.
+                if !names.contains_all(row.names) {
+                    continue;
+                }
+                // Of several changes of one point in this entry only one came to
+                // be the point's, and not the last if its condition failed.
                 let feed = self.rows.feed_row(vnode, row.seq)?;
-                if content_hash(&vector, &feed.payload) == feed.content {
+                if self.content(row.names, &numbers, &feed.payload) == feed.content {
                     let owner = Owner { id, vnode };
-                    self.vectors.put(row.slot, &vector, owner, row.seq)?;
+                    self.vectors.put(row.slot, &numbers, owner, row.seq)?;
                 }
             }
         }
@@ -474,14 +606,8 @@ impl Writer {
             columns: self.payload_indexes.columns().clone(),
             schema: self.payload_indexes.schema().number,
             universe: OnceLock::new(),
-            tail: if self.params.index.is_some() {
-                self.tail.clone()
-            } else {
-                SlotSet::default()
-            },
+            spaces: self.spaces.iter().map(Space::picture).collect(),
             vnodes: self.vnodes.clone(),
-            graph: self.graph.clone(),
-            dead_in_graph: self.dead_in_graph,
         }
     }
 

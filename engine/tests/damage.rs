@@ -9,7 +9,7 @@
 mod support;
 
 use quoit_disk::SimDisk;
-use quoit_engine::{Engine, Error, Metric, Params, Query, SaveGraph};
+use quoit_engine::{Engine, Error, Metric, Name, Query, SaveGraph};
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use support::faulty::Faulty;
-use support::{Rig, WHOLE, params, random, vnodes};
+use support::{Rig, params, random, vnodes, whole};
 
 const STRIDE: usize = 4 * 4 + 36;
 
@@ -66,10 +66,10 @@ fn a_flipped_bit_anywhere_in_a_slot_is_found_when_it_is_read() {
         let view = engine.view();
         let id = (PointId::Num(number as u64), Vnode(0));
         let others = (PointId::Num(18), Vnode(0));
-        assert_eq!(view.retrieve(&[others], WHOLE).unwrap().found.len(), 1);
+        assert_eq!(view.retrieve(&[others], whole()).unwrap().found.len(), 1);
         let reads = [
-            view.retrieve(&[id], WHOLE).map(drop),
-            view.scroll(&vnodes([0]), &Filter::default(), None, 100, WHOLE)
+            view.retrieve(&[id], whole()).map(drop),
+            view.scroll(&vnodes([0]), &Filter::default(), None, 100, whole())
                 .map(drop),
             view.search(&vnodes([0]), &[query(&rig, number, true)])
                 .map(drop),
@@ -88,7 +88,7 @@ fn a_flipped_bit_anywhere_in_a_slot_is_found_when_it_is_read() {
 fn query(rig: &Rig, number: usize, exact: bool) -> Query {
     let key = (PointId::Num(number as u64), Vnode(0));
     Query {
-        vector: rig.model.points[&key].vector.clone(),
+        vector: rig.model.points[&key].vectors[&Name(0)].clone(),
         limit: 5,
         exact,
         ..Query::default()
@@ -154,10 +154,7 @@ fn missing_rows_are_found_by_the_manifest() {
 #[test]
 fn a_segment_of_another_dimension_and_a_foreign_file_are_refused() {
     let rig = closed();
-    let narrow = Params {
-        dimension: 3,
-        ..rig.params.clone()
-    };
+    let narrow = params(Metric::Euclid, 3);
     let opened = support::open(&rig.disk, &rig.path(), &narrow, rig.tuning);
     assert!(matches!(opened.map(drop), Err(Error::Damaged { .. })));
     fs::write(rig.path().join("vectors/notes.txt"), "mine").unwrap();

@@ -7,7 +7,7 @@
 
 mod support;
 
-use quoit_engine::{HnswParams, IndexStep, Metric, Params, Precision, Query, SaveGraph, View};
+use quoit_engine::{HnswParams, IndexStep, Metric, Name, Precision, Query, SaveGraph, View};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use rand::prelude::*;
 use std::collections::BTreeSet;
@@ -120,7 +120,7 @@ fn a_graph_of_other_parameters_is_built_anew_and_the_old_one_never_comes_back() 
         m: 8,
         ..HnswParams::default()
     };
-    rig.params.index = Some(m);
+    rig.params.vectors[0].index = Some(m);
     rig.reopen();
     assert_eq!(rig.view().tail(), 1500);
     rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
@@ -132,10 +132,8 @@ fn a_graph_of_other_parameters_is_built_anew_and_the_old_one_never_comes_back() 
 
 #[test]
 fn a_flat_index_is_exact_and_has_no_tail() {
-    let flat = Params {
-        index: None,
-        ..params(Metric::Manhattan, 6)
-    };
+    let mut flat = params(Metric::Manhattan, 6);
+    flat.vectors[0].index = None;
     let mut rig = Rig::new(flat, &vnodes([0]));
     let vectors = random::clustered(&mut StdRng::seed_from_u64(1), 2000, 6);
     rig.apply(random::upserts(Vnode(0), 0, &vectors));
@@ -337,7 +335,7 @@ fn while_a_graph_is_built_anew_no_search_is_short_or_misses_a_point_at_rest() {
     let view = rig.view();
     for ((id, _), point) in &rig.model.points {
         let query = Query {
-            vector: point.vector.clone(),
+            vector: point.vectors[&Name(0)].clone(),
             limit: 1,
             ef: Some(128),
             ..Query::default()

@@ -7,17 +7,17 @@
 
 mod support;
 
-use quoit_engine::{Metric, SaveGraph, View};
+use quoit_engine::{Metric, Params, SaveGraph, View};
 use rand::prelude::*;
 use std::sync::Arc;
 use support::model::Model;
-use support::{Rig, params, random, vnodes};
+use support::{Rig, params, random, several, vnodes};
 
 /// Random entries, steps and restarts; after each the engine is the model, and
 /// so are old views with the model of their time.
-fn run(metric: Metric, seed: u64, steps: usize) {
+fn run(params: &Params, seed: u64, steps: usize) {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut rig = Rig::new(params(metric, 5), &vnodes([0, 1, 2, 4, 9]));
+    let mut rig = Rig::new(params.clone(), &vnodes([0, 1, 2, 4, 9]));
     rig.tuning.index_batch = 16;
     rig.tuning.memtable_bytes = 64 << 10;
     rig.reopen();
@@ -26,7 +26,7 @@ fn run(metric: Metric, seed: u64, steps: usize) {
         match rng.random_range(0..20) {
             0..=9 => {
                 let count = rng.random_range(1..4);
-                let entries = (0..count).map(|_| random::entry(&mut rng, 60, 5));
+                let entries = (0..count).map(|_| random::entry(&mut rng, 60, params));
                 rig.apply_all(entries.collect());
             }
             10 | 11 => drop(rig.engine().index_step().unwrap()),
@@ -72,27 +72,35 @@ fn checkpoint(rig: &Rig, save: SaveGraph) {
 #[test]
 fn an_engine_under_random_steps_is_its_model_by_cosine() {
     for seed in 0..3 {
-        run(Metric::Cosine, seed, 120);
+        run(&params(Metric::Cosine, 5), seed, 120);
     }
 }
 
 #[test]
 fn an_engine_under_random_steps_is_its_model_by_dot_product() {
     for seed in 10..13 {
-        run(Metric::Dot, seed, 120);
+        run(&params(Metric::Dot, 5), seed, 120);
     }
 }
 
 #[test]
 fn an_engine_under_random_steps_is_its_model_by_euclidean_distance() {
     for seed in 20..23 {
-        run(Metric::Euclid, seed, 120);
+        run(&params(Metric::Euclid, 5), seed, 120);
     }
 }
 
 #[test]
 fn an_engine_under_random_steps_is_its_model_by_manhattan_distance() {
     for seed in 30..33 {
-        run(Metric::Manhattan, seed, 120);
+        run(&params(Metric::Manhattan, 5), seed, 120);
+    }
+}
+
+#[test]
+fn an_engine_whose_points_have_several_vectors_is_its_model() {
+    let three = [(Metric::Cosine, 3), (Metric::Euclid, 5), (Metric::Dot, 1)];
+    for seed in 40..46 {
+        run(&several(&three), seed, 120);
     }
 }

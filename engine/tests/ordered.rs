@@ -135,7 +135,7 @@ fn found(
     let held = vnodes(held.iter().copied());
     let want = Want {
         payload: true,
-        vector: false,
+        ..Want::default()
     };
     let answer = view.scroll_by(&held, filter, order, limit, want).unwrap();
     let rows = answer.found.into_iter().map(|(value, record)| {

@@ -13,13 +13,13 @@
 mod support;
 
 use quoit_disk::SimDisk;
-use quoit_engine::{Engine, Entry, Error, Metric, Operation, Query, SaveGraph, VnodeWrite};
+use quoit_engine::{Engine, Entry, Error, Metric, Operation, Params, Query, SaveGraph, VnodeWrite};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use support::journal::{self, Mark};
-use support::{Rig, params, random, vnodes};
+use support::{Rig, params, random, several, vnodes};
 
 struct Powered {
     rig: Rig,
@@ -32,12 +32,12 @@ struct Powered {
 }
 
 impl Powered {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, params: Params) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let disk = SimDisk::new(dir.path().to_owned(), seed).unwrap();
         disk.leave_alone(&dir.path().join("replica/rows")).unwrap();
         let life = Arc::new(disk.until_cut());
-        let rig = Rig::on(life, dir, params(Metric::Euclid, 4), &vnodes([0, 1, 2, 3]));
+        let rig = Rig::on(life, dir, params, &vnodes([0, 1, 2, 3]));
         let synced = journal::end(&rig.path().join("rows"));
         Self {
             rig,
@@ -53,7 +53,7 @@ impl Powered {
         match self.rng.random_range(0..12) {
             0..=5 => {
                 let count = self.rng.random_range(1..4);
-                let entry = |_| random::entry(&mut self.rng, 200, 4);
+                let entry = |_| random::entry(&mut self.rng, 200, &self.rig.params);
                 let entries: Vec<_> = (0..count).map(entry).collect();
                 self.try_apply(entries)
             }
@@ -106,8 +106,8 @@ impl Powered {
     }
 }
 
-fn run(seed: u64, lives: usize, forget_sync: bool) {
-    let mut powered = Powered::new(seed);
+fn run(params: Params, seed: u64, lives: usize, forget_sync: bool) {
+    let mut powered = Powered::new(seed, params);
     powered.disk.forget_sync(forget_sync);
     for _ in 0..lives {
         let steps = powered.rng.random_range(1..25);
@@ -129,13 +129,30 @@ fn run(seed: u64, lives: usize, forget_sync: bool) {
 #[test]
 fn a_power_cut_at_any_moment_loses_nothing_that_the_log_has() {
     for seed in 0..12 {
-        run(seed, 5, false);
+        run(params(Metric::Euclid, 4), seed, 5, false);
+    }
+}
+
+#[test]
+fn a_power_cut_loses_none_of_the_several_vectors_of_a_point() {
+    for seed in 20..32 {
+        run(
+            several(&[(Metric::Euclid, 3), (Metric::Cosine, 2)]),
+            seed,
+            5,
+            false,
+        );
     }
 }
 
 #[test]
 fn without_syncs_the_power_cut_test_finds_a_loss() {
-    let loses = |seed| catch_unwind(AssertUnwindSafe(|| run(seed, 5, true))).is_err();
+    let loses = |seed| {
+        catch_unwind(AssertUnwindSafe(|| {
+            run(params(Metric::Euclid, 4), seed, 5, true)
+        }))
+        .is_err()
+    };
     assert!((0..12).any(loses), "a disk that syncs nothing lost nothing");
 }
 
@@ -158,7 +175,7 @@ fn found_through_the_graph(engine: &Engine, vectors: &[Vec<f32>], numbers: &[u64
 #[test]
 fn a_graph_that_survives_a_power_cut_means_the_same_points_after_the_replay() {
     for seed in 100..104 {
-        let mut powered = Powered::new(seed);
+        let mut powered = Powered::new(seed, params(Metric::Euclid, 4));
         let vectors = random::clustered(&mut powered.rng, 2400, 4);
         for (first, part) in (0..).step_by(200).zip(vectors.chunks(200)) {
             powered.rig.apply(random::upserts(Vnode(1), first, part));
@@ -185,13 +202,13 @@ fn a_process_that_dies_with_small_memtables_comes_back_by_the_replay() {
         rig.reopen();
         for life in 0..4 {
             for _ in 0..rng.random_range(5..40) {
-                rig.apply(random::entry(&mut rng, 300, 4));
+                rig.apply(random::entry(&mut rng, 300, &rig.params));
             }
             if life % 2 == 0 {
                 rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
             }
             for _ in 0..rng.random_range(5..40) {
-                rig.apply(random::entry(&mut rng, 300, 4));
+                rig.apply(random::entry(&mut rng, 300, &rig.params));
             }
             // A folder as a killed process leaves it, while its threads write.
             let (rows, image) = (rig.path().join("rows"), rig.dir.path().join("image"));

@@ -37,7 +37,8 @@ fn settle(rig: &Rig) -> usize {
 
 fn quick(rig: &mut Rig) {
     rig.tuning.index_batch = 4096;
-    rig.params.index = rig.params.index.map(|p| quoit_engine::HnswParams {
+    let vector = &mut rig.params.vectors[0];
+    vector.index = vector.index.map(|p| quoit_engine::HnswParams {
         m: 4,
         ef_construction: 16,
         ..p
@@ -86,7 +87,7 @@ fn overwritten_segments_disappear_and_their_numbers_are_used_again() {
 #[test]
 fn an_empty_segment_stays_until_a_checkpoint_holds_the_rows_that_emptied_it() {
     let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
-    rig.params.index = None;
+    rig.params.vectors[0].index = None;
     rig.reopen();
     let mut rng = StdRng::seed_from_u64(1);
     write(&mut rig, &mut rng, 0, 9000);
@@ -154,7 +155,7 @@ fn reclaim_at_any_moment_survives_a_power_cut() {
         quick(&mut rig);
         if seed > 0 {
             // Without a graph nothing but the rows keeps a segment.
-            rig.params.index = None;
+            rig.params.vectors[0].index = None;
             rig.reopen();
         }
         let mut rng = StdRng::seed_from_u64(seed);
@@ -202,7 +203,7 @@ fn reclaim_at_any_moment_survives_a_power_cut() {
 #[test]
 fn indexes_find_points_whose_vectors_were_moved() {
     let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
-    rig.params.index = None;
+    rig.params.vectors[0].index = None;
     rig.reopen();
     let mut rng = StdRng::seed_from_u64(1);
     write(&mut rig, &mut rng, 0, 9000);

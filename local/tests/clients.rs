@@ -34,6 +34,23 @@ fn an_unmodified_qdrant_client_works_before_and_after_a_restart() {
 }
 
 #[test]
+fn points_with_several_vectors_are_as_in_qdrant_clients_local_mode() {
+    let Some(python) = std::env::var_os("QUOIT_PYTHON") else {
+        println!("skipped: QUOIT_PYTHON names no Python with qdrant-client");
+        return;
+    };
+    let script = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../router/tests/clients/named_vectors.py"
+    );
+    let data = data_dir();
+    let server = Server::start(data.path(), &[]);
+    let said = run(Command::new(&python).args([script, &server.url(), "150"]));
+    assert!(said.status.success(), "{}{}", said.out, said.err);
+    server.stop();
+}
+
+#[test]
 fn random_filters_find_the_points_that_qdrant_clients_local_mode_finds() {
     let Some(python) = std::env::var_os("QUOIT_PYTHON") else {
         println!("skipped: QUOIT_PYTHON names no Python with qdrant-client");

@@ -92,16 +92,63 @@ impl Default for CollectionLimits {
 /// What a collection is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectionParams {
+    /// The vectors that a point can have: 1 to 16.
+    pub vectors: Vec<VectorParams>,
+    /// The copies of each shard that the collection asks for.
+    pub replicas: u32,
+    /// The bounds on one request.
+    pub limits: CollectionLimits,
+}
+
+/// What the vectors of one name are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorParams {
+    /// The name; empty where the collection has but one and does not name it.
+    pub name: String,
     /// The number of coordinates of each vector.
     pub dimension: usize,
     /// How nearness is measured.
     pub metric: Metric,
     /// The graph index, `None` for an exact (flat) one.
     pub hnsw: Option<Hnsw>,
-    /// The copies of each shard that the collection asks for.
-    pub replicas: u32,
-    /// The bounds on one request.
-    pub limits: CollectionLimits,
+}
+
+impl CollectionParams {
+    /// Whether points have but one vector, and that has no name.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        matches!(self.vectors.as_slice(), [one] if one.name.is_empty())
+    }
+
+    /// The place of a name.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.vectors.iter().position(|v| v.name == name)
+    }
+
+    /// The names of some.
+    pub(crate) fn names(&self, some: VectorSet) -> Vec<String> {
+        let all = self.vectors.iter().enumerate();
+        let some = all.filter(|(place, _)| some.contains(*place));
+        some.map(|(_, v)| v.name.clone()).collect()
+    }
+}
+
+/// Some of a collection's vectors, by their places in its parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct VectorSet(u16);
+
+impl VectorSet {
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const ALL: Self = Self(u16::MAX);
+
+    /// With one more.
+    pub(crate) fn with(self, place: usize) -> Self {
+        let bit = u32::try_from(place).ok().and_then(|n| 1_u16.checked_shl(n));
+        Self(self.0 | bit.unwrap_or(0))
+    }
+
+    pub(crate) fn contains(self, place: usize) -> bool {
+        self.with(place) == self
+    }
 }
 
 /// One shard, and the vnodes that it is asked for.
@@ -241,6 +288,19 @@ impl fmt::Debug for Collection {
 /// A client's wish for a new collection; what it left out is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateCollection {
+    /// The vectors that a point can have, at least one, each name once.
+    pub vectors: Vec<CreateVector>,
+    /// The number of shards, at least 1.
+    pub shard_number: Option<u32>,
+    /// Copies of each shard, at least 1.
+    pub replication_factor: Option<u32>,
+}
+
+/// The vectors of one name in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateVector {
+    /// The name; empty for one that is not named.
+    pub name: String,
     /// The number of coordinates, 1 to 65,536.
     pub dimension: usize,
     /// How nearness is measured.
@@ -249,10 +309,6 @@ pub struct CreateCollection {
     pub hnsw_m: Option<u32>,
     /// The size of the candidate list while building, at least 4.
     pub ef_construct: Option<u32>,
-    /// The number of shards, at least 1.
-    pub shard_number: Option<u32>,
-    /// Copies of each shard, at least 1.
-    pub replication_factor: Option<u32>,
 }
 
 /// Why a name stands for no collection that can be served.

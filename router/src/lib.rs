@@ -31,7 +31,7 @@ mod spread;
 
 pub use catalog::{
     BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
-    CreateCollection, Hnsw, Metric, NoCollection,
+    CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams,
 };
 pub use connections::serve;
 pub use limits::ServerLimits;

@@ -3,9 +3,9 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Direction, Entry, Examples, Facet, FacetValue, Hit, Objective,
-    Operation, OrderBy, OrderValue, Outcome, Pair, Params, PayloadIndex, Query, Record, StartFrom,
-    VnodeWrite, Want,
+    Answer, Change, Condition, Direction, Entry, Examples, Facet, FacetValue, Hit, Name, Names,
+    Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params, PayloadIndex, Query, Record,
+    StartFrom, Vector, VnodeWrite, Want,
 };
 use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
@@ -81,12 +81,15 @@ fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Mis
 /// It does not fit the collection.
 pub fn change(change: Option<v1::Change>, params: &Params) -> Result<Change, Misfit> {
     match change.and_then(|change| change.kind) {
-        Some(ChangeKind::Upsert(v1::Upsert { vector, payload })) => Ok(Change::Upsert {
-            vector: fitting(vector, params)?,
+        Some(ChangeKind::Upsert(v1::Upsert { vectors, payload })) => Ok(Change::Upsert {
+            vectors: fitting(vectors, params)?,
             payload: payload.into(),
         }),
-        Some(ChangeKind::SetVector(v1::Vector { values })) => {
-            Ok(Change::SetVector(fitting(values, params)?))
+        Some(ChangeKind::SetVectors(v1::Vectors { vectors })) => {
+            Ok(Change::SetVectors(fitting(vectors, params)?))
+        }
+        Some(ChangeKind::RemoveVectors(v1::VectorNames { names })) => {
+            Ok(Change::RemoveVectors(self::names(&names, params)?))
         }
         Some(ChangeKind::EditPayload(edit)) => {
             let edit = edit.try_into();
@@ -98,20 +101,52 @@ pub fn change(change: Option<v1::Change>, params: &Params) -> Result<Change, Mis
     }
 }
 
-fn fitting(vector: Vec<f32>, params: &Params) -> Result<Vec<f32>, Misfit> {
-    if vector.len() != params.dimension {
-        return misfit(format!(
-            "the vector has {} dimensions, the collection {}",
-            vector.len(),
-            params.dimension
-        ));
-    }
-    match vector.iter().position(|x| !x.is_finite()) {
-        Some(at) => misfit(format!(
-            "component {at} of the vector is not a finite number"
-        )),
-        None => Ok(vector),
-    }
+fn fitting(vectors: Vec<v1::Vector>, params: &Params) -> Result<Vec<Vector>, Misfit> {
+    let mut seen = Names::default();
+    let fitting = vectors.into_iter().map(|v1::Vector { name, values }| {
+        let place = self::name(&name, params)?;
+        if seen.contains(place) {
+            return misfit(format!("the vector {name:?} is there twice"));
+        }
+        seen = seen.with(place);
+        let dimension = params.vectors[place.index()].dimension;
+        if values.len() != dimension {
+            return misfit(format!(
+                "the vector has {} dimensions, the collection {dimension}",
+                values.len(),
+            ));
+        }
+        match values.iter().position(|x| !x.is_finite()) {
+            Some(at) => misfit(format!(
+                "component {at} of the vector is not a finite number"
+            )),
+            None => Ok(Vector {
+                name: place,
+                values,
+            }),
+        }
+    });
+    fitting.collect()
+}
+
+fn name(name: &str, params: &Params) -> Result<Name, Misfit> {
+    let place = params.name(name);
+    place.ok_or_else(|| Misfit(format!("the collection has no vector named {name:?}")))
+}
+
+fn names(names: &[String], params: &Params) -> Result<Names, Misfit> {
+    names.iter().map(|one| name(one, params)).collect()
+}
+
+/// What is wanted of each point.
+///
+/// # Errors
+/// The collection lacks a vector that is.
+pub fn want(payload: bool, vectors: &[String], params: &Params) -> Result<Want, Misfit> {
+    Ok(Want {
+        payload,
+        vectors: names(vectors, params)?,
+    })
 }
 
 /// What came of a write.
@@ -137,18 +172,16 @@ pub fn write_response(vnodes: &[u32], outcomes: &[Outcome]) -> v1::WriteResponse
 /// A query as the engine takes it.
 ///
 /// # Errors
-/// Its filter means nothing.
-pub fn query(query: v1::Query) -> Result<Query, Misfit> {
+/// Its filter means nothing, or it asks for a vector that the collection lacks.
+pub fn query(query: v1::Query, params: &Params) -> Result<Query, Misfit> {
     Ok(Query {
+        using: name(&query.using, params)?,
         limit: query.limit as usize,
         ef: query.hnsw_ef.map(|ef| ef as usize),
         exact: query.exact,
         plan: None,
         threshold: query.score_threshold,
-        want: Want {
-            payload: query.with_payload,
-            vector: query.with_vector,
-        },
+        want: want(query.with_payload, &query.with_vectors, params)?,
         filter: filter(query.filter)?,
         vector: query.vector,
         objective: query.objective.map(objective).transpose()?,
@@ -196,9 +229,9 @@ pub fn filter(filter: Option<v1::Filter>) -> Result<Filter, Misfit> {
 }
 
 /// What a search found.
-pub fn search_response(answer: Answer<Vec<Vec<Hit>>>) -> v1::SearchResponse {
+pub fn search_response(answer: Answer<Vec<Vec<Hit>>>, params: &Params) -> v1::SearchResponse {
     let hit = |hit: Hit| v1::Hit {
-        point: Some(point(hit.record)),
+        point: Some(point(hit.record, params)),
         score: hit.score,
     };
     let hits = |hits: Vec<Hit>| v1::Hits {
@@ -210,13 +243,23 @@ pub fn search_response(answer: Answer<Vec<Vec<Hit>>>) -> v1::SearchResponse {
     }
 }
 
+/// Points as they travel.
+pub fn points(records: Vec<Record>, params: &Params) -> Vec<v1::Point> {
+    records.into_iter().map(|r| point(r, params)).collect()
+}
+
 /// A point as it travels.
-pub fn point(record: Record) -> v1::Point {
+pub fn point(record: Record, params: &Params) -> v1::Point {
+    let vector = |Vector { name, values }: Vector| {
+        let params = params.vectors.get(name.index());
+        let name = params.map_or_else(String::new, |p| p.name.clone());
+        v1::Vector { name, values }
+    };
     v1::Point {
         id: Some(record.id.into()),
         version: record.version,
         payload: record.payload.into(),
-        vector: record.vector,
+        vectors: record.vectors.into_iter().map(vector).collect(),
     }
 }
 
@@ -252,7 +295,10 @@ pub fn order_by(order: v1::OrderBy) -> Result<OrderBy, Misfit> {
 }
 
 /// A page in the order of a field's values.
-pub fn ordered_response(answer: Answer<Vec<(OrderValue, Record)>>) -> v1::ScrollResponse {
+pub fn ordered_response(
+    answer: Answer<Vec<(OrderValue, Record)>>,
+    params: &Params,
+) -> v1::ScrollResponse {
     let (values, points) = answer
         .found
         .into_iter()
@@ -261,7 +307,7 @@ pub fn ordered_response(answer: Answer<Vec<(OrderValue, Record)>>) -> v1::Scroll
                 OrderValue::Integer(n) => v1::order_value::Kind::Integer(n),
                 OrderValue::Float(x) => v1::order_value::Kind::Float(x),
             };
-            (v1::OrderValue { kind: Some(kind) }, point(record))
+            (v1::OrderValue { kind: Some(kind) }, point(record, params))
         })
         .unzip();
     v1::ScrollResponse {

@@ -77,7 +77,9 @@ impl Keeper {
         self.kept.stopping.store(true, Ordering::Release);
         self.task.abort();
         let _one = self.kept.changing.lock();
-        if let Some(shard) = self.kept.current() {
+        // Its files can be opened once at a time, and the task lets go of it only
+        // when it is next run.
+        if let Some(shard) = self.kept.current.send_replace(None) {
             end(&shard);
         }
     }
@@ -161,6 +163,9 @@ impl Kept {
     async fn shard(&self) -> Result<Arc<Shard>, ShardError> {
         if let Some(shard) = self.current() {
             return Ok(shard);
+        }
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(ShardError::new(ErrorKind::Unavailable, "it is stopped"));
         }
         let mut current = self.current.subscribe();
         let opened = tokio::time::timeout(OPEN_PATIENCE, current.wait_for(Option::is_some)).await;

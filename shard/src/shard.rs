@@ -12,7 +12,7 @@ use crate::upkeep::{Bell, Upkeep, UpkeepOptions};
 use bytes::Bytes;
 use prost::Message;
 use quoit_disk::Disk;
-use quoit_engine::{Engine, Entry, Outcome, Params, Query, SaveGraph, Tuning, View, Want};
+use quoit_engine::{Engine, Entry, Outcome, Params, Query, SaveGraph, Tuning, View};
 use quoit_filter::Path;
 use quoit_proto::v1;
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
@@ -371,7 +371,9 @@ impl ShardClient for Shard {
     }
 
     async fn search(&self, request: v1::SearchRequest) -> Result<v1::SearchResponse, ShardError> {
-        let queries = request.queries.into_iter().map(convert::query);
+        let params = self.engine.params();
+        let queries = request.queries.into_iter();
+        let queries = queries.map(|q| convert::query(q, params));
         let queries: Vec<Query> = queries.collect::<Result<_, _>>().map_err(invalid)?;
         let view = self.strong_view().await?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
@@ -379,7 +381,7 @@ impl ShardClient for Shard {
         let answer = self
             .run(compared, move || view.search(&vnodes, &queries))
             .await?;
-        Ok(convert::search_response(answer))
+        Ok(convert::search_response(answer, params))
     }
 
     async fn retrieve(
@@ -394,16 +396,14 @@ impl ShardClient for Shard {
         let pairs =
             pairs.map(|(id, v)| Ok((convert::point_id(Some(id))?, convert::vnode(*v, params)?)));
         let pairs: Vec<_> = pairs.collect::<Result<_, Misfit>>().map_err(invalid)?;
-        let want = Want {
-            payload: request.with_payload,
-            vector: request.with_vector,
-        };
+        let want = convert::want(request.with_payload, &request.with_vectors, params);
+        let want = want.map_err(invalid)?;
         let view = self.strong_view().await?;
         let answer = self
             .run(pairs.len() as u64, move || view.retrieve(&pairs, want))
             .await?;
         Ok(v1::RetrieveResponse {
-            points: answer.found.into_iter().map(convert::point).collect(),
+            points: convert::points(answer.found, params),
             not_here: convert::not_here(&answer.not_here),
         })
     }
@@ -412,10 +412,9 @@ impl ShardClient for Shard {
         let from = request.from.as_ref().map(|id| convert::point_id(Some(id)));
         let from = from.transpose().map_err(invalid)?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
-        let want = Want {
-            payload: request.with_payload,
-            vector: request.with_vector,
-        };
+        let params = self.engine.params();
+        let want = convert::want(request.with_payload, &request.with_vectors, params);
+        let want = want.map_err(invalid)?;
         let filter = convert::filter(request.filter).map_err(invalid)?;
         let order = request.order_by.map(convert::order_by).transpose();
         let order = order.map_err(invalid)?;
@@ -430,7 +429,8 @@ impl ShardClient for Shard {
             // All of the field's values may come before one that meets the filter.
             let compared = compared + view.points();
             let read = move || view.scroll_by(&vnodes, &filter, &order, limit, want);
-            return Ok(convert::ordered_response(self.run(compared, read).await?));
+            let answer = self.run(compared, read).await?;
+            return Ok(convert::ordered_response(answer, self.engine.params()));
         }
         let answer = self
             .run(compared, move || {
@@ -438,7 +438,7 @@ impl ShardClient for Shard {
             })
             .await?;
         Ok(v1::ScrollResponse {
-            points: answer.found.into_iter().map(convert::point).collect(),
+            points: convert::points(answer.found, params),
             not_here: convert::not_here(&answer.not_here),
             values: Vec::new(),
         })
@@ -487,7 +487,7 @@ impl ShardClient for Shard {
         let view = self.view()?;
         Ok(v1::StatusResponse {
             points: view.points(),
-            indexed: view.points() - view.tail(),
+            indexed: view.vectors() - view.tail(),
             tail: view.tail(),
             applied_index: view.applied(),
             vnodes_owned: u32::try_from(view.readable().len()).unwrap_or(u32::MAX),

@@ -3,7 +3,7 @@
 //! its own, or serve as empty what is merely lost.
 
 use quoit_disk::Disk;
-use quoit_engine::{Identity, Params};
+use quoit_engine::{Identity, Params, VectorParams};
 use quoit_ring::ShardId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,22 +27,41 @@ pub struct Stamp {
 /// What cannot change while there is data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Shape {
+    vectors: Vec<VectorShape>,
+    vnodes: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct VectorShape {
+    name: String,
     dimension: usize,
     metric: String,
-    vnodes: u32,
 }
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self {
+        for VectorShape {
+            name,
             dimension,
             metric,
-            vnodes,
-        } = self;
-        write!(
-            f,
-            "dimension {dimension}, metric {metric} and {vnodes} vnodes"
-        )
+        } in &self.vectors
+        {
+            if !name.is_empty() {
+                write!(f, "vector {name} of ")?;
+            }
+            write!(f, "dimension {dimension}, metric {metric}, ")?;
+        }
+        write!(f, "and {} vnodes", self.vnodes)
+    }
+}
+
+impl VectorShape {
+    fn of(params: &VectorParams) -> Self {
+        Self {
+            name: params.name.clone(),
+            dimension: params.dimension,
+            metric: format!("{:?}", params.metric),
+        }
     }
 }
 
@@ -58,8 +77,7 @@ impl Stamp {
             shard,
             format: FORMAT,
             shape: Shape {
-                dimension: params.dimension,
-                metric: format!("{:?}", params.metric),
+                vectors: params.vectors.iter().map(VectorShape::of).collect(),
                 vnodes: params.vnodes.get(),
             },
         }

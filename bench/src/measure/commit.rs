@@ -47,10 +47,10 @@ pub fn run(setting: &Setting) -> Result<Section> {
     let mut section = Section::new("Group commit");
     let runtime = oneshard::runtime()?;
     let graph = setting.debian.params()?;
-    let flat = Params {
-        index: None,
-        ..graph.clone()
-    };
+    let mut flat = graph.clone();
+    for vector in &mut flat.vectors {
+        vector.index = None;
+    }
     let rates = |index, params| Rates {
         index,
         params,

@@ -3,15 +3,17 @@
 
 use super::{FeedRow, IdRow, OwnedReplicaRow, ReplicaRow, VnodeState};
 use crate::Identity;
+use crate::names::Names;
 use crate::slots::Slot;
 use quoit_ring::{Holding, PointId};
 
-pub fn encode_id_row(row: IdRow) -> [u8; 21] {
-    let mut value = [0_u8; 21];
+pub fn encode_id_row(row: IdRow) -> [u8; 23] {
+    let mut value = [0_u8; 23];
     value[..4].copy_from_slice(&row.slot.0.to_le_bytes());
     value[4..12].copy_from_slice(&row.seq.to_le_bytes());
     value[12..20].copy_from_slice(&row.vector_index.to_le_bytes());
     value[20] = u8::from(row.is_edited);
+    value[21..].copy_from_slice(&row.names.bits().to_le_bytes());
     value
 }
 
@@ -60,6 +62,12 @@ pub fn decode_replica(mut bytes: &[u8]) -> Option<OwnedReplicaRow> {
     bytes.is_empty().then_some(row)
 }
 
+fn u16_of(bytes: &mut &[u8]) -> Option<u16> {
+    let (head, rest) = bytes.split_first_chunk::<2>()?;
+    *bytes = rest;
+    Some(u16::from_le_bytes(*head))
+}
+
 fn u32_of(bytes: &mut &[u8]) -> Option<u32> {
     let (head, rest) = bytes.split_first_chunk::<4>()?;
     *bytes = rest;
@@ -91,6 +99,7 @@ pub fn decode_id_row(mut bytes: &[u8]) -> Option<IdRow> {
         seq: u64_of(bytes)?,
         vector_index: u64_of(bytes)?,
         is_edited: bool_of(bytes)?,
+        names: Names::from_bits(u16_of(bytes)?),
     };
     bytes.is_empty().then_some(row)
 }
@@ -146,7 +155,8 @@ mod tests {
             payload in any::<Vec<u8>>(),
         ) {
             let is_edited = seq % 2 == 0;
-            let row = IdRow { slot: Slot(slot), seq, vector_index: index, is_edited };
+            let names = Names::from_bits(u16::try_from(count % 65_536).unwrap());
+            let row = IdRow { slot: Slot(slot), seq, vector_index: index, is_edited, names };
             prop_assert_eq!(decode_id_row(&encode_id_row(row)), Some(row));
             let row = FeedRow { slot: Slot(slot), id, content, payload };
             prop_assert_eq!(decode_feed_row(&encode_feed_row(&row)), Some(row));
@@ -179,13 +189,14 @@ mod tests {
     #[test]
     fn rows_written_by_the_first_version_are_still_read() {
         let row = [
-            3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1,
+            3, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 1, 6, 0,
         ];
         let expected = IdRow {
             slot: Slot(3),
             seq: 4,
             vector_index: 5,
             is_edited: true,
+            names: Names::from_bits(6),
         };
         assert_eq!(decode_id_row(&row), Some(expected));
         let mut row = vec![3, 0, 0, 0];

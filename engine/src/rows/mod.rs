@@ -4,7 +4,7 @@
 //!
 //! | keyspace | key | value |
 //! |---|---|---|
-//! | `ids` | id bytes, vnode | slot, seq, log index of the vector, whether edited since |
+//! | `ids` | id bytes, vnode | slot, seq, log index of the vectors, whether edited since, which vectors |
 //! | `feed` | vnode, seq | slot, id, content hash, payload |
 //! | `vnodes` | vnode | holding, seq, count, digest |
 //! | `meta` | `replica` | identity, applied index, next slot |
@@ -18,6 +18,7 @@ mod tear;
 
 use crate::Identity;
 use crate::error::{Error, Result};
+use crate::names::Names;
 use crate::slots::Slot;
 use codec::{
     decode_feed_row, decode_id_row, decode_replica, decode_vnode, encode_feed_row, encode_id_row,
@@ -32,25 +33,27 @@ use std::path::{Path, PathBuf};
 /// A row of `ids`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRow {
-    /// Where its vector lies.
+    /// Where its vectors lie.
     pub slot: Slot,
     /// The seq of its last change: its row in the feed.
     pub seq: u64,
-    /// The log index of the entry that brought the vector, for replay.
+    /// The log index of the entry that brought the vectors, for replay.
     pub vector_index: u64,
-    /// The point was changed since and its vector was not, so that the seq
-    /// beside the vector is not the point's.
+    /// The point was changed since and its slot was not, so that the seq
+    /// beside the vectors is not the point's.
     pub is_edited: bool,
+    /// Which vectors it has.
+    pub names: Names,
 }
 
 /// A row of `feed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedRow {
-    /// Where its vector lies.
+    /// Where its vectors lie.
     pub slot: Slot,
     /// The point.
     pub id: PointId,
-    /// xxh3-128 of vector and payload.
+    /// xxh3-128 of vectors and payload.
     pub content: u128,
     /// A JSON object as text; empty for none.
     pub payload: Vec<u8>,
@@ -96,11 +99,18 @@ pub fn point_hash(id: PointId, seq: u64, content: u128) -> u128 {
     xxhash_rust::xxh3::xxh3_128(&bytes)
 }
 
-/// What a vector and a payload hash to.
+/// What some vectors and a payload hash to.
 #[must_use]
-pub fn content_hash(vector: &[f32], payload: &[u8]) -> u128 {
+pub fn content_hash<'a>(
+    names: Names,
+    vectors: impl Iterator<Item = &'a [f32]>,
+    payload: &[u8],
+) -> u128 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    hasher.update(bytemuck::cast_slice(vector));
+    hasher.update(&names.bits().to_le_bytes());
+    for vector in vectors {
+        hasher.update(bytemuck::cast_slice(vector));
+    }
     hasher.update(payload);
     hasher.digest128()
 }

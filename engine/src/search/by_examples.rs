@@ -9,19 +9,20 @@
 //! The score is always that of full precision.
 
 use super::{Allowed, Best, Query};
+use crate::VectorParams;
 use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::slots::Slot;
 use crate::view::View;
 use std::collections::HashSet;
 
-impl View {
+impl VectorParams {
     /// An objective with its vectors as they are compared.
     pub(super) fn prepared(&self, objective: &Objective) -> Result<Objective> {
         let mut prepared = objective.clone();
         for vector in prepared.vectors_mut() {
             self.check(vector)?;
-            self.params.metric.prepare(vector);
+            self.metric.prepare(vector);
         }
         if prepared.len() == 0 {
             let what = "nothing to score points by: send at least one example";
@@ -29,7 +30,9 @@ impl View {
         }
         Ok(prepared)
     }
+}
 
+impl View {
     /// Finds what a prepared objective scores best; as its distance each point has
     /// its negated score.
     pub(super) fn find_by(
@@ -42,7 +45,8 @@ impl View {
         if query.limit == 0 {
             return Ok(());
         }
-        let metric = self.params.metric;
+        let within = allowed.within;
+        let metric = within.params.metric;
         let distance = |v: &[f32]| -objective.score(|example| -metric.distance(example, v));
         let seeds = objective.seeds(metric);
         let Some((graph, ef, _)) = self.way(allowed, query).filter(|_| !seeds.is_empty()) else {
@@ -59,14 +63,18 @@ impl View {
             };
             let mut farthest = f32::INFINITY;
             for slot in candidates {
-                farthest = farthest.min(-metric.distance(seed, self.segments.vector(slot)?));
+                farthest = farthest.min(-metric.distance(seed, within.vector(slot)?));
                 if offered.insert(slot) {
-                    best.offer(self, &distance, slot)?;
+                    best.offer(within, &distance, slot)?;
                 }
             }
             reach.push(farthest);
         }
-        let tail = self.tail.iter().filter(|slot| !offered.contains(slot));
+        let tail = within
+            .space
+            .tail
+            .iter()
+            .filter(|slot| !offered.contains(slot));
         self.scan(allowed, tail, &distance, best)?;
         let bound = objective.bound(metric, &reach);
         let worst = best.heap.peek().map(|near| -near.distance);

@@ -1,16 +1,19 @@
-//! All vectors of one name: which segment files there are, where a slot lies,
-//! and which slot the next vector gets.
+//! All vectors: which segment files there are, where a slot lies, and which slot
+//! the next point gets. A slot holds all vectors of one version of a point.
 //!
 //! The set of segments is shared with every view that may read from it. A slot
 //! is given out once and, after its whole segment was dropped, again only when
 //! no view, graph or manifest can still mean the former vector by it.
 
+mod layout;
 mod segment;
 
+pub use layout::Layout;
 pub use segment::{Owner, Segment};
 
 use crate::Identity;
 use crate::error::{Error, Result};
+use crate::names::Name;
 use crate::slots::{SLOTS_PER_SEGMENT, Slot, SlotSet};
 use quoit_disk::Disk;
 use std::collections::BTreeMap;
@@ -18,8 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The segments as a view sees them: cheap to clone, never changed.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Segments {
+    layout: Arc<Layout>,
     by_number: Arc<Vec<Option<Arc<Segment>>>>,
 }
 
@@ -35,13 +39,27 @@ impl Segments {
         }
     }
 
-    /// The vector in a slot.
+    /// One of the vectors in a slot; without meaning where the slot lacks it.
     ///
     /// # Errors
     /// The slot's bytes are damaged or its segment is gone.
-    pub fn vector(&self, slot: Slot) -> Result<&[f32]> {
+    pub fn vector(&self, slot: Slot, name: Name) -> Result<&[f32]> {
+        Ok(&self.numbers(slot)?[self.layout.place(name)])
+    }
+
+    /// All numbers in a slot.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged or its segment is gone.
+    pub fn numbers(&self, slot: Slot) -> Result<&[f32]> {
         let (segment, within) = self.of(slot)?;
-        segment.vector(within)
+        segment.numbers(within)
+    }
+
+    /// Where in a slot each vector lies.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// Whose vector a slot holds.
@@ -82,7 +100,6 @@ pub struct Vectors {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     identity: Identity,
-    dimension: usize,
     segments: Segments,
     /// Dropped segments that a view may still read; their numbers rest.
     resting: BTreeMap<u32, Arc<Segment>>,
@@ -102,26 +119,27 @@ impl Vectors {
         disk: Arc<dyn Disk>,
         dir: &Path,
         identity: Identity,
-        dimension: usize,
+        layout: Layout,
         next: Slot,
         visible: &SlotSet,
     ) -> Result<Self> {
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
+        let len = layout.len();
         let mut by_number = Vec::new();
         for path in disk.list(dir).map_err(Error::file("list", dir))? {
             let number = number_of(&path)
                 .ok_or_else(|| Error::damaged(&path, "not a segment of vectors"))?;
             // One whose creation was cut short by a full disk must not need
             // room now, or nothing could be read until there is some.
-            if visible.len_of_segment(number) == 0 && Segment::is_short(&*disk, &path, dimension)? {
+            if visible.len_of_segment(number) == 0 && Segment::is_short(&*disk, &path, len)? {
                 disk.remove(&path).map_err(Error::file("remove", &path))?;
                 continue;
             }
             if by_number.len() <= number as usize {
                 by_number.resize(number as usize + 1, None);
             }
-            let segment = Segment::open(&*disk, &path, identity, dimension)?;
+            let segment = Segment::open(&*disk, &path, identity, len)?;
             by_number[number as usize] = Some(Arc::new(segment));
         }
         for number in 0..visible.segments() {
@@ -135,8 +153,8 @@ impl Vectors {
             disk,
             dir: dir.to_owned(),
             identity,
-            dimension,
             segments: Segments {
+                layout: Arc::new(layout),
                 by_number: Arc::new(by_number),
             },
             resting: BTreeMap::new(),
@@ -157,13 +175,13 @@ impl Vectors {
         self.next
     }
 
-    /// Writes a vector into a slot of its own.
+    /// Writes a point's vectors into a slot of their own.
     ///
     /// # Errors
     /// The disk is full or cannot be written; no slot was taken.
-    pub fn push(&mut self, vector: &[f32], owner: Owner, seq: u64) -> Result<Slot> {
+    pub fn push(&mut self, numbers: &[f32], owner: Owner, seq: u64) -> Result<Slot> {
         let slot = self.next;
-        self.put(slot, vector, owner, seq)?;
+        self.put(slot, numbers, owner, seq)?;
         self.next = if (slot.0 + 1).is_multiple_of(SLOTS_PER_SEGMENT) {
             self.first_slot_of_a_free_number()
         } else {
@@ -177,15 +195,15 @@ impl Vectors {
         self.next = next;
     }
 
-    /// Writes a vector into a slot that it was given before: the replay of an
-    /// entry whose rows survived a power cut and whose vector may not have.
+    /// Writes vectors into a slot that they were given before: the replay of an
+    /// entry whose rows survived a power cut and whose vectors may not have.
     ///
     /// # Errors
     /// The disk is full or cannot be written.
-    pub fn put(&mut self, slot: Slot, vector: &[f32], owner: Owner, seq: u64) -> Result<()> {
+    pub fn put(&mut self, slot: Slot, numbers: &[f32], owner: Owner, seq: u64) -> Result<()> {
         let number = slot.0 / SLOTS_PER_SEGMENT;
         let segment = self.segment_to_write(number)?;
-        segment.write((slot.0 % SLOTS_PER_SEGMENT) as usize, vector, owner, seq)?;
+        segment.write((slot.0 % SLOTS_PER_SEGMENT) as usize, numbers, owner, seq)?;
         self.dirty.insert(number, segment);
         Ok(())
     }
@@ -195,7 +213,12 @@ impl Vectors {
             return Ok(segment.clone());
         }
         let path = segment_path(&self.dir, number);
-        let segment = Segment::open(&*self.disk, &path, self.identity, self.dimension)?;
+        let segment = Segment::open(
+            &*self.disk,
+            &path,
+            self.identity,
+            self.segments.layout.len(),
+        )?;
         // Before any row can name a slot in it, or a power cut would leave
         // rows whose file was never there.
         self.disk
@@ -207,9 +230,7 @@ impl Vectors {
             by_number.resize(number as usize + 1, None);
         }
         by_number[number as usize] = Some(segment.clone());
-        self.segments = Segments {
-            by_number: Arc::new(by_number),
-        };
+        self.segments.by_number = Arc::new(by_number);
         Ok(segment)
     }
 
@@ -230,6 +251,24 @@ impl Vectors {
     /// synced without the writer's lock.
     pub fn take_dirty(&mut self) -> Vec<Arc<Segment>> {
         std::mem::take(&mut self.dirty).into_values().collect()
+    }
+
+    /// Makes all that was written durable, before anything can name it: for
+    /// vectors that no replay could bring back.
+    ///
+    /// # Errors
+    /// The operating system could not. What was written may be lost, and a later
+    /// sync would not know of it: the replica must be opened anew. So that is
+    /// never the error of a full disk, after which writes are tried again.
+    pub fn sync_now(&mut self) -> Result<()> {
+        for segment in self.dirty.values() {
+            segment.sync().map_err(|error| {
+                let path = segment.path().to_owned();
+                Error::file("sync", path)(std::io::Error::other(error))
+            })?;
+        }
+        self.dirty.clear();
+        Ok(())
     }
 
     /// Every full segment's number: all but the one that the next vector goes to.
@@ -259,9 +298,7 @@ impl Vectors {
         self.disk
             .sync_dir(&self.dir)
             .map_err(Error::file("sync", &self.dir))?;
-        self.segments = Segments {
-            by_number: Arc::new(by_number),
-        };
+        self.segments.by_number = Arc::new(by_number);
         self.dirty.remove(&number);
         self.resting.insert(number, segment);
         Ok(())

@@ -2,7 +2,7 @@
 //! stride, preallocated, written by offset and mapped read-only.
 //!
 //! ```text
-//! slot = vector (f32 × dimension, little-endian)
+//! slot = vectors (f32, little-endian, one behind the other)
 //!      | seq u64 | vnode u16 | id length u8 | id 17 bytes | xxh3 u64
 //! ```
 //!
@@ -37,7 +37,7 @@ pub struct Segment {
     file: Arc<dyn File>,
     map: Map,
     identity: Identity,
-    dimension: usize,
+    len: usize,
     stride: usize,
     /// Bit i: slot i was found whole, or was written by this process.
     verified: Vec<AtomicU64>,
@@ -48,14 +48,9 @@ impl Segment {
     ///
     /// # Errors
     /// The disk is full, the file cannot be opened or mapped, or it is one of
-    /// another dimension.
-    pub fn open(
-        disk: &dyn Disk,
-        path: &Path,
-        identity: Identity,
-        dimension: usize,
-    ) -> Result<Self> {
-        let stride = dimension * 4 + TRAILER;
+    /// another length. `numbers` is how many a slot holds.
+    pub fn open(disk: &dyn Disk, path: &Path, identity: Identity, numbers: usize) -> Result<Self> {
+        let stride = numbers * 4 + TRAILER;
         let len = stride * SLOTS_PER_SEGMENT as usize;
         let file = disk.open(path).map_err(Error::file("open", path))?;
         let found = file.len().map_err(Error::file("measure", path))?;
@@ -74,7 +69,7 @@ impl Segment {
             file,
             map,
             identity,
-            dimension,
+            len: numbers,
             stride,
             verified: verified.collect(),
         })
@@ -84,19 +79,19 @@ impl Segment {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn is_short(disk: &dyn Disk, path: &Path, dimension: usize) -> Result<bool> {
+    pub fn is_short(disk: &dyn Disk, path: &Path, numbers: usize) -> Result<bool> {
         let file = disk.open(path).map_err(Error::file("open", path))?;
         let len = file.len().map_err(Error::file("measure", path))?;
-        Ok(len < ((dimension * 4 + TRAILER) * SLOTS_PER_SEGMENT as usize) as u64)
+        Ok(len < ((numbers * 4 + TRAILER) * SLOTS_PER_SEGMENT as usize) as u64)
     }
 
-    /// Writes a vector. No reader may know of the slot yet.
+    /// Writes a slot. No reader may know of it yet.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn write(&self, slot: usize, vector: &[f32], owner: Owner, seq: u64) -> Result<()> {
+    pub fn write(&self, slot: usize, numbers: &[f32], owner: Owner, seq: u64) -> Result<()> {
         let mut bytes = Vec::with_capacity(self.stride);
-        bytes.extend_from_slice(bytemuck::cast_slice(vector));
+        bytes.extend_from_slice(bytemuck::cast_slice(numbers));
         let key = owner.id.to_key();
         let mut trailer = [0_u8; TRAILER - 8];
         trailer[..8].copy_from_slice(&seq.to_le_bytes());
@@ -113,14 +108,14 @@ impl Segment {
         Ok(())
     }
 
-    /// The vector in a slot.
+    /// The numbers in a slot.
     ///
     /// # Errors
     /// The slot's bytes are damaged.
-    pub fn vector(&self, slot: usize) -> Result<&[f32]> {
+    pub fn numbers(&self, slot: usize) -> Result<&[f32]> {
         let bytes = self.verified_bytes(slot)?;
         // Mapped pages are aligned and the stride is a multiple of four.
-        Ok(bytemuck::cast_slice(&bytes[..self.dimension * 4]))
+        Ok(bytemuck::cast_slice(&bytes[..self.len * 4]))
     }
 
     /// Whose vector a slot holds.
@@ -128,7 +123,7 @@ impl Segment {
     /// # Errors
     /// The slot's bytes are damaged.
     pub fn owner(&self, slot: usize) -> Result<Owner> {
-        let trailer = &self.verified_bytes(slot)?[self.dimension * 4..];
+        let trailer = &self.verified_bytes(slot)?[self.len * 4..];
         let len = usize::from(trailer[10]);
         let id = trailer
             .get(11..11 + len)
@@ -145,7 +140,7 @@ impl Segment {
     /// # Errors
     /// The slot's bytes are damaged.
     pub fn seq(&self, slot: usize) -> Result<u64> {
-        let trailer = &self.verified_bytes(slot)?[self.dimension * 4..];
+        let trailer = &self.verified_bytes(slot)?[self.len * 4..];
         let seq = trailer.first_chunk().ok_or_else(|| self.damage(slot))?;
         Ok(u64::from_le_bytes(*seq))
     }

@@ -11,8 +11,8 @@ pub mod random;
 use model::Model;
 use quoit_disk::{Disk, RealDisk};
 use quoit_engine::{
-    Engine, Entry, HnswParams, Identity, IndexStep, Metric, Outcome, Params, Precision, Query,
-    ReclaimStep, Result, Tuning, View, Want,
+    Engine, Entry, HnswParams, Identity, IndexStep, Metric, Name, Names, Outcome, Params,
+    Precision, Query, ReclaimStep, Record, Result, Tuning, VectorParams, View, Want,
 };
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeCount, VnodeSet};
@@ -26,24 +26,44 @@ pub const ALL_METRICS: [Metric; 4] = [
     Metric::Manhattan,
 ];
 
-/// Payload and vector of each point.
-pub const WHOLE: Want = Want {
-    payload: true,
-    vector: true,
-};
+/// Payload and all vectors of each point.
+pub fn whole() -> Want {
+    Want {
+        payload: true,
+        vectors: Names::first(16),
+    }
+}
 
 pub fn params(metric: Metric, dimension: usize) -> Params {
-    Params {
-        dimension,
-        metric,
+    let vnodes = VnodeCount::new(16).unwrap();
+    Params::unnamed(dimension, metric, Some(HnswParams::default()), vnodes)
+}
+
+/// A collection with several vectors a point.
+pub fn several(vectors: &[(Metric, usize)]) -> Params {
+    let vector = |(place, (metric, dimension)): (usize, &(Metric, usize))| VectorParams {
+        name: format!("v{place}"),
+        dimension: *dimension,
+        metric: *metric,
         index: Some(HnswParams::default()),
+    };
+    Params {
+        vectors: vectors.iter().enumerate().map(vector).collect(),
         vnodes: VnodeCount::new(16).unwrap(),
     }
 }
 
 pub fn with_precision(mut params: Params, precision: Precision) -> Params {
-    params.index = params.index.map(|p| HnswParams { precision, ..p });
+    for vector in &mut params.vectors {
+        vector.index = vector.index.map(|p| HnswParams { precision, ..p });
+    }
     params
+}
+
+/// A point's vector under the first name.
+pub fn vector(record: &Record) -> &[f32] {
+    assert_eq!(record.vectors[0].name, Name(0));
+    &record.vectors[0].values
 }
 
 pub fn tuning() -> Tuning {
@@ -215,7 +235,7 @@ pub fn scroll_all(view: &View, vnodes: &VnodeSet, page: usize) -> Vec<quoit_engi
     let mut from = None;
     loop {
         let found = view
-            .scroll(vnodes, &Filter::default(), from, page, WHOLE)
+            .scroll(vnodes, &Filter::default(), from, page, whole())
             .unwrap()
             .found;
         let more = found.len() >= page;

@@ -1,10 +1,10 @@
 //! A replica as plain maps, and what a view of it must show.
 
-use super::{WHOLE, scroll_all};
+use super::{scroll_all, whole};
 use quoit_columns::{Kind, Schema};
 use quoit_engine::{
-    Change, Condition, Entry, FacetValue, Metric, Operation, Outcome, Params, Query, Record, View,
-    Want,
+    Change, Condition, Entry, FacetValue, Metric, Name, Operation, Outcome, Params, Query, Record,
+    Vector, View, Want,
 };
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeSet};
@@ -14,13 +14,13 @@ use xxhash_rust::xxh3::xxh3_128;
 #[derive(Clone)]
 pub struct Point {
     pub version: u64,
-    pub vector: Vec<f32>,
+    pub vectors: BTreeMap<Name, Vec<f32>>,
     pub payload: Vec<u8>,
 }
 
 #[derive(Clone)]
 pub struct Model {
-    metric: Metric,
+    metrics: BTreeMap<Name, Metric>,
     all: VnodeSet,
     held: VnodeSet,
     seqs: BTreeMap<Vnode, u64>,
@@ -31,7 +31,7 @@ pub struct Model {
 impl Model {
     pub fn new(params: &Params) -> Self {
         Self {
-            metric: params.metric,
+            metrics: params.named().map(|(n, p)| (n, p.metric)).collect(),
             all: params.vnodes.iter().collect(),
             held: VnodeSet::new(),
             seqs: BTreeMap::new(),
@@ -89,30 +89,44 @@ impl Model {
         if !is_met {
             return false;
         }
-        let (vector, payload) = match (&operation.change, present) {
+        let (vectors, payload) = match (&operation.change, present) {
             (Change::Delete, None) => return true,
             (Change::Delete, Some(_)) => {
                 *self.seqs.entry(vnode).or_default() += 1;
                 self.points.remove(&key);
                 return true;
             }
-            (Change::Upsert { vector, payload }, _) => {
-                (stored(self.metric, vector), payload.clone())
+            (Change::Upsert { vectors, payload }, _) => (self.stored(vectors), payload.clone()),
+            (Change::EditPayload(edit), Some(p)) => (p.vectors, edit.apply(&p.payload).unwrap()),
+            (Change::SetVectors(vectors), Some(mut p)) => {
+                p.vectors.extend(self.stored(vectors));
+                (p.vectors, p.payload)
             }
-            (Change::SetVector(_) | Change::EditPayload(_), None) => return false,
-            (Change::SetVector(vector), Some(p)) => (stored(self.metric, vector), p.payload),
-            (Change::EditPayload(edit), Some(p)) => (p.vector, edit.apply(&p.payload).unwrap()),
+            (Change::RemoveVectors(names), Some(mut p)) => {
+                let before = p.vectors.len();
+                p.vectors.retain(|name, _| !names.contains(*name));
+                if p.vectors.len() == before {
+                    return true;
+                }
+                (p.vectors, p.payload)
+            }
+            (_, None) => return false,
         };
         let seq = self.seqs.entry(vnode).or_default();
         *seq += 1;
         let version = *seq;
         let point = Point {
             version,
-            vector,
+            vectors,
             payload,
         };
         self.points.insert(key, point);
         true
+    }
+
+    fn stored(&self, vectors: &[Vector]) -> BTreeMap<Name, Vec<f32>> {
+        let stored = |v: &Vector| (v.name, stored(self.metrics[&v.name], &v.values));
+        vectors.iter().map(stored).collect()
     }
 
     /// A vnode's seq, count and digest, computed from the points.
@@ -145,20 +159,24 @@ impl Model {
             let expected: Vec<Record> = here.iter().map(|(key, p)| record(key.0, p)).collect();
             assert_eq!(scroll_all(view, wanted, page), expected);
             let first_page = view
-                .scroll(wanted, &Filter::default(), None, 3, WHOLE)
+                .scroll(wanted, &Filter::default(), None, 3, whole())
                 .unwrap();
             assert_eq!(first_page.not_here, missing);
             let keys: Vec<_> = here.iter().map(|(key, _)| **key).collect();
-            let retrieved = view.retrieve(&keys, WHOLE).unwrap();
+            let retrieved = view.retrieve(&keys, whole()).unwrap();
             assert_eq!(retrieved.found, expected);
-            self.check_search(view, wanted, &missing);
+            for name in self.metrics.keys() {
+                self.check_search(view, *name, wanted, &missing);
+            }
         }
         assert_eq!(view.schema(), self.schema.number);
         let indexes = view.payload_indexes().into_iter().map(|i| (i.path, i.kind));
         assert!(indexes.eq(self.schema.fields.clone()));
         let nobody = (PointId::Num(u64::MAX - 7), self.all.iter().next().unwrap());
-        assert!(view.retrieve(&[nobody], WHOLE).unwrap().found.is_empty());
+        assert!(view.retrieve(&[nobody], whole()).unwrap().found.is_empty());
         assert_eq!(view.points(), self.points.len() as u64);
+        let vectors = self.points.values().map(|p| p.vectors.len() as u64);
+        assert_eq!(view.vectors(), vectors.sum::<u64>());
         assert!(view.readable().iter().eq(self.held.iter()));
     }
 
@@ -179,7 +197,7 @@ impl Model {
             let count = view.count_matching(wanted, filter).unwrap().found;
             assert_eq!(count, expected.len() as u64, "{filter:?}");
             let found = view
-                .scroll(wanted, filter, None, 10_000, WHOLE)
+                .scroll(wanted, filter, None, 10_000, whole())
                 .unwrap()
                 .found;
             assert_eq!(found, expected, "{filter:?}");
@@ -197,20 +215,22 @@ impl Model {
                     .eq(after.map(|r| (r.id, r.version)))
             );
             self.check_facets(view, wanted, filter, &expected);
-            let Some(first) = expected.first() else {
+            let Some(Vector { name, values }) = expected.iter().find_map(|r| r.vectors.last())
+            else {
                 continue;
             };
-            let vector: Vec<f32> = first.vector.iter().map(|x| x - 0.5).collect();
+            let vector: Vec<f32> = values.iter().map(|x| x - 0.5).collect();
             for limit in [2, 10_000] {
                 let query = Query {
+                    using: *name,
                     vector: vector.clone(),
                     limit,
-                    want: WHOLE,
+                    want: whole(),
                     filter: filter.clone(),
                     ..Query::default()
                 };
                 let hits = &view.search(wanted, &[query]).unwrap().found[0];
-                meeting.check_nearest(&vector, wanted, limit, hits);
+                meeting.check_nearest(*name, &vector, wanted, limit, hits);
             }
         }
     }
@@ -244,23 +264,24 @@ impl Model {
         }
     }
 
-    fn check_search(&self, view: &View, wanted: &VnodeSet, missing: &[Vnode]) {
-        let Some(point) = self.points.values().next() else {
+    fn check_search(&self, view: &View, name: Name, wanted: &VnodeSet, missing: &[Vnode]) {
+        let Some(vector) = self.points.values().find_map(|p| p.vectors.get(&name)) else {
             return;
         };
-        let mut vector: Vec<f32> = point.vector.iter().map(|x| x + 0.25).collect();
+        let mut vector: Vec<f32> = vector.iter().map(|x| x + 0.25).collect();
         vector[0] -= 1.5;
         for limit in [1, 10, 10_000] {
             let query = Query {
+                using: name,
                 vector: vector.clone(),
                 limit,
                 exact: true,
-                want: WHOLE,
+                want: whole(),
                 ..Query::default()
             };
             let answer = view.search(wanted, &[query]).unwrap();
             assert_eq!(answer.not_here, missing);
-            self.check_nearest(&vector, wanted, limit, &answer.found[0]);
+            self.check_nearest(name, &vector, wanted, limit, &answer.found[0]);
         }
     }
 
@@ -268,19 +289,21 @@ impl Model {
     /// no point left out is nearer than one that is there.
     pub fn check_nearest(
         &self,
+        name: Name,
         query: &[f32],
         wanted: &VnodeSet,
         limit: usize,
         hits: &[quoit_engine::Hit],
     ) {
-        let query = stored(self.metric, query);
+        let metric = self.metrics[&name];
+        let query = stored(metric, query);
         let mut scores: Vec<f64> = self
             .points
             .iter()
             .filter(|((_, v), _)| wanted.contains(*v))
-            .map(|(_, p)| score(self.metric, &query, &p.vector))
+            .filter_map(|(_, p)| Some(score(metric, &query, p.vectors.get(&name)?)))
             .collect();
-        let higher_is_nearer = matches!(self.metric, Metric::Cosine | Metric::Dot);
+        let higher_is_nearer = matches!(metric, Metric::Cosine | Metric::Dot);
         scores.sort_by(f64::total_cmp);
         if higher_is_nearer {
             scores.reverse();
@@ -290,7 +313,8 @@ impl Model {
         for (hit, expected) in hits.iter().zip(scores) {
             let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * (1.0 + b.abs());
             assert!(near(f64::from(hit.score), expected), "{hit:?}: {expected}");
-            let own = score(self.metric, &query, &hit.record.vector);
+            let own = hit.record.vectors.iter().find(|v| v.name == name).unwrap();
+            let own = score(metric, &query, &own.values);
             assert!(near(f64::from(hit.score), own));
         }
         // Points of one id in two vnodes may be alike, so they are counted.
@@ -304,11 +328,11 @@ impl Model {
             id,
             version,
             payload,
-            vector,
+            vectors,
         } in hits.iter().map(|h| &h.record)
         {
             let points = alike.get_mut(&(*id, *version));
-            let same = |p: &&Point| p.vector == *vector && p.payload == *payload;
+            let same = |p: &&Point| listed(p) == *vectors && p.payload == *payload;
             let found = points.and_then(|points| {
                 let at = points.iter().position(same)?;
                 Some(points.remove(at))
@@ -326,12 +350,23 @@ fn record(id: PointId, point: &Point) -> Record {
         id,
         version: point.version,
         payload: point.payload.clone(),
-        vector: point.vector.clone(),
+        vectors: listed(point),
     }
 }
 
+fn listed(point: &Point) -> Vec<Vector> {
+    let vector = |(name, values): (&Name, &Vec<f32>)| Vector {
+        name: *name,
+        values: values.clone(),
+    };
+    point.vectors.iter().map(vector).collect()
+}
+
 fn hash(id: PointId, point: &Point) -> u128 {
-    let mut content: Vec<u8> = point.vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let bits: u16 = point.vectors.keys().map(|name| 1 << name.0).sum();
+    let mut content = bits.to_le_bytes().to_vec();
+    let numbers = point.vectors.values().flatten();
+    content.extend(numbers.flat_map(|x| x.to_le_bytes()));
     content.extend_from_slice(&point.payload);
     let mut bytes = id.to_key().to_vec();
     bytes.extend_from_slice(&point.version.to_le_bytes());

@@ -1,7 +1,7 @@
 //! Random entries and vectors, by seed.
 
 use quoit_columns::{Kind, Schema};
-use quoit_engine::{Change, Condition, Entry, Operation, VnodeWrite};
+use quoit_engine::{Change, Condition, Entry, Names, Operation, Params, Vector, VnodeWrite};
 use quoit_filter::{Edit, Filter, Range, Scalar, Test};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
@@ -26,14 +26,31 @@ pub fn coarse_vector(rng: &mut StdRng, dimension: usize) -> Vec<f32> {
         .collect()
 }
 
-pub fn operation(rng: &mut StdRng, ids: u64, dimension: usize) -> Operation {
-    let change = match rng.random_range(0..10) {
+/// Most of the collection's vectors.
+fn vectors(rng: &mut StdRng, params: &Params) -> Vec<Vector> {
+    let all = params.named();
+    let mut some: Vec<_> = all.filter(|_| rng.random_bool(0.7)).collect();
+    some.shuffle(rng);
+    let vector = some.into_iter().map(|(name, params)| Vector {
+        name,
+        values: coarse_vector(rng, params.dimension),
+    });
+    vector.collect()
+}
+
+pub fn operation(rng: &mut StdRng, ids: u64, params: &Params) -> Operation {
+    let change = match rng.random_range(0..12) {
         0..3 => Change::Delete,
         3..7 => Change::Upsert {
-            vector: coarse_vector(rng, dimension),
+            vectors: vectors(rng, params),
             payload: payload(rng).into_bytes(),
         },
-        7 => Change::SetVector(coarse_vector(rng, dimension)),
+        7 | 8 => Change::SetVectors(vectors(rng, params)),
+        9 => {
+            let names = params.named().map(|(name, _)| name);
+            let some: Names = names.filter(|_| rng.random_bool(0.3)).collect();
+            Change::RemoveVectors(some)
+        }
         _ => Change::EditPayload(edit(rng)),
     };
     let only_if = match rng.random_range(0..8) {
@@ -138,7 +155,7 @@ fn n_below(bound: u32) -> Filter {
 }
 
 /// An entry of some writes, to vnodes that are held and to others.
-pub fn entry(rng: &mut StdRng, ids: u64, dimension: usize) -> Entry {
+pub fn entry(rng: &mut StdRng, ids: u64, params: &Params) -> Entry {
     if rng.random_bool(0.05) {
         return Entry::Blank;
     }
@@ -148,7 +165,7 @@ pub fn entry(rng: &mut StdRng, ids: u64, dimension: usize) -> Entry {
     let writes = (0..rng.random_range(1..4)).map(|_| VnodeWrite {
         vnode: Vnode(rng.random_range(0..VNODES)),
         operations: (0..rng.random_range(1..8))
-            .map(|_| operation(rng, ids, dimension))
+            .map(|_| operation(rng, ids, params))
             .collect(),
     });
     Entry::Write(writes.collect())

@@ -4,12 +4,12 @@
 use super::indexes::Indexes;
 use quoit_crds::{
     HnswSpec, IndexParams, IndexSpec, IndexType, Metric, PartitioningType, Precision,
-    VectorCollectionSpec,
+    VectorCollectionSpec, VectorSpec,
 };
 use quoit_engine::{HnswParams, Params, Tuning};
 use quoit_filter::BadPath;
 use quoit_ring::{BadVnodeCount, VnodeCount};
-use quoit_router::{CollectionLimits, CollectionParams, CreateCollection, Hnsw};
+use quoit_router::{CollectionLimits, CollectionParams, CreateCollection, CreateVector, Hnsw};
 
 /// Writes wait while more vectors of a shard than this are not in its graph.
 pub const MAX_TAIL: u64 = 8192;
@@ -20,11 +20,6 @@ const MAX_HNSW_EF: u32 = 10_000;
 /// What local mode does not do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Named vectors, or several.
-    #[error(
-        "spec.vectors: named vectors are not supported yet; give one vector with the name \"\", or dimension and metric"
-    )]
-    NamedVectors,
     /// A partitioning by a field.
     #[error("spec.partitioning.type: Field is not supported yet; leave partitioning out")]
     FieldPartitioning,
@@ -58,14 +53,36 @@ pub fn resolve(spec: &VectorCollectionSpec) -> Result<Resolved, Error> {
         return Err(Error::FieldPartitioning);
     }
     Indexes::declared(spec).schema()?;
-    let vectors = spec.resolved()?;
-    let [vector] = vectors.as_slice() else {
-        return Err(Error::NamedVectors);
+    let mut vectors = spec.resolved()?;
+    // The data keeps them by their places: the same ones in whichever order a
+    // later version of the spec lists them.
+    vectors.sort_by(|a, b| a.name.cmp(&b.name));
+    let engine = Params {
+        vectors: vectors.iter().map(for_engine).collect(),
+        vnodes: vnodes(spec)?,
     };
-    if !vector.name.is_empty() {
-        return Err(Error::NamedVectors);
-    }
-    let dimension = vector.dimension as usize;
+    let limits = &spec.limits;
+    let router = CollectionParams {
+        vectors: engine
+            .vectors
+            .iter()
+            .zip(&vectors)
+            .map(for_router)
+            .collect(),
+        replicas: spec.replicas,
+        limits: CollectionLimits {
+            max_payload_bytes: limits.max_payload_bytes as usize,
+            max_batch_points: limits.max_batch_points as usize,
+            max_request_bytes: limits.max_request_bytes as usize,
+            max_search_limit: limits.max_search_limit as usize,
+            max_batch_searches: limits.max_batch_searches as usize,
+            max_hnsw_ef: MAX_HNSW_EF,
+        },
+    };
+    Ok(Resolved { engine, router })
+}
+
+fn for_engine(vector: &quoit_crds::VectorParams) -> quoit_engine::VectorParams {
     let index = match vector.index {
         IndexParams::Hnsw(params) => Some(HnswParams {
             m: params.m as usize,
@@ -79,33 +96,27 @@ pub fn resolve(spec: &VectorCollectionSpec) -> Result<Resolved, Error> {
         }),
         IndexParams::Flat => None,
     };
-    let engine = Params {
-        dimension,
+    quoit_engine::VectorParams {
+        name: vector.name.clone(),
+        dimension: vector.dimension as usize,
         metric: engine_metric(vector.metric),
         index,
-        vnodes: vnodes(spec)?,
-    };
+    }
+}
+
+fn for_router(
+    (engine, vector): (&quoit_engine::VectorParams, &quoit_crds::VectorParams),
+) -> quoit_router::VectorParams {
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let hnsw = index.map(|i| Hnsw {
-        m: number(i.m),
-        ef_construct: number(i.ef_construction),
-    });
-    let limits = &spec.limits;
-    let router = CollectionParams {
-        dimension,
+    quoit_router::VectorParams {
+        name: vector.name.clone(),
+        dimension: engine.dimension,
         metric: router_metric(vector.metric),
-        hnsw,
-        replicas: spec.replicas,
-        limits: CollectionLimits {
-            max_payload_bytes: limits.max_payload_bytes as usize,
-            max_batch_points: limits.max_batch_points as usize,
-            max_request_bytes: limits.max_request_bytes as usize,
-            max_search_limit: limits.max_search_limit as usize,
-            max_batch_searches: limits.max_batch_searches as usize,
-            max_hnsw_ef: MAX_HNSW_EF,
-        },
-    };
-    Ok(Resolved { engine, router })
+        hnsw: engine.index.map(|i| Hnsw {
+            m: number(i.m),
+            ef_construct: number(i.ef_construction),
+        }),
+    }
 }
 
 /// How a shard's engine is sized where several share one machine.
@@ -131,47 +142,86 @@ pub fn spec_metric(metric: quoit_router::Metric) -> Metric {
 
 /// What a client asks for as a spec.
 pub fn wished(wish: &CreateCollection) -> VectorCollectionSpec {
-    let dimension = u32::try_from(wish.dimension).unwrap_or(u32::MAX);
-    let mut spec = VectorCollectionSpec::unnamed(dimension, spec_metric(wish.metric));
+    let mut spec = match wish.vectors.as_slice() {
+        [one] if one.name.is_empty() => {
+            let metric = spec_metric(one.metric);
+            let mut spec = VectorCollectionSpec::unnamed(dimension(one), metric);
+            spec.index = index(one);
+            spec
+        }
+        named => VectorCollectionSpec::named(named.iter().map(vector).collect()),
+    };
     if let Some(shards) = wish.shard_number {
         spec.shards = shards;
     }
+    spec
+}
+
+fn vector(wish: &CreateVector) -> VectorSpec {
+    VectorSpec {
+        name: wish.name.clone(),
+        dimension: dimension(wish),
+        metric: spec_metric(wish.metric),
+        index: index(wish).unwrap_or_default(),
+    }
+}
+
+fn dimension(wish: &CreateVector) -> u32 {
+    u32::try_from(wish.dimension).unwrap_or(u32::MAX)
+}
+
+fn index(wish: &CreateVector) -> Option<IndexSpec> {
     if wish.hnsw_m == Some(0) {
-        spec.index = Some(IndexSpec {
+        return Some(IndexSpec {
             kind: IndexType::Flat,
             ..IndexSpec::default()
         });
-    } else if wish.hnsw_m.is_some() || wish.ef_construct.is_some() {
-        let default = HnswSpec::default();
-        let hnsw = HnswSpec {
-            m: wish.hnsw_m.unwrap_or(default.m),
-            ef_construction: wish.ef_construct.unwrap_or(default.ef_construction),
-            ..default
-        };
-        spec.index = Some(IndexSpec {
-            hnsw: Some(hnsw),
-            ..IndexSpec::default()
-        });
     }
-    spec
+    if wish.hnsw_m.is_none() && wish.ef_construct.is_none() {
+        return None;
+    }
+    let default = HnswSpec::default();
+    let hnsw = HnswSpec {
+        m: wish.hnsw_m.unwrap_or(default.m),
+        ef_construction: wish.ef_construct.unwrap_or(default.ef_construction),
+        ..default
+    };
+    Some(IndexSpec {
+        hnsw: Some(hnsw),
+        ..IndexSpec::default()
+    })
 }
 
 /// How a collection that is there differs from one that is wished for, for people.
 pub fn differs(present: &VectorCollectionSpec, wished: &VectorCollectionSpec) -> Option<String> {
     let (present, wished) = (present.resolved().ok()?, wished.resolved().ok()?);
-    let (p, w) = (present.first()?, wished.first()?);
+    let named = |name: &str| match name {
+        "" => "its vectors have".to_owned(),
+        name => format!("its vectors {name} have"),
+    };
     let mut differences = Vec::new();
-    if p.dimension != w.dimension {
-        differences.push(format!(
-            "its vectors have size {} and not {}",
-            p.dimension, w.dimension
-        ));
+    for p in &present {
+        let named = named(&p.name);
+        let Some(w) = wished.iter().find(|w| w.name == p.name) else {
+            let dimension = p.dimension;
+            differences.push(format!("{named} size {dimension} and are not asked for"));
+            continue;
+        };
+        if p.dimension != w.dimension {
+            differences.push(format!(
+                "{named} size {} and not {}",
+                p.dimension, w.dimension
+            ));
+        }
+        if p.metric != w.metric {
+            let (is, asked) = (p.metric, w.metric);
+            differences.push(format!("{named} distance {is:?} and not {asked:?}"));
+        }
     }
-    if p.metric != w.metric {
-        differences.push(format!(
-            "its distance is {:?} and not {:?}",
-            p.metric, w.metric
-        ));
+    for w in &wished {
+        if present.iter().all(|p| p.name != w.name) {
+            differences.push(format!("it has no vectors {}", w.name));
+        }
     }
     (!differences.is_empty()).then(|| differences.join(", "))
 }

@@ -5,7 +5,7 @@
 
 use crate::support::{collection_dir, copy_dir};
 use quoit_disk::RealDisk;
-use quoit_engine::{Engine, HnswParams, Metric, Params, Tuning, Want};
+use quoit_engine::{Engine, HnswParams, Metric, Names, Params, Tuning, Want};
 use quoit_filter::Filter;
 use quoit_ring::{PointId, VnodeCount, VnodeSet};
 use quoit_shard::Stamp;
@@ -20,12 +20,7 @@ pub fn check(data: &Path, shard: u32) {
     copy_dir(&from, copy.path()).unwrap();
     let vnodes = VnodeCount::new(64).unwrap();
     let index = Some(HnswParams::default());
-    let params = Params {
-        dimension: crate::model::DIMENSION,
-        metric: Metric::Euclid,
-        index,
-        vnodes,
-    };
+    let params = Params::unnamed(crate::model::DIMENSION, Metric::Euclid, index, vnodes);
     let stamp = std::fs::read(from.with_file_name("stamp.json")).unwrap();
     let stamp: Stamp = serde_json::from_slice(&stamp).unwrap();
     let engine = Engine::open(
@@ -41,7 +36,7 @@ pub fn check(data: &Path, shard: u32) {
         let only: VnodeSet = [vnode].into_iter().collect();
         let want = Want {
             payload: true,
-            vector: true,
+            vectors: Names::first(1),
         };
         let records = view
             .scroll(&only, &Filter::default(), None, usize::MAX, want)
@@ -65,7 +60,7 @@ pub fn check(data: &Path, shard: u32) {
             sum.wrapping_add(point_hash(
                 record.id,
                 record.version,
-                &record.vector,
+                &record.vectors[0].values,
                 &record.payload,
             ))
         });
@@ -81,7 +76,9 @@ pub fn check_all(data: &Path) {
 }
 
 fn point_hash(id: PointId, seq: u64, vector: &[f32], payload: &[u8]) -> u128 {
-    let mut content: Vec<u8> = vector.iter().flat_map(|x| x.to_le_bytes()).collect();
+    // The first of the names alone.
+    let mut content = 1_u16.to_le_bytes().to_vec();
+    content.extend(vector.iter().flat_map(|x| x.to_le_bytes()));
     content.extend_from_slice(payload);
     let mut bytes = id.to_key().to_vec();
     bytes.extend(seq.to_le_bytes());

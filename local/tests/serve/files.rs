@@ -89,7 +89,7 @@ fn a_changed_field_that_cannot_change_is_refused_and_changes_nothing() {
         ),
         (
             "{vectors: [{name: a, dimension: 4, metric: Euclid}], shards: 2, ring: {vnodes: 128}}",
-            ["spec.vectors", "not supported yet"],
+            ["spec.vectors[0]", "adds the vector"],
         ),
         (
             "{dimension: 4, metric: Euclid, shards: 3, ring: {vnodes: 128}}",
@@ -240,8 +240,8 @@ fn a_file_that_is_not_valid_is_refused_with_line_and_field_and_makes_nothing() {
             ["collection docs", "spec.payloadIndexes", "is not a path"],
         ),
         (
-            "{vectors: [{name: a, dimension: 4, metric: Dot}]}",
-            ["collection docs", "spec.vectors", "not supported yet"],
+            "{vectors: [{name: a b, dimension: 4, metric: Dot}]}",
+            ["docs.yaml:4:", "spec.vectors[0].name", "letters"],
         ),
     ] {
         let path = file(dir.path(), spec);
@@ -265,7 +265,7 @@ fn of_several_collections_of_which_one_is_wrong_none_is_made() {
     let data = dir.path().join("data");
     let path = file(dir.path(), SPEC);
     let wrong = dir.path().join("wrong.yaml");
-    let text = "apiVersion: quoit.dev/v1alpha1\nkind: VectorCollection\nmetadata: {name: wrong}\nspec: {vectors: [{name: a, dimension: 4, metric: Dot}]}\n";
+    let text = "apiVersion: quoit.dev/v1alpha1\nkind: VectorCollection\nmetadata: {name: wrong}\nspec: {dimension: 4, metric: Dot, partitioning: {type: Field, field: t}}\n";
     std::fs::write(&wrong, text).unwrap();
     let args = ["-f", path.to_str().unwrap(), "-f", wrong.to_str().unwrap()];
     refuses(&data, &args, &["collection wrong", "not supported yet"]);
@@ -274,5 +274,38 @@ fn of_several_collections_of_which_one_is_wrong_none_is_made() {
         names(&mut server.client()).is_empty(),
         "the first was made before the second was read"
     );
+    server.stop();
+}
+
+#[test]
+fn vectors_that_a_file_lists_in_another_order_are_the_same() {
+    let dir = data_dir();
+    let data = dir.path().join("data");
+    let [one, other] = [
+        "{name: title, dimension: 2, metric: Dot}",
+        "{name: body, dimension: 3, metric: Euclid, index: {type: Flat}}",
+    ];
+    let path = file(dir.path(), &format!("{{vectors: [{one}, {other}]}}"));
+    let server = Server::start(&data, &["-f", path.to_str().unwrap()]);
+    let points = json!({"points": [
+        {"id": 1, "vector": {"title": [1, 0], "body": [1, 2, 3]}},
+        {"id": 2, "vector": {"title": [2, 0]}},
+    ]});
+    let put = "/collections/docs/points?wait=true";
+    server.client().ok("PUT", put, Some(&points));
+    server.stop();
+    let path = file(dir.path(), &format!("{{vectors: [{other}, {one}]}}"));
+    let server = Server::start(&data, &["-f", path.to_str().unwrap()]);
+    let both = json!({"ids": [1, 2], "with_vector": true});
+    let shown = server
+        .client()
+        .ok("POST", "/collections/docs/points", Some(&both));
+    let expected = json!({"title": [1.0, 0.0], "body": [1.0, 2.0, 3.0]});
+    assert_eq!(shown[0]["vector"], expected);
+    assert_eq!(shown[1]["vector"], json!({"title": [2.0, 0.0]}));
+    let query = json!({"query": [1, 2, 3], "using": "body"});
+    let path = "/collections/docs/points/query";
+    let found = server.client().ok("POST", path, Some(&query));
+    assert_eq!(found["points"].as_array().unwrap().len(), 1);
     server.stop();
 }

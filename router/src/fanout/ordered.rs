@@ -60,7 +60,7 @@ pub(crate) async fn scroll_by(
             from: None,
             limit: u32::try_from(all).unwrap_or(u32::MAX),
             with_payload: with.payload,
-            with_vector: with.vector,
+            with_vectors: collection.params().names(with.vectors),
             filter: Some(filter.into()),
             order_by: Some(order.clone()),
         };

@@ -8,14 +8,14 @@ use quoit_proto::v1::{CountRequest, RetrieveRequest, ScrollRequest, StatusRespon
 use quoit_ring::{PointId, VnodeSet};
 
 use super::{Coverage, Error, Row, asked, row};
-use crate::catalog::Collection;
+use crate::catalog::{Collection, VectorSet};
 use crate::merge::merge;
 
 /// What of each point is wanted beside its id.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct With {
     pub(crate) payload: bool,
-    pub(crate) vector: bool,
+    pub(crate) vectors: VectorSet,
 }
 
 /// One page in the order of ids.
@@ -39,7 +39,7 @@ pub(crate) async fn retrieve(
         request.ids.push((*id).into());
         request.vnodes.push(u32::from(vnode.0));
         request.with_payload = with.payload;
-        request.with_vector = with.vector;
+        request.with_vectors = collection.params().names(with.vectors);
     }
     let asked_of = requests.values().map(|r| r.vnodes.len()).sum();
     let answers = try_join_all(requests.into_iter().map(|(index, request)| {
@@ -85,7 +85,7 @@ pub(crate) async fn scroll(
             from: from.map(Into::into),
             limit: u32::try_from(more).unwrap_or(u32::MAX),
             with_payload: with.payload,
-            with_vector: with.vector,
+            with_vectors: collection.params().names(with.vectors),
             filter: Some(filter.into()),
             order_by: None,
         };
@@ -128,7 +128,7 @@ pub(crate) async fn ids_within(
             from: None,
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             with_payload: false,
-            with_vector: false,
+            with_vectors: Vec::new(),
             filter: Some(filter.into()),
             order_by: None,
         };

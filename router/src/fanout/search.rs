@@ -8,7 +8,8 @@ use quoit_proto::v1::{Objective, Query, SearchRequest};
 use quoit_ring::PointId;
 
 use super::{Coverage, Error, Row, asked, row};
-use crate::catalog::Collection;
+use crate::catalog::{Collection, VectorParams};
+use crate::fanout::read::With;
 use crate::merge::{Order, merge};
 
 /// One search, checked.
@@ -18,10 +19,11 @@ pub(crate) struct Nearest {
     pub(crate) vector: Vec<f32>,
     /// What points are scored by instead of by nearness to the vector.
     pub(crate) objective: Option<Objective>,
+    /// The place of the name whose vectors it is compared with.
+    pub(crate) using: usize,
     pub(crate) offset: usize,
     pub(crate) limit: usize,
-    pub(crate) with_payload: bool,
-    pub(crate) with_vector: bool,
+    pub(crate) with: With,
     pub(crate) score_threshold: Option<f32>,
     pub(crate) hnsw_ef: Option<u32>,
     pub(crate) exact: bool,
@@ -45,7 +47,7 @@ pub(crate) async fn search(
     if searches.is_empty() {
         return Ok(Vec::new());
     }
-    let queries: Vec<Query> = searches.iter().map(to_query).collect();
+    let queries: Vec<Query> = searches.iter().map(|s| to_query(collection, s)).collect();
     let answers = try_join_all(collection.targets().iter().map(|target| {
         let request = SearchRequest {
             vnodes: target.bits.clone(),
@@ -83,15 +85,14 @@ pub(crate) async fn search(
     }
     coverage.check(collection)?;
 
-    let of_metric = collection.params().metric.order();
     let merged = searches.iter().zip(lists).map(|(search, mut lists)| {
+        let order = match search.objective {
+            None => used(collection, search).metric.order(),
+            Some(_) => Order::HigherFirst,
+        };
         for list in &mut lists {
             list.retain(|hit| !search.exclude.contains(&hit.row.id));
         }
-        let order = match search.objective {
-            None => of_metric,
-            Some(_) => Order::HigherFirst,
-        };
         let key = |hit: &Scored| (order.rank(hit.score), hit.row.id);
         merge(lists, key, search.offset, search.limit)
     });
@@ -101,18 +102,24 @@ pub(crate) async fn search(
 /// The search as one shard sees it. Any shard may hold all of the best, so
 /// each is asked for the skipped ones too, and for as many more as are to be
 /// left out: a filter that says so would keep the search from the graph.
-fn to_query(search: &Nearest) -> Query {
+fn to_query(collection: &Collection, search: &Nearest) -> Query {
     let limit = search.offset.saturating_add(search.limit);
     let limit = limit.saturating_add(search.exclude.len());
     Query {
         vector: search.vector.clone(),
         limit: u32::try_from(limit).unwrap_or(u32::MAX),
-        with_payload: search.with_payload,
-        with_vector: search.with_vector,
+        with_payload: search.with.payload,
+        with_vectors: collection.params().names(search.with.vectors),
         score_threshold: search.score_threshold,
         hnsw_ef: search.hnsw_ef,
         exact: search.exact,
         filter: Some((&search.filter).into()),
         objective: search.objective.clone(),
+        using: used(collection, search).name.clone(),
     }
+}
+
+fn used<'a>(collection: &'a Collection, search: &Nearest) -> &'a VectorParams {
+    // A plan names none that is not there.
+    &collection.params().vectors[search.using]
 }

@@ -260,20 +260,24 @@ fn read(
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use quoit_proto::v1::{Delete, Upsert, Vector};
+    use quoit_proto::v1::{Delete, Upsert, Vector, Vectors};
     use quoit_ring::VnodeCount;
 
     fn change() -> impl Strategy<Value = Change> {
         (0_u64..12, any::<i8>(), 0_u8..4, any::<bool>()).prop_map(|(id, x, kind, conditional)| {
-            let vector = vec![f32::from(x)];
+            // Of the names `a` and `b` one alone: what is set leaves the other.
+            let vectors = vec![Vector {
+                name: if x % 2 == 0 { "a" } else { "b" }.to_owned(),
+                values: vec![f32::from(x)],
+            }];
             let payload = Vec::new().into();
             Change {
                 id: PointId::Num(id),
                 only_if: conditional.then(|| OnlyIf::MeetsOrMissing(v1::Filter::default())),
                 kind: match kind {
                     0 => Kind::Delete(Delete {}),
-                    1 => Kind::SetVector(Vector { values: vector }),
-                    _ => Kind::Upsert(Upsert { vector, payload }),
+                    1 => Kind::SetVectors(Vectors { vectors }),
+                    _ => Kind::Upsert(Upsert { vectors, payload }),
                 },
             }
         })
@@ -281,15 +285,23 @@ mod tests {
 
     /// What a shard makes of changes of one point: what becomes of the point, and
     /// the places of the changes that left it. No condition here is ever met.
-    fn outcome(changes: &[(usize, Change)]) -> (Option<Vec<f32>>, Vec<usize>) {
-        let mut point = Some(vec![0.5]);
+    fn outcome(changes: &[(usize, Change)]) -> (Option<BTreeMap<String, Vec<f32>>>, Vec<usize>) {
+        let by_name = |vectors: &[Vector]| -> Vec<_> {
+            let vectors = vectors.iter();
+            vectors
+                .map(|v| (v.name.clone(), v.values.clone()))
+                .collect()
+        };
+        let mut point = Some(BTreeMap::new());
         let mut left = Vec::new();
         for (place, change) in changes {
-            match &change.kind {
-                _ if change.only_if.is_some() && point.is_some() => left.push(*place),
-                Kind::Upsert(upsert) => point = Some(upsert.vector.clone()),
-                Kind::SetVector(vector) if point.is_some() => point = Some(vector.values.clone()),
-                Kind::Delete(_) => point = None,
+            match (&change.kind, &mut point) {
+                (_, Some(_)) if change.only_if.is_some() => left.push(*place),
+                (Kind::Upsert(upsert), point) => {
+                    *point = Some(by_name(&upsert.vectors).into_iter().collect());
+                }
+                (Kind::SetVectors(set), Some(there)) => there.extend(by_name(&set.vectors)),
+                (Kind::Delete(_), point) => *point = None,
                 _ => left.push(*place),
             }
         }

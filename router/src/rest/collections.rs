@@ -13,8 +13,8 @@ use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
 use super::indexes;
-use super::not_yet::{NotYet, named};
-use crate::catalog::{Collection, CreateCollection, Metric, NoCollection};
+use super::not_yet::NotYet;
+use crate::catalog::{Collection, CreateCollection, CreateVector, Metric, NoCollection};
 use crate::fanout::read;
 
 /// The largest dimension that Qdrant takes.
@@ -97,9 +97,9 @@ enum Distance {
     Manhattan,
 }
 
-/// `vectors` as clients write it: the parameters, or the same under the empty
-/// name.
-struct Vectors(VectorParams);
+/// `vectors` as clients write it: the parameters, or an object with those of
+/// each name.
+struct Vectors(Vec<(String, VectorParams)>);
 
 impl<'de> Deserialize<'de> for Vectors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -113,17 +113,17 @@ impl<'de> Visitor<'de> for VectorsVisitor {
     type Value = Vectors;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("{\"size\": …, \"distance\": …}")
+        f.write_str("{\"size\": …, \"distance\": …}, or these by name")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vectors, A::Error> {
         let (mut size, mut distance, mut hnsw_config, mut datatype) = (None, None, None, None);
-        let mut unnamed: Option<VectorParams> = None;
-        let mut any = false;
+        let mut named: Vec<(String, VectorParams)> = Vec::new();
+        let mut is_unnamed = false;
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            any = true;
+            // What the parameters are called, no vector can be.
+            is_unnamed |= FIELDS.contains(&key.as_ref());
             match key.as_ref() {
-                "" => unnamed = Some(map.next_value()?),
                 "size" => size = Some(map.next_value()?),
                 "distance" => distance = Some(map.next_value()?),
                 "hnsw_config" => hnsw_config = map.next_value()?,
@@ -134,30 +134,52 @@ impl<'de> Visitor<'de> for VectorsVisitor {
                 "on_disk" | "memory" => {
                     map.next_value::<IgnoredAny>()?;
                 }
-                name => return Err(de::Error::custom(named(name))),
+                name => {
+                    let name = name.to_owned();
+                    if named.iter().any(|(other, _)| *other == name) {
+                        let what = format_args!("the vector {name:?} is there twice");
+                        return Err(de::Error::custom(what));
+                    }
+                    named.push((name, map.next_value()?));
+                }
             }
         }
-        match (unnamed, size, distance) {
-            (Some(params), None, None) => Ok(Vectors(params)),
-            (Some(_), _, _) => Err(de::Error::custom(
-                "the parameters are there twice: leave out the empty name or what is beside it",
+        match (size, distance) {
+            _ if is_unnamed && !named.is_empty() => Err(de::Error::custom(
+                "the parameters of one vector beside named ones: put each under its name",
             )),
-            (None, Some(size), Some(distance)) => Ok(Vectors(VectorParams {
-                size,
-                distance,
-                hnsw_config,
-                datatype,
-                _quantization_config: NotYet,
-                _multivector_config: NotYet,
-            })),
-            (None, None, _) if any => Err(de::Error::missing_field("size")),
-            (None, Some(_), None) => Err(de::Error::missing_field("distance")),
-            (None, None, _) => Err(de::Error::custom(
+            _ if !named.is_empty() => Ok(Vectors(named)),
+            (Some(size), Some(distance)) => Ok(Vectors(vec![(
+                String::new(),
+                VectorParams {
+                    size,
+                    distance,
+                    hnsw_config,
+                    datatype,
+                    _quantization_config: NotYet,
+                    _multivector_config: NotYet,
+                },
+            )])),
+            (None, _) if is_unnamed => Err(de::Error::missing_field("size")),
+            (Some(_), None) => Err(de::Error::missing_field("distance")),
+            (None, _) => Err(de::Error::custom(
                 "a collection without vectors is not supported yet",
             )),
         }
     }
 }
+
+/// The names of the parameters of one vector.
+const FIELDS: [&str; 8] = [
+    "size",
+    "distance",
+    "hnsw_config",
+    "datatype",
+    "quantization_config",
+    "multivector_config",
+    "on_disk",
+    "memory",
+];
 
 /// `PUT /collections/{c}`.
 pub(crate) async fn create(mut call: Call) -> Result<Reply, Error> {
@@ -176,18 +198,6 @@ fn wish(body: CreateBody) -> Result<CreateCollection, Error> {
             "vectors: a collection without vectors".to_owned(),
         ));
     };
-    let dimension = match usize::try_from(vectors.size) {
-        Ok(size) if (1..=MAX_DIMENSION).contains(&vectors.size) => size,
-        _ => {
-            let size = vectors.size;
-            let message = format!("value {size} invalid, must be from 1 to {MAX_DIMENSION}");
-            return Err(Error::validate("vectors.size", message));
-        }
-    };
-    match vectors.datatype.as_deref() {
-        None | Some("float32") => {}
-        Some(other) => return Err(Error::NotYet(format!("vectors.datatype {other:?}"))),
-    }
     match body.sharding_method.as_deref() {
         None | Some("auto") => {}
         Some(other) => return Err(Error::NotYet(format!("sharding_method {other:?}"))),
@@ -199,20 +209,47 @@ fn wish(body: CreateBody) -> Result<CreateCollection, Error> {
         at_least(field, value, least)?;
     }
     let all = body.hnsw_config.unwrap_or_default();
-    let own = vectors.hnsw_config.unwrap_or_default();
     at_least(
         "hnsw_config.ef_construct",
         all.ef_construct,
         MIN_EF_CONSTRUCT,
     )?;
+    let vectors = vectors.into_iter();
+    let vectors = vectors.map(|(name, params)| vector(name, &params, all));
+    Ok(CreateCollection {
+        vectors: vectors.collect::<Result<_, _>>()?,
+        shard_number: body.shard_number,
+        replication_factor: body.replication_factor,
+    })
+}
+
+fn vector(name: String, params: &VectorParams, all: HnswConfig) -> Result<CreateVector, Error> {
+    let at = match name.as_str() {
+        "" => "vectors".to_owned(),
+        name => format!("vectors.{name}"),
+    };
+    let dimension = match usize::try_from(params.size) {
+        Ok(size) if (1..=MAX_DIMENSION).contains(&params.size) => size,
+        _ => {
+            let size = params.size;
+            let message = format!("value {size} invalid, must be from 1 to {MAX_DIMENSION}");
+            return Err(Error::validate(format!("{at}.size"), message));
+        }
+    };
+    match params.datatype.as_deref() {
+        None | Some("float32") => {}
+        Some(other) => return Err(Error::NotYet(format!("{at}.datatype {other:?}"))),
+    }
+    let own = params.hnsw_config.unwrap_or_default();
     at_least(
-        "vectors.hnsw_config.ef_construct",
+        &format!("{at}.hnsw_config.ef_construct"),
         own.ef_construct,
         MIN_EF_CONSTRUCT,
     )?;
-    Ok(CreateCollection {
+    Ok(CreateVector {
+        name,
         dimension,
-        metric: match vectors.distance {
+        metric: match params.distance {
             Distance::Cosine => Metric::Cosine,
             Distance::Dot => Metric::Dot,
             Distance::Euclid => Metric::Euclid,
@@ -220,8 +257,6 @@ fn wish(body: CreateBody) -> Result<CreateCollection, Error> {
         },
         hnsw_m: own.m.or(all.m),
         ef_construct: own.ef_construct.or(all.ef_construct),
-        shard_number: body.shard_number,
-        replication_factor: body.replication_factor,
     })
 }
 
@@ -271,10 +306,11 @@ fn describe(
             Err(error) => troubles.push(error.to_string()),
         }
     }
-    let status = match params.hnsw {
+    // A vector without a graph has no tail.
+    let status = match tail {
         _ if !troubles.is_empty() => "red",
-        Some(_) if tail > 0 => "yellow",
-        Some(_) | None => "green",
+        0 => "green",
+        _ => "yellow",
     };
     let payload_schema = indexes::describe(of_payloads);
     let optimizer = if troubles.is_empty() {
@@ -282,10 +318,23 @@ fn describe(
     } else {
         json!({"error": troubles.join("; ")})
     };
-    // A collection without a graph has one of no edges, as Qdrant writes it.
-    let (m, ef_construct) = params
-        .hnsw
-        .map_or((0, MIN_EF_CONSTRUCT), |h| (h.m, h.ef_construct));
+    // Those of the first stand for all, as far as no vector says otherwise.
+    let graph = graph(params.vectors.first().and_then(|v| v.hnsw));
+    let described = |vector: &crate::VectorParams| {
+        let mut described = json!({"size": vector.dimension, "distance": vector.metric.name()});
+        let own = self::graph(vector.hnsw);
+        if own != graph {
+            described["hnsw_config"] = json!({"m": own.0, "ef_construct": own.1});
+        }
+        described
+    };
+    let vectors = match params.vectors.as_slice() {
+        [one] if one.name.is_empty() => described(one),
+        named => named
+            .iter()
+            .map(|v| (v.name.clone(), described(v)))
+            .collect(),
+    };
     json!({
         "status": status,
         "optimizer_status": optimizer,
@@ -294,15 +343,15 @@ fn describe(
         "segments_count": segments,
         "config": {
             "params": {
-                "vectors": {"size": params.dimension, "distance": params.metric.name()},
+                "vectors": vectors,
                 "shard_number": collection.targets().len(),
                 "replication_factor": params.replicas,
                 "write_consistency_factor": params.replicas / 2 + 1,
                 "on_disk_payload": true,
             },
             "hnsw_config": {
-                "m": m,
-                "ef_construct": ef_construct,
+                "m": graph.0,
+                "ef_construct": graph.1,
                 "full_scan_threshold": 0,
                 "max_indexing_threads": 0,
                 "on_disk": false,
@@ -318,4 +367,10 @@ fn describe(
         },
         "payload_schema": payload_schema,
     })
+}
+
+/// Edges and candidates. A vector without a graph has one of no edges, as
+/// Qdrant writes it.
+fn graph(hnsw: Option<crate::Hnsw>) -> (u32, u32) {
+    hnsw.map_or((0, MIN_EF_CONSTRUCT), |h| (h.m, h.ef_construct))
 }

@@ -4,7 +4,7 @@
 
 use quoit_proto::v1::change::Kind;
 use quoit_proto::v1::payload_edit::Kind as Edit;
-use quoit_proto::v1::{Delete, Paths, PayloadEdit, Vector};
+use quoit_proto::v1::{self, Delete, Paths, PayloadEdit};
 use quoit_ring::PointId;
 use serde::Deserialize;
 
@@ -17,8 +17,8 @@ use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
 use super::update::{Mode, Reading, Update, many, one};
-use super::upsert::{self, fitting, kept};
-use super::vectors::{Bare, MaybeNamed};
+use super::upsert::{self, kept};
+use super::vectors::{Bare, MaybeNamed, fitting_all, known};
 use crate::fanout::write::Change;
 
 /// `POST /collections/{c}/points/delete`: takes points away.
@@ -70,6 +70,15 @@ pub(crate) async fn update_vectors(call: Call) -> Result<Reply, Error> {
     .await
 }
 
+/// `POST /collections/{c}/points/vectors/delete`: takes vectors away, the
+/// points stay.
+pub(crate) async fn delete_vectors(call: Call) -> Result<Reply, Error> {
+    one(call, |mut reading| {
+        decode::<VectorRemoval>(reading.body)?.remove(&mut reading)
+    })
+    .await
+}
+
 /// `POST /collections/{c}/points/batch`: any of these, in their order.
 pub(crate) async fn batch(call: Call) -> Result<Reply, Error> {
     many(call, |mut reading| {
@@ -104,8 +113,7 @@ struct Operation<'a> {
     delete_payload: Option<Removal>,
     clear_payload: Option<Selected>,
     update_vectors: Option<Vectors>,
-    #[serde(default, rename = "delete_vectors")]
-    _delete_vectors: NotYet,
+    delete_vectors: Option<VectorRemoval>,
 }
 
 impl Operation<'_> {
@@ -131,12 +139,13 @@ impl Operation<'_> {
             named("delete_payload", self.delete_payload, Removal::remove),
             named("clear_payload", self.clear_payload, Selected::clear),
             named("update_vectors", self.update_vectors, Vectors::update),
+            named("delete_vectors", self.delete_vectors, VectorRemoval::remove),
         ];
         let mut there = there.into_iter().flatten();
         let (Some((name, read)), None) = (there.next(), there.next()) else {
             return Err(Error::ReadJson(format!(
                 "{}: an operation is exactly one of upsert, delete, set_payload, overwrite_payload, delete_payload, \
-                 clear_payload and update_vectors",
+                 clear_payload, update_vectors and delete_vectors",
                 reading.at.trim_end_matches('.')
             )));
         };
@@ -233,14 +242,48 @@ impl Vectors {
     fn update(self, reading: &mut Reading) -> Result<Update, Error> {
         reading.count("points", self.points.len())?;
         let changes = self.points.into_iter().enumerate().map(|(i, point)| {
-            let MaybeNamed(Bare(values)) = point.vector;
-            fitting(reading.collection, &values, || {
-                reading.field(&format!("points[{i}].vector"))
-            })?;
-            Ok(always(point.id.0, Kind::SetVector(Vector { values })))
+            let field = || reading.field(&format!("points[{i}].vector"));
+            let vectors = fitting_all(reading.collection, point.vector, field)?;
+            if vectors.is_empty() {
+                let message = "no vector to set: name at least one, or leave the point out";
+                return Err(Error::validate(field(), message));
+            }
+            Ok(always(
+                point.id.0,
+                Kind::SetVectors(v1::Vectors { vectors }),
+            ))
         });
         let changes = changes.collect::<Result<_, Error>>()?;
         reading.conditional(changes, Mode::Upsert, self.update_filter.as_ref())
+    }
+}
+
+#[derive(Deserialize)]
+struct VectorRemoval {
+    vector: Vec<String>,
+    points: Option<Vec<JsonId>>,
+    filter: Option<JsonFilter>,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+impl VectorRemoval {
+    fn remove(self, reading: &mut Reading) -> Result<Update, Error> {
+        let Self {
+            vector: names,
+            points,
+            filter,
+            ..
+        } = self;
+        if names.is_empty() {
+            let message = "no vector to delete: name at least one";
+            return Err(Error::validate(reading.field("vector"), message));
+        }
+        for name in &names {
+            known(reading.collection, name, || reading.field("vector"))?;
+        }
+        let kind = Kind::RemoveVectors(v1::VectorNames { names });
+        reading.selected(points, filter, "vector", kind)
     }
 }
 

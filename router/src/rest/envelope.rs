@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::error::Error;
 use super::select::Selector;
+use crate::catalog::VectorSet;
 use crate::fanout::Row;
 use crate::fanout::search::Scored;
 
@@ -25,7 +26,9 @@ pub(crate) struct Reply(Vec<u8>);
 #[derive(Debug, Clone)]
 pub(crate) struct Show {
     pub(crate) payload: Selector,
-    pub(crate) vector: bool,
+    pub(crate) vectors: VectorSet,
+    /// Points have one vector without a name: it is answered as a list of numbers.
+    pub(crate) is_unnamed: bool,
 }
 
 impl Reply {
@@ -123,11 +126,23 @@ fn rest(buffer: &mut Vec<u8>, row: &Row, show: &Show) -> Result<(), Error> {
         buffer.extend_from_slice(b",\"payload\":");
         show.payload.write(buffer, &row.point.payload)?;
     }
-    if show.vector {
+    if show.vectors != VectorSet::NONE {
         buffer.extend_from_slice(b",\"vector\":");
-        list(buffer, &row.point.vector, |buffer, x| {
-            Ok(serde_json::to_writer(buffer, x)?)
-        })?;
+        match row.point.vectors.as_slice() {
+            [one] if show.is_unnamed => numbers(buffer, &one.values)?,
+            named => {
+                buffer.push(b'{');
+                for (i, vector) in named.iter().enumerate() {
+                    if i > 0 {
+                        buffer.push(b',');
+                    }
+                    serde_json::to_writer(&mut *buffer, &vector.name)?;
+                    buffer.push(b':');
+                    numbers(buffer, &vector.values)?;
+                }
+                buffer.push(b'}');
+            }
+        }
     }
     if let Some(kind) = row.order_value.as_ref().and_then(|value| value.kind) {
         buffer.extend_from_slice(b",\"order_value\":");
@@ -138,4 +153,10 @@ fn rest(buffer: &mut Vec<u8>, row: &Row, show: &Show) -> Result<(), Error> {
     }
     buffer.push(b'}');
     Ok(())
+}
+
+fn numbers(buffer: &mut Vec<u8>, values: &[f32]) -> Result<(), Error> {
+    list(buffer, values, |buffer, x| {
+        Ok(serde_json::to_writer(buffer, x)?)
+    })
 }

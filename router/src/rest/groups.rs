@@ -15,11 +15,11 @@ use super::envelope::{self, Reply};
 use super::error::Error;
 use super::filter::JsonFilter;
 use super::lookup::{LookupFrom, WithLookup};
-use super::not_yet::{NotYet, Unnamed};
+use super::not_yet::NotYet;
 use super::payload::WithVector;
 use super::plan::{Ask, Goal, Plan, SearchParams};
 use super::prefetch::Prefetches;
-use super::query::{Asked, Older, hits, shown};
+use super::query::{Asked, Older, hits};
 use super::run::run;
 use super::select::Selector;
 use super::vectors::{Finite, Start};
@@ -48,8 +48,7 @@ struct QueryGroupsBody {
     group_by: String,
     group_size: Option<u64>,
     limit: Option<u64>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -92,8 +91,7 @@ struct RecommendGroupsBody {
     group_by: String,
     group_size: u64,
     limit: u64,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -129,9 +127,11 @@ impl From<QueryGroupsBody> for Grouped {
                     offset: None,
                     limit: None,
                     lookup_from: body.lookup_from,
+                    using: body.using,
                     field: "query",
                 },
-                show: shown(body.with_payload, body.with_vector),
+                with_payload: body.with_payload,
+                with_vector: body.with_vector,
             },
             group_by: body.group_by,
             group_size: body.group_size,
@@ -146,7 +146,7 @@ impl From<SearchGroupsBody> for Grouped {
         Self {
             asked: Asked {
                 ask: Ask {
-                    wish: Some(Wish::nearest(Start::Vector(body.vector.0))),
+                    wish: Some(Wish::nearest(Start::Vector(body.vector.vector))),
                     prefetch: Prefetches::default(),
                     filter: body.filter.0,
                     params: body.params,
@@ -154,9 +154,11 @@ impl From<SearchGroupsBody> for Grouped {
                     offset: None,
                     limit: None,
                     lookup_from: None,
+                    using: body.vector.name,
                     field: "vector",
                 },
-                show: shown(body.with_payload, body.with_vector),
+                with_payload: body.with_payload,
+                with_vector: body.with_vector,
             },
             group_by: body.group_by,
             group_size: Some(body.group_size),
@@ -183,9 +185,11 @@ impl From<RecommendGroupsBody> for Grouped {
                     offset: None,
                     limit: None,
                     lookup_from: body.lookup_from,
+                    using: body.using,
                     field: "",
                 },
-                show: shown(body.with_payload, body.with_vector),
+                with_payload: body.with_payload,
+                with_vector: body.with_vector,
             },
             group_by: body.group_by,
             group_size: Some(body.group_size),
@@ -216,7 +220,7 @@ async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<
         .body(collection.params().limits.max_request_bytes)
         .await?;
     let body: Grouped = decode::<T>(&body)?.into();
-    let Asked { mut ask, show } = body.asked;
+    let (mut ask, show) = body.asked.checked(&collection, "")?;
     let path = body.group_by.parse();
     let by: Path = path.map_err(|e| Error::fit("group_by", format!("{e}")))?;
     let (limit, size) = counts(&collection, body.limit, body.group_size)?;

@@ -3,7 +3,6 @@
 //! clients write them, which points they name, and what the shards are sent.
 
 use std::fmt;
-use std::sync::Arc;
 
 use quoit_proto::v1;
 use quoit_proto::v1::objective::Kind;
@@ -13,8 +12,9 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::error::Error;
+use super::lookup::From;
+use super::plan::Named;
 use super::vectors::Start;
-use crate::catalog::Collection;
 
 /// Two examples, and with them two sides of the space.
 #[derive(Debug, Clone, Deserialize)]
@@ -97,10 +97,12 @@ pub(crate) enum Scoring {
 #[derive(Debug, Clone)]
 pub(crate) struct Likeness {
     pub(crate) scoring: Scoring,
+    /// The place of the name whose vectors count.
+    pub(crate) using: usize,
     /// Where it is in the body.
     pub(crate) field: String,
-    /// Where the points are that are examples, if not in the collection itself.
-    pub(crate) from: Option<Arc<Collection>>,
+    /// Where the points are that are examples, if something is said of it.
+    pub(crate) from: Option<From>,
 }
 
 impl Scoring {
@@ -132,7 +134,8 @@ impl Scoring {
     ) -> Result<v1::Objective, Error> {
         let one = |start: &Start| {
             let values = vector(start)?;
-            Ok::<_, Error>(v1::Vector { values })
+            let name = String::new();
+            Ok::<_, Error>(v1::Vector { name, values })
         };
         let examples = |positive: &[Start], negative: &[Start]| {
             Ok::<_, Error>(v1::Examples {
@@ -187,8 +190,17 @@ impl Pairs {
 }
 
 impl Likeness {
-    /// The points that are examples.
-    pub(crate) fn points(&self) -> Vec<PointId> {
+    /// The points that are examples, and where they are.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named {
+            points: self.points(),
+            from: self.from.as_ref(),
+            using: self.using,
+            field: &self.field,
+        }
+    }
+
+    fn points(&self) -> Vec<PointId> {
         let starts = self.scoring.starts();
         let points = starts.into_iter().filter_map(|(_, start)| match start {
             Start::Point(id) => Some(*id),

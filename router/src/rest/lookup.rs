@@ -12,47 +12,63 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 
 use super::envelope::Show;
 use super::error::Error;
-use super::not_yet::{NotYet, Unnamed};
+use super::not_yet::NotYet;
 use super::payload::WithVector;
 use super::select::Selector;
+use super::vectors::known;
 use crate::catalog::{Catalog, Collection, NoCollection};
 use crate::fanout::Row;
 use crate::fanout::read;
 use crate::groups::GroupId;
 
-/// Where the points are that are examples.
+/// Where the points are that are examples, as clients write it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LookupFrom {
     collection: String,
-    #[serde(default, rename = "vector")]
-    _vector: Unnamed,
+    vector: Option<String>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
 }
 
+/// Where the points are that are examples.
+#[derive(Debug, Clone)]
+pub(crate) struct From {
+    pub(crate) collection: Arc<Collection>,
+    /// The place there of the name whose vectors count.
+    pub(crate) place: usize,
+    /// It is the collection that is searched.
+    pub(crate) is_own: bool,
+}
+
 impl LookupFrom {
-    /// The other collection, whose vectors must be comparable with those of this
-    /// one; `None` if it is this one.
+    /// The other collection, whose vectors must be comparable with those of the
+    /// name that this one is searched by.
     pub(crate) fn resolve(
         &self,
         collection: &Collection,
         catalog: &dyn Catalog,
-        place: &str,
-    ) -> Result<Option<Arc<Collection>>, Error> {
-        if self.collection == collection.name() {
-            return Ok(None);
-        }
+        using: &str,
+        at: &str,
+    ) -> Result<From, Error> {
         let other = open(catalog, &self.collection)?;
-        let (theirs, ours) = (other.params().dimension, collection.params().dimension);
+        let name = self.vector.as_deref().unwrap_or(using);
+        let place = known(&other, name, || format!("{at}lookup_from.vector"))?;
+        let own = known(collection, using, || format!("{at}using"))?;
+        let theirs = other.params().vectors[place].dimension;
+        let ours = collection.params().vectors[own].dimension;
         if theirs != ours {
             let message = format!(
                 "Vector dimension error: expected dim: {ours}, and the vectors of `{}` have {theirs}",
                 self.collection
             );
-            return Err(Error::fit(format!("{place}lookup_from"), message));
+            return Err(Error::fit(format!("{at}lookup_from"), message));
         }
-        Ok(Some(other))
+        Ok(From {
+            is_own: self.collection == collection.name(),
+            collection: other,
+            place,
+        })
     }
 }
 
@@ -61,7 +77,8 @@ impl LookupFrom {
 #[derive(Debug, Clone)]
 pub(crate) struct WithLookup {
     collection: String,
-    show: Show,
+    payload: Selector,
+    vectors: WithVector,
 }
 
 #[derive(Deserialize)]
@@ -88,10 +105,8 @@ impl<'de> Deserialize<'de> for WithLookup {
             fn visit_str<E: de::Error>(self, name: &str) -> Result<WithLookup, E> {
                 Ok(WithLookup {
                     collection: name.to_owned(),
-                    show: Show {
-                        payload: Selector::Everything,
-                        vector: false,
-                    },
+                    payload: Selector::Everything,
+                    vectors: WithVector::None,
                 })
             }
 
@@ -99,10 +114,8 @@ impl<'de> Deserialize<'de> for WithLookup {
                 let fields = Fields::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(WithLookup {
                     collection: fields.collection,
-                    show: Show {
-                        payload: fields.with_payload.unwrap_or(Selector::Everything),
-                        vector: fields.with_vectors.0,
-                    },
+                    payload: fields.with_payload.unwrap_or(Selector::Everything),
+                    vectors: fields.with_vectors,
                 })
             }
         }
@@ -114,10 +127,9 @@ impl<'de> Deserialize<'de> for WithLookup {
 impl WithLookup {
     /// The collection that it names.
     pub(crate) fn resolve(self, catalog: &dyn Catalog) -> Result<Lookup, Error> {
-        Ok(Lookup {
-            collection: open(catalog, &self.collection)?,
-            show: self.show,
-        })
+        let collection = open(catalog, &self.collection)?;
+        let show = Show::new(&collection, self.payload, self.vectors, "with_lookup.")?;
+        Ok(Lookup { collection, show })
     }
 }
 

@@ -14,8 +14,10 @@ use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
 use super::filter::JsonFilter;
-use super::not_yet::{NotYet, Unnamed};
+use super::not_yet::NotYet;
 use super::sampled::sampled;
+use super::vectors::known;
+use crate::catalog::VectorSet;
 use crate::fanout::read::{self, With};
 use crate::fanout::search::{Nearest, Scored, search};
 use crate::narrow;
@@ -34,8 +36,7 @@ struct Body {
     limit: Option<u64>,
     #[serde(default)]
     filter: JsonFilter,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
 }
@@ -95,6 +96,9 @@ async fn matrix(mut call: Call) -> Result<Matrix, Error> {
         .body(collection.params().limits.max_request_bytes)
         .await?;
     let body: Body = decode(&body)?;
+    let using = body.using.as_deref().unwrap_or_default();
+    let using = known(&collection, using, || "using".to_owned())?;
+    let name = &collection.params().vectors[using].name;
     let limits = &collection.params().limits;
     let sample = body.sample.unwrap_or(DEFAULT_SAMPLE);
     let sample = bounded("sample", sample, 2, limits.max_search_limit.min(MAX_SAMPLE))?;
@@ -108,9 +112,15 @@ async fn matrix(mut call: Call) -> Result<Matrix, Error> {
     ids.sort_unstable();
     let with = With {
         payload: false,
-        vector: true,
+        vectors: VectorSet::NONE.with(using),
     };
-    let points = read::retrieve(&collection, &ids, with).await?;
+    let rows = read::retrieve(&collection, &ids, with).await?;
+    // What lacks the vector is near to nothing.
+    let points = rows.into_iter().filter_map(|row| {
+        let mut own = row.point.vectors.into_iter().filter(|v| v.name == *name);
+        Some((row.id, own.next()?.values))
+    });
+    let points: Vec<(PointId, Vec<f32>)> = points.collect();
     // One alone is near to no other.
     if points.len() < 2 {
         return Ok(Matrix {
@@ -118,21 +128,24 @@ async fn matrix(mut call: Call) -> Result<Matrix, Error> {
             rows: Vec::new(),
         });
     }
-    let ids: Vec<PointId> = points.iter().map(|row| row.id).collect();
+    let ids: Vec<PointId> = points.iter().map(|point| point.0).collect();
     let filter = narrow::among(Filter::default(), ids.iter().copied().collect());
-    let searches = points.into_iter().map(|row| Nearest {
-        vector: row.point.vector,
+    let searches = points.into_iter().map(|(id, vector)| Nearest {
+        vector,
+        using,
         objective: None,
         offset: 0,
         limit: limit.min(ids.len() - 1),
-        with_payload: false,
-        with_vector: false,
+        with: With {
+            payload: false,
+            vectors: VectorSet::NONE,
+        },
         score_threshold: None,
         hnsw_ef: None,
         // The graph would look elsewhere for what is sought among few.
         exact: true,
         filter: filter.clone(),
-        exclude: [row.id].into(),
+        exclude: [id].into(),
     });
     let searches: Vec<Nearest> = searches.collect();
     let mut rows = Vec::with_capacity(searches.len());

@@ -133,6 +133,10 @@ fn of_points(routes: Routes) -> Routes {
             route(PUT, Writes, edits::update_vectors),
         )
         .route(
+            "/collections/{c}/points/vectors/delete",
+            route(POST, Writes, edits::delete_vectors),
+        )
+        .route(
             "/collections/{c}/points/batch",
             route(POST, Writes, edits::batch),
         )
@@ -209,7 +213,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = &[
     (&[PUT], "/collections/{c}/snapshots/recover"),
     (&[POST], "/collections/{c}/snapshots/upload"),
     (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
-    (&[POST], "/collections/{c}/points/vectors/delete"),
     (&[GET, POST], "/snapshots"),
     (&[GET, DELETE], "/snapshots/{snapshot}"),
     (&[GET], "/cluster"),

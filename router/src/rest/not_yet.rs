@@ -69,23 +69,3 @@ impl<'de> Visitor<'de> for Nothing {
         }
     }
 }
-
-/// The name of the one vector that a point has: absent, null or empty.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unnamed;
-
-impl<'de> Deserialize<'de> for Unnamed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Option::<std::borrow::Cow<'de, str>>::deserialize(deserializer)?.as_deref() {
-            None | Some("") => Ok(Self),
-            Some(name) => Err(de::Error::custom(named(name))),
-        }
-    }
-}
-
-/// The refusal of a vector's name.
-pub(crate) fn named(name: &str) -> String {
-    format!(
-        "the vector name {name:?} does not exist: named vectors are not supported yet, leave the name out"
-    )
-}

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use quoit_filter::{MAX_PAYLOAD_DEPTH, RESERVED_KEYS};
+use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -109,10 +110,14 @@ impl<'de> Visitor<'de> for Check {
     }
 }
 
-/// Whether vectors are answered: a flag, or a list of names of which there is
-/// one, the empty.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WithVector(pub(crate) bool);
+/// Which vectors are answered: a flag for all, or a list of names.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) enum WithVector {
+    #[default]
+    None,
+    All,
+    Names(Vec<String>),
+}
 
 impl<'de> Deserialize<'de> for WithVector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -122,23 +127,24 @@ impl<'de> Deserialize<'de> for WithVector {
             type Value = WithVector;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("true or false")
+                f.write_str("true, false or a list of names")
             }
 
             fn visit_unit<E: de::Error>(self) -> Result<WithVector, E> {
-                Ok(WithVector(false))
+                Ok(WithVector::None)
             }
 
             fn visit_bool<E: de::Error>(self, with: bool) -> Result<WithVector, E> {
-                Ok(WithVector(with))
+                Ok(if with {
+                    WithVector::All
+                } else {
+                    WithVector::None
+                })
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<WithVector, A::Error> {
-                let mut with = false;
-                while seq.next_element::<super::not_yet::Unnamed>()?.is_some() {
-                    with = true;
-                }
-                Ok(WithVector(with))
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<WithVector, A::Error> {
+                let names = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
+                Ok(WithVector::Names(names))
             }
         }
 

@@ -3,7 +3,6 @@
 //! much; asks no shard.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use quoit_filter::Filter;
 use quoit_proto::v1::OrderBy;
@@ -12,13 +11,12 @@ use serde::Deserialize;
 
 use super::error::Error;
 use super::likeness::{Likeness, Scoring};
-use super::lookup::LookupFrom;
+use super::lookup::{From, LookupFrom};
 use super::not_yet::NotYet;
 use super::order::JsonOrder;
 use super::points::window;
 use super::prefetch::{Prefetch, Prefetches};
-use super::upsert::fitting;
-use super::vectors::{Finite, Start};
+use super::vectors::{Finite, Start, fitting, known};
 use super::wish::{Fusion, Mmr, Recommend, Rrf, Strategy, Wish};
 use crate::catalog::{Catalog, Collection};
 use crate::fanout::read::With;
@@ -53,6 +51,9 @@ pub(crate) struct Ask {
     pub(crate) limit: Option<u64>,
     /// Where points that are examples are, if not in the collection itself.
     pub(crate) lookup_from: Option<LookupFrom>,
+    /// The name of the points' vectors that are looked at; the empty one if
+    /// nothing is said.
+    pub(crate) using: Option<String>,
     /// Where the wish is in the body.
     pub(crate) field: &'static str,
 }
@@ -82,13 +83,25 @@ pub(crate) enum Goal {
 pub(crate) struct Aim {
     pub(crate) positive: Vec<Start>,
     pub(crate) negative: Vec<Start>,
+    /// The place of the name whose vectors count.
+    pub(crate) using: usize,
     /// Where it is in the body.
     pub(crate) field: String,
     /// Where the points are that are examples, if not in the collection itself.
-    pub(crate) from: Option<Arc<Collection>>,
+    pub(crate) from: Option<From>,
 }
 
 impl Aim {
+    /// The points that are examples, and where they are.
+    pub(crate) fn named(&self) -> Named<'_> {
+        Named {
+            points: self.points().collect(),
+            from: self.from.as_ref(),
+            using: self.using,
+            field: &self.field,
+        }
+    }
+
     /// The points that are examples.
     pub(crate) fn points(&self) -> impl Iterator<Item = PointId> {
         let all = self.positive.iter().chain(&self.negative);
@@ -103,14 +116,16 @@ impl Aim {
 pub(crate) struct Named<'a> {
     pub(crate) points: Vec<PointId>,
     /// Where they are, if not in the collection itself.
-    pub(crate) from: Option<&'a Arc<Collection>>,
+    pub(crate) from: Option<&'a From>,
+    /// The place of the name whose vectors count.
+    pub(crate) using: usize,
     /// Where they are in the body.
     pub(crate) field: &'a str,
 }
 
 impl Goal {
     /// The same with its examples in another collection.
-    fn with_examples_of(mut self, other: Option<Arc<Collection>>) -> Self {
+    fn with_examples_of(mut self, other: Option<From>) -> Self {
         match &mut self {
             Self::Near(aim, _) => aim.from = other,
             Self::Like(likeness) => likeness.from = other,
@@ -121,16 +136,11 @@ impl Goal {
 
     /// The points that are examples of it.
     pub(crate) fn named(&self) -> Option<Named<'_>> {
-        let (points, from, field) = match self {
-            Self::Near(aim, _) => (aim.points().collect(), &aim.from, &aim.field),
-            Self::Like(likeness) => (likeness.points(), &likeness.from, &likeness.field),
-            _ => return None,
-        };
-        Some(Named {
-            points,
-            from: from.as_ref(),
-            field,
-        })
+        match self {
+            Self::Near(aim, _) => Some(aim.named()),
+            Self::Like(likeness) => Some(likeness.named()),
+            _ => None,
+        }
     }
 }
 
@@ -196,6 +206,16 @@ impl Plan {
     }
 }
 
+/// Where a wish is, for texts that say what is wrong.
+struct At<'a> {
+    /// The wish in the body.
+    field: &'a str,
+    /// The search that it is of.
+    place: &'a str,
+    /// The name of the vectors that it is about.
+    using: &'a str,
+}
+
 struct Planner<'a> {
     collection: &'a Collection,
     catalog: &'a dyn Catalog,
@@ -232,15 +252,21 @@ impl Planner<'_> {
         }
         let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
         let (hnsw_ef, exact) = how(self.collection, ask.params, place)?;
-        let from = ask
-            .lookup_from
-            .map(|f| f.resolve(self.collection, self.catalog, place));
-        let from = from.transpose()?.flatten();
+        let from = ask.lookup_from.map(|from| {
+            let using = ask.using.as_deref().unwrap_or_default();
+            from.resolve(self.collection, self.catalog, using, place)
+        });
+        let from = from.transpose()?;
         let goal = match ask.wish {
             None => Goal::Order,
             Some(wish) => {
                 let field = format!("{place}{}", ask.field);
-                let goal = self.goal(wish, &field, offset + limit, ask.prefetch.all.len())?;
+                let at = At {
+                    field: &field,
+                    place,
+                    using: ask.using.as_deref().unwrap_or_default(),
+                };
+                let goal = self.goal(wish, &at, offset + limit, ask.prefetch.all.len())?;
                 goal.with_examples_of(from)
             }
         };
@@ -255,7 +281,10 @@ impl Planner<'_> {
         let size = filter.check_size();
         size.map_err(|e| Error::validate(format!("{place}filter"), e.to_string()))?;
         let mut exclude = excluded.clone();
-        if let Some(named) = goal.named().filter(|named| named.from.is_none()) {
+        if let Some(named) = goal
+            .named()
+            .filter(|n| n.from.is_none_or(|from| from.is_own))
+        {
             exclude.extend(named.points);
         }
         let Prefetches { all, is_list } = ask.prefetch;
@@ -320,31 +349,34 @@ impl Planner<'_> {
         Err(Error::validate(format!("{}prefetch", self.place), message))
     }
 
-    fn goal(&self, wish: Wish, field: &str, last: usize, sources: usize) -> Result<Goal, Error> {
+    fn goal(&self, wish: Wish, at: &At<'_>, last: usize, sources: usize) -> Result<Goal, Error> {
+        let field = at.field;
         match wish {
             Wish::Nearest { start, mmr } => {
                 let spread = mmr.map(|mmr| self.spread(mmr, field, last)).transpose()?;
-                self.fitting(&start, field)?;
+                let using = self.using(at)?;
+                self.fitting(&start, at, field)?;
                 let aim = Aim {
                     positive: vec![start],
                     negative: Vec::new(),
+                    using,
                     field: field.to_owned(),
                     from: None,
                 };
                 Ok(Goal::Near(aim, spread))
             }
-            Wish::Recommend(examples) => self.recommend(examples, field),
+            Wish::Recommend(examples) => self.recommend(examples, at),
             Wish::Discover(discover) => {
-                self.like(Scoring::Discover(discover), &within(field, "discover"))
+                self.like(Scoring::Discover(discover), at, &within(field, "discover"))
             }
             Wish::Context(pairs) if pairs.all.is_empty() => {
                 let message = "at least one pair is needed: {\"positive\": …, \"negative\": …}";
-                Err(Error::fit(
-                    within(field, "context").trim_end_matches('.'),
-                    message,
-                ))
+                let field = within(field, "context");
+                Err(Error::fit(field.trim_end_matches('.'), message))
             }
-            Wish::Context(pairs) => self.like(Scoring::Context(pairs), &within(field, "context")),
+            Wish::Context(pairs) => {
+                self.like(Scoring::Context(pairs), at, &within(field, "context"))
+            }
             Wish::Sample => Ok(Goal::Sample),
             Wish::OrderBy(JsonOrder(order)) => Ok(Goal::OrderBy(order)),
             Wish::Fuse(_) if sources == 0 => {
@@ -399,29 +431,39 @@ impl Planner<'_> {
         Err(Error::validate(at, message))
     }
 
-    /// A scoring whose examples fit the collection. `at` is where they are.
-    fn like(&self, scoring: Scoring, at: &str) -> Result<Goal, Error> {
+    fn using(&self, at: &At<'_>) -> Result<usize, Error> {
+        known(self.collection, at.using, || match at.field {
+            // The older search names it beside the numbers.
+            field if field.ends_with("vector") => format!("{field}.name"),
+            _ => format!("{}using", at.place),
+        })
+    }
+
+    /// A scoring whose examples fit the collection. `within` is where they are.
+    fn like(&self, scoring: Scoring, at: &At<'_>, within: &str) -> Result<Goal, Error> {
+        let using = self.using(at)?;
         for (name, start) in scoring.starts() {
-            let at = if name.starts_with('[') {
-                at.trim_end_matches('.')
+            let within = if name.starts_with('[') {
+                within.trim_end_matches('.')
             } else {
-                at
+                within
             };
-            self.fitting(start, &format!("{at}{name}"))?;
+            self.fitting(start, at, &format!("{within}{name}"))?;
         }
         Ok(Goal::Like(Likeness {
             scoring,
-            field: at.trim_end_matches('.').to_owned(),
+            using,
+            field: within.trim_end_matches('.').to_owned(),
             from: None,
         }))
     }
 
-    fn recommend(&self, wanted: Recommend, field: &str) -> Result<Goal, Error> {
-        let at = within(field, "recommend");
+    fn recommend(&self, wanted: Recommend, at: &At<'_>) -> Result<Goal, Error> {
         let strategy = wanted.strategy.unwrap_or_default();
         if strategy == Strategy::AverageVector {
-            return Ok(Goal::Near(self.examples(wanted, &at)?, None));
+            return Ok(Goal::Near(self.examples(wanted, at)?, None));
         }
+        let within = within(at.field, "recommend");
         let (positive, negative) = (
             wanted.positive.unwrap_or_default(),
             wanted.negative.unwrap_or_default(),
@@ -429,17 +471,19 @@ impl Planner<'_> {
         if positive.is_empty() && negative.is_empty() {
             let message =
                 "at least one positive or negative example is needed: a point id or a vector";
-            return Err(Error::fit(format!("{at}positive"), message));
+            return Err(Error::fit(format!("{within}positive"), message));
         }
         let scoring = if strategy == Strategy::BestScore {
             Scoring::BestScore { positive, negative }
         } else {
             Scoring::SumScores { positive, negative }
         };
-        self.like(scoring, &at)
+        self.like(scoring, at, &within)
     }
 
-    fn examples(&self, wanted: Recommend, at: &str) -> Result<Aim, Error> {
+    fn examples(&self, wanted: Recommend, of: &At<'_>) -> Result<Aim, Error> {
+        let using = self.using(of)?;
+        let at = within(of.field, "recommend");
         let (positive, negative) = (
             wanted.positive.unwrap_or_default(),
             wanted.negative.unwrap_or_default(),
@@ -450,22 +494,23 @@ impl Planner<'_> {
         }
         for (name, list) in [("positive", &positive), ("negative", &negative)] {
             for (i, start) in list.iter().enumerate() {
-                self.fitting(start, &format!("{at}{name}[{i}]"))?;
+                self.fitting(start, of, &format!("{at}{name}[{i}]"))?;
             }
         }
         Ok(Aim {
             positive,
             negative,
+            using,
             field: format!("{at}positive"),
             from: None,
         })
     }
 
-    fn fitting(&self, start: &Start, field: &str) -> Result<(), Error> {
-        match start {
-            Start::Point(_) => Ok(()),
-            Start::Vector(vector) => fitting(self.collection, vector, || field.to_owned()),
+    fn fitting(&self, start: &Start, of: &At<'_>, field: &str) -> Result<(), Error> {
+        if let Start::Vector(vector) = start {
+            fitting(self.collection, of.using, vector, || field.to_owned())?;
         }
+        Ok(())
     }
 }
 

@@ -13,7 +13,8 @@ use super::not_yet::NotYet;
 use super::order::JsonOrder;
 use super::payload::WithVector;
 use super::select::Selector;
-use crate::catalog::Collection;
+use super::vectors;
+use crate::catalog::{Collection, VectorSet};
 use crate::fanout::ordered::scroll_by;
 use crate::fanout::read::{self, Page, With};
 
@@ -21,11 +22,37 @@ use crate::fanout::read::{self, Page, With};
 const DEFAULT_LIMIT: u64 = 10;
 
 impl Show {
+    /// What a client asks for, checked. `place` is where in the body that is.
+    pub(crate) fn new(
+        collection: &Collection,
+        payload: Selector,
+        vector: WithVector,
+        place: &str,
+    ) -> Result<Self, Error> {
+        let vectors = match vector {
+            WithVector::None => VectorSet::NONE,
+            WithVector::All => VectorSet::ALL,
+            WithVector::Names(names) => {
+                let mut some = VectorSet::NONE;
+                for name in names {
+                    let field = || format!("{place}with_vector");
+                    some = some.with(vectors::known(collection, &name, field)?);
+                }
+                some
+            }
+        };
+        Ok(Self {
+            payload,
+            vectors,
+            is_unnamed: collection.params().is_unnamed(),
+        })
+    }
+
     /// What the shards are to send for it.
     pub(crate) fn with(&self) -> With {
         With {
             payload: self.payload.wants_any(),
-            vector: self.vector,
+            vectors: self.vectors,
         }
     }
 }
@@ -48,10 +75,8 @@ pub(crate) async fn retrieve(mut call: Call) -> Result<Reply, Error> {
         .await?;
     let body: RetrieveBody = decode(&body)?;
     check_count(&collection, body.ids.len())?;
-    let show = Show {
-        payload: body.with_payload.unwrap_or(Selector::Everything),
-        vector: body.with_vector.0,
-    };
+    let payload = body.with_payload.unwrap_or(Selector::Everything);
+    let show = Show::new(&collection, payload, body.with_vector, "")?;
     let ids: Vec<_> = body.ids.iter().map(|id| id.0).collect();
     let rows = read::retrieve(&collection, &ids, show.with()).await?;
     Reply::written(|buffer| {
@@ -69,10 +94,7 @@ pub(crate) async fn get(mut call: Call) -> Result<Reply, Error> {
         message: format!("id: {text:?} is not {}", ids::EXPECTED),
     })?;
     let collection = call.collection().await?;
-    let show = Show {
-        payload: Selector::Everything,
-        vector: true,
-    };
+    let show = Show::new(&collection, Selector::Everything, WithVector::All, "")?;
     let rows = read::retrieve(&collection, &[id], show.with()).await?;
     let row = rows.first().ok_or(Error::FindPoint(id))?;
     Reply::written(|buffer| envelope::record(buffer, row, &show))
@@ -101,10 +123,8 @@ pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
         .await?;
     let body: ScrollBody = decode(&body)?;
     let (_, limit) = window(&collection, None, body.limit, "")?;
-    let show = Show {
-        payload: body.with_payload.unwrap_or(Selector::Everything),
-        vector: body.with_vector.0,
-    };
+    let payload = body.with_payload.unwrap_or(Selector::Everything);
+    let show = Show::new(&collection, payload, body.with_vector, "")?;
     let (filter, with) = (&body.filter.0, show.with());
     let page = match (body.order_by, body.offset) {
         (None, from) => {

@@ -8,7 +8,6 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::filter::JsonFilter;
 use super::lookup::LookupFrom;
-use super::not_yet::Unnamed;
 use super::plan::{Ask, SearchParams};
 use super::vectors::Finite;
 use super::wish::Wish;
@@ -21,8 +20,7 @@ pub(crate) struct Prefetch {
     #[serde(default, rename = "prefetch")]
     inner: Prefetches,
     query: Option<Wish>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -43,6 +41,7 @@ impl Prefetch {
             offset: None,
             limit: self.limit,
             lookup_from: self.lookup_from,
+            using: self.using,
             field: "query",
         }
     }

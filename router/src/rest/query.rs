@@ -15,7 +15,7 @@ use super::error::Error;
 use super::filter::JsonFilter;
 use super::likeness::{Discover, Pairs};
 use super::lookup::LookupFrom;
-use super::not_yet::{NotYet, Unnamed};
+use super::not_yet::NotYet;
 use super::payload::WithVector;
 use super::plan::{Ask, Plan, SearchParams};
 use super::prefetch::Prefetches;
@@ -31,8 +31,7 @@ struct QueryBody {
     query: Option<Wish>,
     limit: Option<u64>,
     offset: Option<u64>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -69,14 +68,16 @@ struct Batch<T> {
 }
 
 /// The vector of the older call: a list of numbers, or `{name, vector}`.
-pub(crate) struct Older(pub(crate) Vec<f32>);
+pub(crate) struct Older {
+    pub(crate) vector: Vec<f32>,
+    pub(crate) name: Option<String>,
+}
 
 impl<'de> Deserialize<'de> for Older {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Named {
-            #[serde(rename = "name")]
-            _name: Unnamed,
+            name: String,
             vector: Bare,
         }
 
@@ -91,12 +92,15 @@ impl<'de> Deserialize<'de> for Older {
 
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Older, A::Error> {
                 let Bare(vector) = Bare::deserialize(SeqAccessDeserializer::new(seq))?;
-                Ok(Older(vector))
+                Ok(Older { vector, name: None })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Older, A::Error> {
-                let named = Named::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Older(named.vector.0))
+                let Named { name, vector } = Named::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Older {
+                    vector: vector.0,
+                    name: Some(name),
+                })
             }
         }
 
@@ -113,8 +117,7 @@ struct RecommendBody {
     strategy: Option<Strategy>,
     limit: u64,
     offset: Option<u64>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -137,8 +140,7 @@ struct DiscoverBody {
     context: Pairs,
     limit: u64,
     offset: Option<u64>,
-    #[serde(default, rename = "using")]
-    _using: Unnamed,
+    using: Option<String>,
     #[serde(default)]
     filter: JsonFilter,
     params: Option<SearchParams>,
@@ -167,9 +169,11 @@ impl From<DiscoverBody> for Asked {
                 offset: body.offset,
                 limit: Some(body.limit),
                 lookup_from: body.lookup_from,
+                using: body.using,
                 field: "",
             },
-            show: shown(body.with_payload, body.with_vector),
+            with_payload: body.with_payload,
+            with_vector: body.with_vector,
         }
     }
 }
@@ -177,7 +181,22 @@ impl From<DiscoverBody> for Asked {
 /// A search, and what of its points is answered.
 pub(crate) struct Asked {
     pub(crate) ask: Ask,
-    pub(crate) show: Show,
+    pub(crate) with_payload: Option<Selector>,
+    pub(crate) with_vector: WithVector,
+}
+
+impl Asked {
+    /// What of its points is answered. A search answers no payload where nothing
+    /// is said.
+    pub(crate) fn checked(
+        self,
+        collection: &Collection,
+        place: &str,
+    ) -> Result<(Ask, Show), Error> {
+        let payload = self.with_payload.unwrap_or(Selector::Nothing);
+        let show = Show::new(collection, payload, self.with_vector, place)?;
+        Ok((self.ask, show))
+    }
 }
 
 impl From<QueryBody> for Asked {
@@ -192,16 +211,18 @@ impl From<QueryBody> for Asked {
                 offset: body.offset,
                 limit: body.limit,
                 lookup_from: body.lookup_from,
+                using: body.using,
                 field: "query",
             },
-            show: shown(body.with_payload, body.with_vector),
+            with_payload: body.with_payload,
+            with_vector: body.with_vector,
         }
     }
 }
 
 impl From<SearchBody> for Asked {
     fn from(body: SearchBody) -> Self {
-        let Older(vector) = body.vector;
+        let Older { vector, name } = body.vector;
         Self {
             ask: Ask {
                 wish: Some(Wish::nearest(Start::Vector(vector))),
@@ -212,9 +233,11 @@ impl From<SearchBody> for Asked {
                 offset: body.offset,
                 limit: Some(body.limit),
                 lookup_from: None,
+                using: name,
                 field: "vector",
             },
-            show: shown(body.with_payload, body.with_vector),
+            with_payload: body.with_payload,
+            with_vector: body.with_vector,
         }
     }
 }
@@ -235,18 +258,12 @@ impl From<RecommendBody> for Asked {
                 offset: body.offset,
                 limit: Some(body.limit),
                 lookup_from: body.lookup_from,
+                using: body.using,
                 field: "",
             },
-            show: shown(body.with_payload, body.with_vector),
+            with_payload: body.with_payload,
+            with_vector: body.with_vector,
         }
-    }
-}
-
-/// A search answers no payload where nothing is said.
-pub(crate) fn shown(payload: Option<Selector>, vector: WithVector) -> Show {
-    Show {
-        payload: payload.unwrap_or(Selector::Nothing),
-        vector: vector.0,
     }
 }
 
@@ -301,7 +318,8 @@ async fn one<T: Into<Asked> + DeserializeOwned>(
     let body = call
         .body(collection.params().limits.max_request_bytes)
         .await?;
-    let Asked { ask, show } = decode::<T>(&body)?.into();
+    let asked: Asked = decode::<T>(&body)?.into();
+    let (ask, show) = asked.checked(&collection, "")?;
     let plan = Plan::new(&collection, &*call.app.catalog, ask, show.with(), "")?;
     let found = run(&collection, std::slice::from_ref(&plan)).await?;
     Reply::written(|buffer| write(buffer, found.first().map_or(&[], Vec::as_slice), &show))
@@ -319,15 +337,10 @@ async fn many<T: Into<Asked> + DeserializeOwned>(
     check_count(&collection, batch.searches.len())?;
     let (mut plans, mut shows) = (Vec::new(), Vec::new());
     for (i, body) in batch.searches.into_iter().enumerate() {
-        let Asked { ask, show } = body.into();
         let place = format!("searches[{i}].");
-        plans.push(Plan::new(
-            &collection,
-            &*call.app.catalog,
-            ask,
-            show.with(),
-            &place,
-        )?);
+        let (ask, show) = body.into().checked(&collection, &place)?;
+        let catalog = &*call.app.catalog;
+        plans.push(Plan::new(&collection, catalog, ask, show.with(), &place)?);
         shows.push(show);
     }
     // Prefetches are searches too: a few in each of many add up.

@@ -4,19 +4,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
 use quoit_proto::v1;
+use quoit_proto::v1::Vector;
 use quoit_ring::PointId;
 
 use super::error::Error;
 use super::likeness::Likeness;
-use super::plan::{Aim, Goal, Plan, Spread, Step};
+use super::lookup::From;
+use super::plan::{Aim, Goal, Named, Plan, Spread, Step};
 use super::sampled::sampled;
 use super::vectors::Start;
-use crate::catalog::Collection;
+use crate::catalog::{Collection, VectorSet};
 use crate::fanout::Row;
 use crate::fanout::ordered::scroll_by;
 use crate::fanout::read::{self, With};
@@ -27,7 +28,7 @@ use crate::{fanout, fuse, mean, narrow, spread};
 /// Of a point whose place in a list is all that counts.
 const NOTHING: With = With {
     payload: false,
-    vector: false,
+    vectors: VectorSet::NONE,
 };
 
 /// Runs the plans; one list for each, best first.
@@ -58,21 +59,22 @@ pub(crate) async fn run(
                 let with = if is_last { plan.with } else { NOTHING };
                 let sought = match &step.goal {
                     Goal::Near(aim, spread) => {
-                        Some((vector(aim, &examples)?, None, spread.as_ref()))
+                        let vector = vector(collection, aim, &examples)?;
+                        Some((aim.using, vector, None, spread.as_ref()))
                     }
                     Goal::Like(likeness) => {
-                        let objective = objective(likeness, &examples)?;
-                        Some((Vec::new(), Some(objective), None))
+                        let objective = objective(collection, likeness, &examples)?;
+                        Some((likeness.using, Vec::new(), Some(objective), None))
                     }
                     _ => None,
                 };
-                if let Some((vector, objective, spread)) = sought {
-                    let search = nearest(step, vector, spread, &sources, with);
+                if let Some((using, vector, objective, spread)) = sought {
+                    let search = nearest(step, (using, vector), spread, &sources, with);
                     searches.push(Nearest {
                         objective,
                         ..search
                     });
-                    places_of_searches.push((p, s, spread));
+                    places_of_searches.push((p, s));
                 } else {
                     others.push(unranked(collection, step, sources, with));
                     places_of_others.push((p, s));
@@ -81,10 +83,17 @@ pub(crate) async fn run(
         }
         let (hits, lists) =
             futures::try_join!(search::search(collection, &searches), try_join_all(others))?;
-        for ((p, s, wish), mut hits) in places_of_searches.into_iter().zip(hits) {
+        for ((p, s), mut hits) in places_of_searches.into_iter().zip(hits) {
             let step = &plans[p].steps[s];
-            if let Some(wish) = wish {
-                hits = spread_out(collection, hits, *wish, step).await?;
+            if let Goal::Near(aim, Some(wish)) = &step.goal {
+                hits = spread_out(collection, hits, aim.using, *wish, step).await?;
+                if !plans[p].with.vectors.contains(aim.using) {
+                    // It was wanted for the choice alone.
+                    let name = &collection.params().vectors[aim.using].name;
+                    for hit in &mut hits {
+                        hit.row.point.vectors.retain(|v| v.name != *name);
+                    }
+                }
             }
             found[p][s] = hits;
         }
@@ -99,20 +108,19 @@ pub(crate) async fn run(
 /// The name that no collection has, for the one that is searched.
 const OWN: &str = "";
 
-/// The vectors of points, by collection.
-type Examples = HashMap<String, HashMap<PointId, Vec<f32>>>;
+/// The vectors of points, by their collection.
+type Examples = HashMap<String, HashMap<PointId, Vec<Vector>>>;
 
-/// The vectors of the points that searches start from.
+/// Fetches the vectors of the points that searches start from.
 async fn examples(collection: &Collection, plans: &[Plan]) -> Result<Examples, Error> {
     let steps = plans.iter().flat_map(|plan| &plan.steps);
-    let mut wanted: BTreeMap<&str, (&Collection, BTreeSet<PointId>)> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, (&Collection, BTreeSet<PointId>, VectorSet)> = BTreeMap::new();
     let mut count = 0;
     for named in steps.filter_map(|step| step.goal.named()) {
-        let (name, from) = match named.from {
-            None => (OWN, collection),
-            Some(other) => (other.name(), &**other),
-        };
-        let (_, ids) = wanted.entry(name).or_insert((from, BTreeSet::new()));
+        let (name, from, place) = source(collection, named.from, named.using);
+        let none = (from, BTreeSet::new(), VectorSet::NONE);
+        let (_, ids, vectors) = wanted.entry(name).or_insert(none);
+        *vectors = vectors.with(place);
         count -= ids.len();
         ids.extend(named.points);
         count += ids.len();
@@ -123,48 +131,74 @@ async fn examples(collection: &Collection, plans: &[Plan]) -> Result<Examples, E
             return Err(Error::validate(named.field, message));
         }
     }
-    let with = With {
-        payload: false,
-        vector: true,
-    };
-    let reads = wanted.into_iter().filter(|(_, (_, ids))| !ids.is_empty());
-    let reads = reads.map(|(name, (from, ids))| async move {
+    let reads = wanted
+        .into_iter()
+        .filter(|(_, (_, ids, _))| !ids.is_empty());
+    let reads = reads.map(|(name, (from, ids, vectors))| async move {
+        let with = With {
+            payload: false,
+            vectors,
+        };
         let ids: Vec<PointId> = ids.into_iter().collect();
         let rows = read::retrieve(from, &ids, with).await?;
-        let vectors: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vector)).collect();
-        match ids.iter().find(|id| !vectors.contains_key(id)) {
+        let found: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vectors)).collect();
+        match ids.iter().find(|id| !found.contains_key(id)) {
             Some(id) => Err(Error::FindPoint(*id)),
-            None => Ok((name.to_owned(), vectors)),
+            None => Ok((name.to_owned(), found)),
         }
     });
     Ok(try_join_all(reads).await?.into_iter().collect())
 }
 
-/// What the shards score points by, with a vector for each example.
-fn objective(likeness: &Likeness, examples: &Examples) -> Result<v1::Objective, Error> {
-    let of = of(likeness.from.as_ref(), examples);
-    likeness.scoring.objective(|start| match start {
-        Start::Vector(vector) => Ok(vector.clone()),
-        Start::Point(id) => of(*id).cloned(),
-    })
-}
-
-/// Finds the vectors of the points of the collection where a search has its
-/// examples from.
-fn of<'a>(
-    from: Option<&Arc<Collection>>,
-    examples: &'a Examples,
-) -> impl Fn(PointId) -> Result<&'a Vec<f32>, Error> {
-    let here = examples.get(from.map_or(OWN, |other| other.name()));
-    move |id| {
-        let found = here.and_then(|vectors| vectors.get(&id));
-        found.ok_or(Error::FindPoint(id))
+/// The collection that examples are of, under which name their vectors are
+/// kept, and the place of the vectors that count.
+fn source<'a>(
+    collection: &'a Collection,
+    from: Option<&'a From>,
+    using: usize,
+) -> (&'a str, &'a Collection, usize) {
+    match from {
+        Some(from) if !from.is_own => (from.collection.name(), &from.collection, from.place),
+        Some(from) => (OWN, collection, from.place),
+        None => (OWN, collection, using),
     }
 }
 
-fn vector(aim: &Aim, examples: &Examples) -> Result<Vec<f32>, Error> {
-    let of = of(aim.from.as_ref(), examples);
-    let aimed = mean::aim(&vectors(&aim.positive, &of)?, &vectors(&aim.negative, &of)?);
+/// The vector of a point that is an example.
+fn example<'a>(
+    collection: &Collection,
+    named: &Named<'_>,
+    examples: &'a Examples,
+    id: PointId,
+) -> Result<&'a [f32], Error> {
+    let (key, from, place) = source(collection, named.from, named.using);
+    let of_point = examples.get(key).and_then(|points| points.get(&id));
+    let of_point = of_point.ok_or(Error::FindPoint(id))?;
+    let name = &from.params().vectors[place].name;
+    let found = of_point.iter().find(|vector| vector.name == *name);
+    found.map(|v| v.values.as_slice()).ok_or_else(|| {
+        let message = format!("point {id} has no vector {name:?} to start from");
+        Error::fit(named.field, message)
+    })
+}
+
+/// What the shards score points by, with a vector for each example.
+fn objective(
+    collection: &Collection,
+    likeness: &Likeness,
+    examples: &Examples,
+) -> Result<v1::Objective, Error> {
+    let named = likeness.named();
+    likeness.scoring.objective(|start| match start {
+        Start::Vector(vector) => Ok(vector.clone()),
+        Start::Point(id) => example(collection, &named, examples, *id).map(<[f32]>::to_vec),
+    })
+}
+
+fn vector(collection: &Collection, aim: &Aim, examples: &Examples) -> Result<Vec<f32>, Error> {
+    let named = aim.named();
+    let vectors = |starts| vectors(collection, &named, starts, examples);
+    let aimed = mean::aim(&vectors(&aim.positive)?, &vectors(&aim.negative)?);
     aimed.ok_or_else(|| {
         let message =
             "the mean of the examples is out of the range of 32-bit floats: scale them down";
@@ -173,12 +207,14 @@ fn vector(aim: &Aim, examples: &Examples) -> Result<Vec<f32>, Error> {
 }
 
 fn vectors<'a>(
+    collection: &Collection,
+    named: &Named<'_>,
     starts: &'a [Start],
-    of: &impl Fn(PointId) -> Result<&'a Vec<f32>, Error>,
+    examples: &'a Examples,
 ) -> Result<Vec<&'a [f32]>, Error> {
     let vectors = starts.iter().map(|start| match start {
         Start::Vector(vector) => Ok(vector.as_slice()),
-        Start::Point(id) => of(*id).map(Vec::as_slice),
+        Start::Point(id) => example(collection, named, examples, *id),
     });
     vectors.collect()
 }
@@ -195,7 +231,7 @@ fn filter_of(step: &Step, sources: &[&[Scored]]) -> Filter {
 
 fn nearest(
     step: &Step,
-    vector: Vec<f32>,
+    (using, vector): (usize, Vec<f32>),
     spread: Option<&Spread>,
     sources: &[&[Scored]],
     with: With,
@@ -213,10 +249,16 @@ fn nearest(
     Nearest {
         vector,
         objective: None,
+        using,
         offset,
         limit,
-        with_payload: with.payload,
-        with_vector: with.vector || spread.is_some(),
+        with: With {
+            payload: with.payload,
+            vectors: match spread {
+                Some(_) => with.vectors.with(using),
+                None => with.vectors,
+            },
+        },
         score_threshold: step.score_threshold,
         hnsw_ef: step.hnsw_ef,
         // The graph would look elsewhere for what is sought among few.
@@ -229,17 +271,23 @@ fn nearest(
 async fn spread_out(
     collection: &Collection,
     hits: Vec<Scored>,
+    using: usize,
     wish: Spread,
     step: &Step,
 ) -> Result<Vec<Scored>, Error> {
+    let params = &collection.params().vectors[using];
     let candidates: Vec<spread::Candidate> = hits
         .iter()
-        .map(|hit| spread::Candidate {
-            score: hit.score,
-            vector: hit.row.point.vector.clone(),
+        .map(|hit| {
+            let vectors = &hit.row.point.vectors;
+            let vector = vectors.iter().find(|vector| vector.name == params.name);
+            spread::Candidate {
+                score: hit.score,
+                vector: vector.map(|v| v.values.clone()).unwrap_or_default(),
+            }
         })
         .collect();
-    let metric = collection.params().metric;
+    let metric = params.metric;
     let last = step.offset + step.limit;
     // Many candidates keep a core busy for long: other requests go on.
     let choose = move || spread::spread(metric, &candidates, wish.diversity, last);
@@ -340,7 +388,7 @@ async fn complete(
     hits: Vec<Scored>,
     with: With,
 ) -> Result<Vec<Scored>, fanout::Error> {
-    if !with.payload && !with.vector {
+    if !with.payload && with.vectors == VectorSet::NONE {
         return Ok(hits);
     }
     let ids: Vec<PointId> = hits.iter().map(|hit| hit.row.id).collect();

@@ -1,8 +1,8 @@
 //! `PUT /collections/{c}/points`: points as a list, or as columns in a batch.
 
 use bytes::Bytes;
-use quoit_proto::v1::Upsert;
 use quoit_proto::v1::change::Kind;
+use quoit_proto::v1::{Upsert, Vector};
 use quoit_ring::PointId;
 use serde::Deserialize;
 
@@ -15,8 +15,7 @@ use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
 use super::update::{Mode, Reading, Update, one};
-use super::vectors::{Bare, MaybeNamed};
-use crate::catalog::Collection;
+use super::vectors::{Bare, MaybeNamed, fitting_all};
 use crate::fanout::write::Change;
 
 /// The body of an upsert.
@@ -83,11 +82,10 @@ impl Body<'_> {
 fn rows(reading: &mut Reading, points: Vec<Point>) -> Result<Vec<Change>, Error> {
     reading.count("points", points.len())?;
     let changes = points.into_iter().enumerate().map(|(i, point)| {
-        let MaybeNamed(Bare(vector)) = point.vector;
         let field = |name| reading.field(&format!("points[{i}].{name}"));
-        fitting(reading.collection, &vector, || field("vector"))?;
+        let vectors = fitting_all(reading.collection, point.vector, || field("vector"))?;
         let payload = kept(reading, point.payload, || field("payload"))?;
-        Ok(put(point.id.0, vector, payload))
+        Ok(put(point.id.0, vectors, payload))
     });
     changes.collect()
 }
@@ -98,10 +96,9 @@ fn columns(reading: &mut Reading, batch: Batch) -> Result<Vec<Change>, Error> {
         vectors: MaybeNamed(vectors),
         payloads,
     } = batch;
-    for (name, len) in [
-        ("vectors", vectors.len()),
-        ("payloads", payloads.as_ref().map_or(ids.len(), Vec::len)),
-    ] {
+    let of_vectors = vectors.iter().map(|(_, list)| ("vectors", list.len()));
+    let of_payloads = payloads.iter().map(|list| ("payloads", list.len()));
+    for (name, len) in of_vectors.chain(of_payloads) {
         if len != ids.len() {
             let message = format!(
                 "number of ids and {name} must be equal ({} != {len})",
@@ -116,38 +113,32 @@ fn columns(reading: &mut Reading, batch: Batch) -> Result<Vec<Change>, Error> {
         .into_iter()
         .flatten()
         .chain(std::iter::repeat_with(|| None));
-    let points = ids.into_iter().zip(vectors).zip(payloads);
-    let changes = points
+    let mut columns: Vec<_> = vectors
+        .into_iter()
+        .map(|(name, list)| (name, list.into_iter()))
+        .collect();
+    let changes = ids
+        .into_iter()
+        .zip(payloads)
         .enumerate()
-        .map(|(i, ((id, Bare(vector)), payload))| {
+        .map(|(i, (id, payload))| {
             let field = |name| reading.field(&format!("batch.{name}[{i}]"));
-            fitting(reading.collection, &vector, || field("vectors"))?;
+            let next = columns.iter_mut();
+            let next = next.filter_map(|(name, list)| Some((name.clone(), list.next()?)));
+            let vectors = MaybeNamed(next.collect());
+            let vectors = fitting_all(reading.collection, vectors, || field("vectors"))?;
             let payload = kept(reading, payload, || field("payloads"))?;
-            Ok(put(id.0, vector, payload))
+            Ok(put(id.0, vectors, payload))
         });
     changes.collect()
 }
 
-fn put(id: PointId, vector: Vec<f32>, payload: Bytes) -> Change {
+fn put(id: PointId, vectors: Vec<Vector>, payload: Bytes) -> Change {
     Change {
         id,
         only_if: None,
-        kind: Kind::Upsert(Upsert { vector, payload }),
+        kind: Kind::Upsert(Upsert { vectors, payload }),
     }
-}
-
-/// Checks a vector's length.
-pub(crate) fn fitting(
-    collection: &Collection,
-    vector: &[f32],
-    field: impl FnOnce() -> String,
-) -> Result<(), Error> {
-    let (want, got) = (collection.params().dimension, vector.len());
-    if want == got {
-        return Ok(());
-    }
-    let message = format!("Vector dimension error: expected dim: {want}, got {got}");
-    Err(Error::fit(field(), message))
 }
 
 /// The payload as a piece of the body, without a copy.

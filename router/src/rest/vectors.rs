@@ -1,18 +1,20 @@
-//! Vectors as clients write them: a list of numbers, bare or under the empty
-//! name. They go straight from the text into the `Vec<f32>` that the engine
-//! gets. Lists of vectors, sparse vectors, texts to embed and named vectors
-//! are known and refused.
+//! Vectors as clients write them: a list of numbers, bare or under a name. They
+//! go straight from the text into the `Vec<f32>` that the engine gets. Lists of
+//! vectors, sparse vectors and texts to embed are known and refused. And which
+//! of them fit a collection.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use quoit_proto::v1;
 use quoit_ring::PointId;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::error::Error;
 use super::ids::JsonId;
-use super::not_yet::named;
+use crate::catalog::Collection;
 
 /// A number that is finite as an `f32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,6 +83,10 @@ impl<'de> Deserialize<'de> for Bare {
                 Ok(Bare(vector))
             }
 
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<Bare, E> {
+                Err(E::custom(TO_EMBED))
+            }
+
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bare, A::Error> {
                 Err(refuse_object(map))
             }
@@ -90,23 +96,23 @@ impl<'de> Deserialize<'de> for Bare {
     }
 }
 
+const TO_EMBED: &str = "an input to embed is not supported yet, send its vector";
+
 /// Says of an object in the place of a vector what it is, by its first key.
 pub(crate) fn refuse_object<'de, A: MapAccess<'de>>(mut map: A) -> A::Error {
     match map.next_key::<Cow<'de, str>>() {
         Ok(Some(key)) => de::Error::custom(match key.as_ref() {
             "indices" | "values" => "a sparse vector is not supported yet".to_owned(),
-            "text" | "image" | "object" | "model" => {
-                "an input to embed is not supported yet, send its vector".to_owned()
-            }
-            name => named(name),
+            "text" | "image" | "object" | "model" => TO_EMBED.to_owned(),
+            name => format!("a list of numbers is needed here, and no object with {name:?}"),
         }),
-        Ok(None) => de::Error::custom("a point without a vector is not supported yet"),
+        Ok(None) => de::Error::custom("a list of numbers is needed here, and no object"),
         Err(error) => error,
     }
 }
 
-/// Something that may be given bare or under the empty name.
-pub(crate) struct MaybeNamed<T>(pub(crate) T);
+/// Something that is given bare, or under names: then once for each.
+pub(crate) struct MaybeNamed<T>(pub(crate) Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for MaybeNamed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -120,32 +126,91 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for MaybeNamedVisitor<T> {
     type Value = MaybeNamed<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a list of numbers")
+        f.write_str("a list of numbers, or an object of them by name")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<MaybeNamed<T>, A::Error> {
-        T::deserialize(SeqAccessDeserializer::new(seq)).map(MaybeNamed)
+        let one = T::deserialize(SeqAccessDeserializer::new(seq))?;
+        Ok(MaybeNamed(vec![(String::new(), one)]))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MaybeNamed<T>, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if !key.is_empty() {
-                return Err(refuse_object(Rest {
-                    key: Some(key),
-                    map,
-                }));
+        let mut found: Vec<(String, T)> = Vec::new();
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            if name == "indices" {
+                let key = Some(name);
+                return Err(refuse_object(Rest { key, map }));
             }
-            if found.is_some() {
-                return Err(de::Error::duplicate_field(""));
+            if found.iter().any(|(other, _)| *other == name) {
+                let what = format_args!("the vector {name:?} is there twice");
+                return Err(de::Error::custom(what));
             }
-            found = Some(map.next_value()?);
+            // Named so often, a list of them is no longer looked through in no time.
+            if found.len() == MAX_NAMES {
+                let what = format_args!("more than {MAX_NAMES} vectors for one point");
+                return Err(de::Error::custom(what));
+            }
+            let one = map.next_value()?;
+            found.push((name.into_owned(), one));
         }
-        match found {
-            Some(value) => Ok(MaybeNamed(value)),
-            None => Err(refuse_object(map)),
-        }
+        Ok(MaybeNamed(found))
     }
+}
+
+/// As many as a collection can have.
+const MAX_NAMES: usize = 16;
+
+/// The place of a vector's name, which the collection must have.
+pub(crate) fn known(
+    collection: &Collection,
+    name: &str,
+    field: impl FnOnce() -> String,
+) -> Result<usize, Error> {
+    let params = collection.params();
+    params.place(name).ok_or_else(|| {
+        let there: Vec<_> = params.vectors.iter().map(|v| &v.name).collect();
+        let message = if params.is_unnamed() {
+            format!(
+                "Not existing vector name error: {name}: the collection's one vector has no name"
+            )
+        } else {
+            format!("Not existing vector name error: {name}: the collection has {there:?}")
+        };
+        Error::fit(field(), message)
+    })
+}
+
+/// Checks a vector's name and length; the place of its name.
+pub(crate) fn fitting(
+    collection: &Collection,
+    name: &str,
+    values: &[f32],
+    field: impl Fn() -> String,
+) -> Result<usize, Error> {
+    let place = known(collection, name, &field)?;
+    let (want, got) = (collection.params().vectors[place].dimension, values.len());
+    if want == got {
+        return Ok(place);
+    }
+    let message = format!("Vector dimension error: expected dim: {want}, got {got}");
+    Err(Error::fit(field(), message))
+}
+
+/// The vectors of one point, checked.
+pub(crate) fn fitting_all(
+    collection: &Collection,
+    vectors: MaybeNamed<Bare>,
+    field: impl Fn() -> String,
+) -> Result<Vec<v1::Vector>, Error> {
+    let vectors = vectors.0.into_iter().map(|(name, Bare(values))| {
+        let within = || match name.as_str() {
+            "" => field(),
+            name => format!("{}.{name}", field()),
+        };
+        fitting(collection, &name, &values, within)?;
+        Ok(v1::Vector { name, values })
+    });
+    vectors.collect()
 }
 
 /// A map whose first key has been read already.

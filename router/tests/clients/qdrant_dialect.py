@@ -60,12 +60,6 @@ def collections(client):
     refused(lambda: client.create_collection(BASIC, vectors_config=other), 409, "already exists")
     refused(lambda: client.get_collection("dialect_none"), 404, "doesn't exist")
     assert client.delete_collection("dialect_none") is False
-    named = {"title": models.VectorParams(size=4, distance=models.Distance.DOT)}
-    refused(
-        lambda: client.create_collection("dialect_named", vectors_config=named),
-        400,
-        "named vectors are not supported yet",
-    )
 
 
 def points(client):
@@ -210,7 +204,7 @@ def refusals(client):
     refused(lambda: client.query_points(BASIC, query=[1, 0]), 400, "expected dim: 4, got 2")
     refused(lambda: client.query_points(BASIC, query=12345), 404, "12345")
     refused(query(limit=0), 422, "limit")
-    refused(query(using="title"), 400, "using", "not supported yet")
+    refused(query(using="title"), 400, "using", "Not existing vector name error: title")
     refused(lambda: client.query_points(BASIC, query=models.FusionQuery(fusion="rrf")), 400, "query", "`prefetch`")
     refused(
         lambda: client.upsert(BASIC, points=[models.PointStruct(id=1, vector=[1, 2])]),

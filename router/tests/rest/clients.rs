@@ -17,6 +17,11 @@ async fn answers_are_those_of_the_clients_own_local_mode() {
     run("congruence.py", &["120"]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn points_with_several_vectors_are_as_in_the_clients_own_local_mode() {
+    run("named_vectors.py", &["60"]).await;
+}
+
 async fn run(script: &str, more: &'static [&'static str]) {
     let Ok(python) = std::env::var("QUOIT_PYTHON") else {
         println!("skipped: QUOIT_PYTHON names no Python with qdrant-client");

@@ -18,6 +18,7 @@ mod indexes;
 mod likeness;
 mod matrix;
 mod mmr;
+mod named;
 mod order;
 mod prefetch;
 mod recommend;

@@ -17,7 +17,7 @@ use quoit_filter::Path;
 use quoit_proto::v1::{
     CountRequest, CountResponse, Done, Facet, FacetRequest, FacetResponse, Hit, Hits, NotHere,
     Operation, Point, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
-    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse,
+    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, Vector,
     VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
     facet, operation, vnode_outcome,
 };
@@ -25,7 +25,7 @@ use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 use quoit_router::{
     App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    Hnsw, Metric, NoCollection, ServerLimits,
+    CreateVector, Hnsw, Metric, NoCollection, ServerLimits, VectorParams,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -47,7 +47,7 @@ pub const VNODES: u32 = 64;
 struct Stored {
     vnode: u16,
     version: u64,
-    vector: Vec<f32>,
+    vectors: BTreeMap<String, Vec<f32>>,
     payload: Bytes,
 }
 
@@ -65,7 +65,8 @@ struct State {
 /// One shard.
 pub struct FakeShard {
     owned: VnodeSet,
-    metric: Metric,
+    /// By the names of the vectors.
+    metrics: BTreeMap<String, Metric>,
     state: Mutex<State>,
 }
 
@@ -126,17 +127,25 @@ impl FakeShard {
         (here.iter().map(|v| v.0).collect(), not_here.collect())
     }
 
-    fn score(&self, a: &[f32], b: &[f32]) -> f32 {
+    fn score(&self, name: &str, a: &[f32], b: &[f32]) -> f32 {
         let pairs = || a.iter().zip(b);
-        match self.metric {
+        match self.metrics[name] {
             Metric::Cosine | Metric::Dot => pairs().map(|(x, y)| x * y).sum(),
             Metric::Euclid => pairs().map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt(),
             Metric::Manhattan => pairs().map(|(x, y)| (x - y).abs()).sum(),
         }
     }
 
-    fn prepared(&self, mut vector: Vec<f32>) -> Vec<f32> {
-        if self.metric == Metric::Cosine {
+    fn all_prepared(&self, vectors: Vec<Vector>) -> BTreeMap<String, Vec<f32>> {
+        let prepared = |v: Vector| {
+            let values = self.prepared(&v.name, v.values);
+            (v.name, values)
+        };
+        vectors.into_iter().map(prepared).collect()
+    }
+
+    fn prepared(&self, name: &str, mut vector: Vec<f32>) -> Vec<f32> {
+        if self.metrics[name] == Metric::Cosine {
             let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
             if norm > 0.0 {
                 for x in &mut vector {
@@ -162,28 +171,35 @@ impl FakeShard {
             (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
         };
         let kind = operation.change.unwrap().kind.unwrap();
-        let (vector, payload) = match (kind, present) {
+        let (vectors, payload) = match (kind, present) {
             _ if !is_met => return false,
             (change::Kind::Delete(_), _) => {
                 state.points.remove(&id);
                 state.seq += 1;
                 return true;
             }
-            (change::Kind::Upsert(upsert), _) => (self.prepared(upsert.vector), upsert.payload),
+            (change::Kind::Upsert(upsert), _) => {
+                (self.all_prepared(upsert.vectors), upsert.payload)
+            }
             (_, None) => return false,
-            (change::Kind::SetVector(vector), Some(old)) => {
-                (self.prepared(vector.values), old.payload)
+            (change::Kind::SetVectors(set), Some(mut old)) => {
+                old.vectors.extend(self.all_prepared(set.vectors));
+                (old.vectors, old.payload)
+            }
+            (change::Kind::RemoveVectors(removed), Some(mut old)) => {
+                old.vectors.retain(|name, _| !removed.names.contains(name));
+                (old.vectors, old.payload)
             }
             (change::Kind::EditPayload(edit), Some(old)) => {
                 let edit = quoit_filter::Edit::try_from(edit).unwrap();
-                (old.vector, edit.apply(&old.payload).unwrap().into())
+                (old.vectors, edit.apply(&old.payload).unwrap().into())
             }
         };
         state.seq += 1;
         let stored = Stored {
             vnode,
             version: state.seq,
-            vector,
+            vectors,
             payload,
         };
         state.points.insert(id, stored);
@@ -191,7 +207,23 @@ impl FakeShard {
     }
 }
 
-fn shown(id: PointId, stored: &Stored, with_payload: bool, with_vector: bool) -> Point {
+fn created(wish: &CreateVector) -> VectorParams {
+    VectorParams {
+        name: wish.name.clone(),
+        dimension: wish.dimension,
+        metric: wish.metric,
+        hnsw: Some(Hnsw {
+            m: wish.hnsw_m.unwrap_or(16),
+            ef_construct: wish.ef_construct.unwrap_or(128),
+        }),
+    }
+}
+
+fn shown(id: PointId, stored: &Stored, with_payload: bool, names: &[String]) -> Point {
+    let wanted = stored
+        .vectors
+        .iter()
+        .filter(|(name, _)| names.contains(name));
     Point {
         id: Some(id.into()),
         version: stored.version,
@@ -200,11 +232,12 @@ fn shown(id: PointId, stored: &Stored, with_payload: bool, with_vector: bool) ->
         } else {
             Bytes::new()
         },
-        vector: if with_vector {
-            stored.vector.clone()
-        } else {
-            Vec::new()
-        },
+        vectors: wanted
+            .map(|(name, values)| Vector {
+                name: name.clone(),
+                values: values.clone(),
+            })
+            .collect(),
     }
 }
 
@@ -319,9 +352,13 @@ impl ShardClient for FakeShard {
                 .iter()
                 .filter(|(_, stored)| here.contains(&stored.vnode))
                 .filter(|(id, stored)| meets(query.filter.as_ref(), **id, stored))
-                .map(|(id, stored)| Hit {
-                    point: Some(shown(*id, stored, query.with_payload, query.with_vector)),
-                    score: scorer.score(&stored.vector),
+                .filter_map(|(id, stored)| {
+                    let own = stored.vectors.get(&query.using)?;
+                    let point = shown(*id, stored, query.with_payload, &query.with_vectors);
+                    Some(Hit {
+                        point: Some(point),
+                        score: scorer.score(own),
+                    })
                 })
                 .filter(|hit| near(hit.score))
                 .collect();
@@ -353,7 +390,7 @@ impl ShardClient for FakeShard {
             }
             let id = PointId::try_from(id).unwrap();
             if let Some(stored) = state.points.get(&id) {
-                let point = shown(id, stored, request.with_payload, request.with_vector);
+                let point = shown(id, stored, request.with_payload, &request.with_vectors);
                 answer.points.push(point);
             }
         }
@@ -376,7 +413,7 @@ impl ShardClient for FakeShard {
             })
             .filter(|(id, stored)| meets(request.filter.as_ref(), **id, stored))
             .take(request.limit as usize)
-            .map(|(id, stored)| shown(*id, stored, request.with_payload, request.with_vector));
+            .map(|(id, stored)| shown(*id, stored, request.with_payload, &request.with_vectors));
         Ok(ScrollResponse {
             points: points.collect(),
             not_here,
@@ -477,7 +514,10 @@ impl Catalog for FakeCatalog {
     async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError> {
         let mut all = self.all.lock().unwrap();
         if let Some((there, _)) = all.get(name) {
-            let (a, b) = (there.params().dimension, wish.dimension);
+            let (a, b) = (
+                there.params().vectors[0].dimension,
+                wish.vectors[0].dimension,
+            );
             let differs = (a != b).then(|| format!("its dimension is {a} and not {b}"));
             return Err(CatalogError::AlreadyExists { differs });
         }
@@ -490,12 +530,14 @@ impl Catalog for FakeCatalog {
         let vnodes = VnodeCount::new(VNODES).unwrap();
         let count = wish.shard_number.unwrap_or(self.shard_count);
         let map: Vec<ShardId> = (0..VNODES).map(|v| ShardId(v % count)).collect();
+        let metrics = wish.vectors.iter().map(|v| (v.name.clone(), v.metric));
+        let metrics: BTreeMap<_, _> = metrics.collect();
         let shards: Vec<Arc<FakeShard>> = (0..count)
             .map(|s| {
                 let owned = vnodes.iter().filter(|v| u32::from(v.0) % count == s);
                 Arc::new(FakeShard {
                     owned: owned.collect(),
-                    metric: wish.metric,
+                    metrics: metrics.clone(),
                     state: Mutex::default(),
                 })
             })
@@ -505,12 +547,7 @@ impl Catalog for FakeCatalog {
             (ShardId(s), client)
         });
         let params = CollectionParams {
-            dimension: wish.dimension,
-            metric: wish.metric,
-            hnsw: Some(Hnsw {
-                m: wish.hnsw_m.unwrap_or(16),
-                ef_construct: wish.ef_construct.unwrap_or(128),
-            }),
+            vectors: wish.vectors.iter().map(created).collect(),
             replicas: 1,
             limits: self.limits,
         };

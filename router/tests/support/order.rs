@@ -42,7 +42,7 @@ impl FakeShard {
                             number >= f
                         }
                     }) {
-                        let point = shown(*id, stored, request.with_payload, request.with_vector);
+                        let point = shown(*id, stored, request.with_payload, &request.with_vectors);
                         places.push((number, *id, kind, point));
                     }
                 }

@@ -8,6 +8,7 @@ use super::{FakeShard, Metric};
 /// A query as points are compared with it.
 pub(super) struct Scorer<'a> {
     shard: &'a FakeShard,
+    using: String,
     nearest: Vec<f32>,
     objective: Option<Objective>,
 }
@@ -16,28 +17,32 @@ impl<'a> Scorer<'a> {
     pub(super) fn new(shard: &'a FakeShard, query: &Query) -> Self {
         Self {
             shard,
-            nearest: shard.prepared(query.vector.clone()),
+            using: query.using.clone(),
+            nearest: shard.prepared(&query.using, query.vector.clone()),
             objective: query.objective.clone(),
         }
     }
 
     /// Whether a lower score is a better one.
     pub(super) fn is_distance(&self) -> bool {
-        let of_metric = matches!(self.shard.metric, Metric::Euclid | Metric::Manhattan);
+        let of_metric = matches!(
+            self.shard.metrics[&self.using],
+            Metric::Euclid | Metric::Manhattan
+        );
         self.objective.is_none() && of_metric
     }
 
     pub(super) fn score(&self, point: &[f32]) -> f32 {
         match &self.objective {
-            None => self.shard.score(&self.nearest, point),
+            None => self.shard.score(&self.using, &self.nearest, point),
             Some(objective) => self.by(objective.kind.as_ref().unwrap(), point),
         }
     }
 
     fn to(&self, example: &Vector, point: &[f32]) -> f32 {
-        let example = self.shard.prepared(example.values.clone());
-        let score = self.shard.score(&example, point);
-        match self.shard.metric {
+        let example = self.shard.prepared(&self.using, example.values.clone());
+        let score = self.shard.score(&self.using, &example, point);
+        match self.shard.metrics[&self.using] {
             Metric::Cosine | Metric::Dot => score,
             Metric::Euclid => -score * score,
             Metric::Manhattan => -score,

@@ -151,7 +151,7 @@ async fn what_does_not_fit_the_collection_is_refused_and_not_logged() {
         let mut request = upsert(&[(2, 1)]);
         let change = request.writes[0].operations[0].change.as_mut().unwrap();
         match change.kind.as_mut().unwrap() {
-            v1::change::Kind::Upsert(upsert) => break_it(&mut upsert.vector),
+            v1::change::Kind::Upsert(upsert) => break_it(&mut upsert.vectors[0].values),
             other => unreachable!("{other:?}"),
         }
         request

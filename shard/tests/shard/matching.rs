@@ -1,7 +1,7 @@
 //! Changes of all points that meet a filter, and changes that have a condition.
 
 use crate::disk::{Call, LOG, Watched};
-use crate::support::{all_vnodes, count, number_of, options, seqs, upsert, write_of};
+use crate::support::{all_vnodes, count, number_of, options, seqs, upsert, vector, write_of};
 use futures::FutureExt;
 use quoit_disk::RealDisk;
 use quoit_filter::{Condition, Filter, Scalar, Test};
@@ -135,13 +135,18 @@ async fn a_change_that_no_point_can_take_is_refused_before_any_is_changed() {
     let shard = shard(dir.path()).await;
     shard.write(upsert(&[(1, 1)])).await.unwrap();
     let upsert = v1::Upsert {
-        vector: vec![1.0; 4],
+        vectors: vec![vector(vec![1.0; 4])],
         payload: Vec::new().into(),
     };
-    let values = vec![1.0; 3];
+    let vectors = vec![vector(vec![1.0; 3])];
+    let names = vec!["b".to_owned()];
     for (kind, part) in [
         (Kind::Upsert(upsert), "anew as a whole"),
-        (Kind::SetVector(v1::Vector { values }), "3 dimensions"),
+        (Kind::SetVectors(v1::Vectors { vectors }), "3 dimensions"),
+        (
+            Kind::RemoveVectors(v1::VectorNames { names }),
+            "no vector named \"b\"",
+        ),
         (payload("[1]"), "no JSON object"),
     ] {
         let request = matching(v1::Filter::default(), kind);

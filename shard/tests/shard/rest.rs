@@ -11,7 +11,7 @@ use quoit_proto::ShardClient;
 use quoit_ring::ShardId;
 use quoit_router::{
     App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    Metric, NoCollection, ServerLimits,
+    Metric, NoCollection, ServerLimits, VectorParams,
 };
 use quoit_shard::{Shard, Watermark};
 use serde_json::{Value, json};
@@ -59,9 +59,12 @@ impl Catalog for One {
 fn over(shard: Shard) -> axum::Router {
     let shard: Arc<dyn ShardClient> = Arc::new(shard);
     let params = CollectionParams {
-        dimension: DIMENSION,
-        metric: Metric::Euclid,
-        hnsw: None,
+        vectors: vec![VectorParams {
+            name: String::new(),
+            dimension: DIMENSION,
+            metric: Metric::Euclid,
+            hnsw: None,
+        }],
         replicas: 1,
         limits: CollectionLimits::default(),
     };

@@ -26,12 +26,8 @@ pub fn all_vnodes() -> VnodeSet {
 }
 
 pub fn params() -> Params {
-    Params {
-        dimension: DIMENSION,
-        metric: Metric::Euclid,
-        index: Some(HnswParams::default()),
-        vnodes: vnodes(),
-    }
+    let index = Some(HnswParams::default());
+    Params::unnamed(DIMENSION, Metric::Euclid, index, vnodes())
 }
 
 /// A shard that holds the whole ring, on a disk that is never full.
@@ -62,7 +58,7 @@ pub fn options(disk: Arc<dyn Disk>, dir: &Path) -> ShardOptions {
 pub fn upsert(points: &[(u64, u16)]) -> v1::WriteRequest {
     let write = |(id, number): &(u64, u16)| {
         let upsert = v1::Upsert {
-            vector: vec![f32::from(*number); DIMENSION],
+            vectors: vec![vector(vec![f32::from(*number); DIMENSION])],
             payload: b"{\"a\":1}".to_vec().into(),
         };
         write_of(*id, None, v1::change::Kind::Upsert(upsert))
@@ -70,6 +66,12 @@ pub fn upsert(points: &[(u64, u16)]) -> v1::WriteRequest {
     v1::WriteRequest {
         writes: points.iter().map(write).collect(),
     }
+}
+
+/// The one vector of a point.
+pub fn vector(values: Vec<f32>) -> v1::Vector {
+    let name = String::new();
+    v1::Vector { name, values }
 }
 
 /// A change of one point.
@@ -112,10 +114,10 @@ pub async fn number_of(shard: &impl ShardClient, id: u64) -> Option<f32> {
         ids: vec![id.into()],
         vnodes: vec![u32::from(vnodes().vnode_of(&id.to_key()).0)],
         with_payload: true,
-        with_vector: true,
+        with_vectors: vec![String::new()],
     };
     let answer = shard.retrieve(request).await.unwrap();
-    answer.points.first().map(|p| p.vector[0])
+    answer.points.first().map(|p| p.vectors[0].values[0])
 }
 
 /// Asks until the answer is the one that is waited for.
