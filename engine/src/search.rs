@@ -160,7 +160,7 @@ struct Allowed<'a> {
     points: u64,
 }
 
-impl Allowed<'_> {
+impl<'a> Allowed<'a> {
     fn is_everything(&self) -> bool {
         self.vnodes.is_none() && self.selection.is_none()
     }
@@ -173,6 +173,148 @@ impl Allowed<'_> {
         match self.vnodes {
             None => Ok(true),
             Some(vnodes) => Ok(vnodes.contains(self.within.view.segments.owner(slot)?.vnode)),
+        }
+    }
+
+    /// The graph and how long a list to ask it for, unless a scan is the cheaper
+    /// way or asked for.
+    fn way(&self, query: &Query) -> Option<(&'a Graph, usize, Precision)> {
+        let Within { space, params, .. } = self.within;
+        match (&space.graph, params.index) {
+            (Some(graph), Some(params)) if !query.exact => {
+                let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
+                let task = Task {
+                    all: self.selection.map_or(self.points, |_| space.has.len()),
+                    possible: self.selection.map_or(self.points, Selection::possible),
+                    findable: self.points,
+                    ef: ef as u64,
+                    m: params.m as u64,
+                };
+                let plan = query.plan.unwrap_or_else(|| task.plan());
+                (plan == Plan::Graph).then_some((&**graph, ef, params.precision))
+            }
+            _ => None,
+        }
+    }
+
+    fn scan_all(&self, distance: &impl Fn(&[f32]) -> f32, best: &mut Best<'_>) -> Result<()> {
+        match self.selection {
+            None => self.scan(self.within.space.has.iter(), distance, best),
+            Some(selection) => self.scan(selection.slots(), distance, best),
+        }
+    }
+
+    fn scan(
+        &self,
+        slots: impl Iterator<Item = Slot>,
+        distance: &impl Fn(&[f32]) -> f32,
+        best: &mut Best<'_>,
+    ) -> Result<()> {
+        for slot in slots {
+            if self.is_everything() || self.contains(slot)? {
+                best.offer(self.within, distance, slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, query: &Query, vector: &[f32], best: &mut Best<'_>) -> Result<()> {
+        if query.limit == 0 {
+            return Ok(());
+        }
+        let Within { space, params, .. } = self.within;
+        let distance = |v: &[f32]| params.metric.distance(vector, v);
+        let Some((graph, ef, precision)) = self.way(query) else {
+            return self.scan_all(&distance, best);
+        };
+        let Some(candidates) = self.candidates(graph, vector, ef, query.limit)? else {
+            return self.scan_all(&distance, best);
+        };
+        let mut left = rerank_depth(precision, query.limit);
+        let mut offered = HashSet::new();
+        for slot in candidates {
+            if left == 0 {
+                break;
+            }
+            if let Some(selection) = self.selection
+                && !selection.contains(self.within.view.segments.owner(slot)?, slot)?
+            {
+                continue;
+            }
+            left -= 1;
+            // One of the tail may have come into the graph since the view was
+            // made; it must not be found twice.
+            if space.tail.contains(slot) {
+                offered.insert(slot);
+            }
+            best.offer(self.within, &distance, slot)?;
+        }
+        let is_short = best.heap.len() < query.limit;
+        if is_short && self.selection.is_some_and(|s| s.unsure() > 0) {
+            // Fewer met the filter than the estimate made of it.
+            best.heap.clear();
+            return self.scan_all(&distance, best);
+        }
+        let tail = space.tail.iter().filter(|s| !offered.contains(s));
+        self.scan(tail, &distance, best)
+    }
+
+    /// Allowed slots from the graph, nearest first by its precision; `None`
+    /// where so few are allowed that a scan costs less.
+    fn candidates(
+        &self,
+        graph: &Graph,
+        vector: &[f32],
+        ef: usize,
+        limit: usize,
+    ) -> Result<Option<Vec<Slot>>> {
+        let space = self.within.space;
+        let in_graph = graph.len() as u64;
+        let mut in_tail = space.tail.len();
+        if !self.is_everything() {
+            for slot in space.tail.iter() {
+                in_tail -= u64::from(!self.contains(slot)?);
+            }
+        }
+        let findable = self.points.saturating_sub(in_tail);
+        // What is dead or elsewhere takes places in the list, so ask for more
+        // by its share; where almost nothing is allowed, scan that.
+        if findable == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let mut want = ef;
+        if !self.is_everything() || space.dead_in_graph > 0 {
+            let factor = in_graph.div_ceil(findable);
+            if factor > 10 {
+                return Ok(None);
+            }
+            want = usize::try_from(ef as u64 * in_graph / findable)
+                .unwrap_or(ef)
+                .max(ef);
+        }
+        loop {
+            let mut slots = graph.candidates(vector, want)?;
+            let all = slots.len();
+            if self.is_everything() && space.dead_in_graph == 0 {
+                // The graph may have grown since the view was made.
+                slots.retain(|s| space.has.contains(*s));
+            } else {
+                let mut kept = Vec::with_capacity(slots.len());
+                for slot in slots {
+                    if self.contains(slot)? {
+                        kept.push(slot);
+                    }
+                }
+                slots = kept;
+            }
+            if slots.len() >= limit || all < want {
+                return Ok((slots.len() as u64 >= findable.min(limit as u64)).then_some(slots));
+            }
+            // The dead lie just here. A wider list finds what is behind them.
+            want *= 4;
+            if want as u64 > in_graph / 4 {
+                return Ok(None);
+            }
         }
     }
 }
@@ -281,8 +423,8 @@ impl View {
             heap: BinaryHeap::with_capacity(query.limit.min(1024) + 1),
         };
         match &objective {
-            None => self.find(&allowed, query, &vector, &mut best)?,
-            Some(objective) => self.find_by(&allowed, query, objective, &mut best)?,
+            None => allowed.find(query, &vector, &mut best)?,
+            Some(objective) => allowed.find_by(query, objective, &mut best)?,
         }
         let near = best.heap.into_sorted_vec().into_iter();
         let near = near.map(|n| match objective {
@@ -301,169 +443,6 @@ impl View {
             })
         })
         .collect()
-    }
-
-    /// The graph and how long a list to ask it for, unless a scan is the cheaper
-    /// way or asked for.
-    fn way<'a>(
-        &self,
-        allowed: &Allowed<'a>,
-        query: &Query,
-    ) -> Option<(&'a Graph, usize, Precision)> {
-        let Within { space, params, .. } = allowed.within;
-        match (&space.graph, params.index) {
-            (Some(graph), Some(params)) if !query.exact => {
-                let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
-                let task = Task {
-                    all: allowed
-                        .selection
-                        .map_or(allowed.points, |_| space.has.len()),
-                    possible: allowed
-                        .selection
-                        .map_or(allowed.points, Selection::possible),
-                    findable: allowed.points,
-                    ef: ef as u64,
-                    m: params.m as u64,
-                };
-                let plan = query.plan.unwrap_or_else(|| task.plan());
-                (plan == Plan::Graph).then_some((&**graph, ef, params.precision))
-            }
-            _ => None,
-        }
-    }
-
-    fn find(
-        &self,
-        allowed: &Allowed<'_>,
-        query: &Query,
-        vector: &[f32],
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        if query.limit == 0 {
-            return Ok(());
-        }
-        let Within { space, params, .. } = allowed.within;
-        let distance = |v: &[f32]| params.metric.distance(vector, v);
-        let Some((graph, ef, precision)) = self.way(allowed, query) else {
-            return self.scan_all(allowed, &distance, best);
-        };
-        let Some(candidates) = self.candidates(allowed, graph, vector, ef, query.limit)? else {
-            return self.scan_all(allowed, &distance, best);
-        };
-        let mut left = rerank_depth(precision, query.limit);
-        let mut offered = HashSet::new();
-        for slot in candidates {
-            if left == 0 {
-                break;
-            }
-            if let Some(selection) = allowed.selection
-                && !selection.contains(self.segments.owner(slot)?, slot)?
-            {
-                continue;
-            }
-            left -= 1;
-            // One of the tail may have come into the graph since the view was
-            // made; it must not be found twice.
-            if space.tail.contains(slot) {
-                offered.insert(slot);
-            }
-            best.offer(allowed.within, &distance, slot)?;
-        }
-        let is_short = best.heap.len() < query.limit;
-        if is_short && allowed.selection.is_some_and(|s| s.unsure() > 0) {
-            // Fewer met the filter than the estimate made of it.
-            best.heap.clear();
-            return self.scan_all(allowed, &distance, best);
-        }
-        let tail = space.tail.iter().filter(|s| !offered.contains(s));
-        self.scan(allowed, tail, &distance, best)
-    }
-
-    fn scan_all(
-        &self,
-        allowed: &Allowed<'_>,
-        distance: &impl Fn(&[f32]) -> f32,
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        match allowed.selection {
-            None => self.scan(allowed, allowed.within.space.has.iter(), distance, best),
-            Some(selection) => self.scan(allowed, selection.slots(), distance, best),
-        }
-    }
-
-    fn scan(
-        &self,
-        allowed: &Allowed<'_>,
-        slots: impl Iterator<Item = Slot>,
-        distance: &impl Fn(&[f32]) -> f32,
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        for slot in slots {
-            if allowed.is_everything() || allowed.contains(slot)? {
-                best.offer(allowed.within, distance, slot)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Allowed slots from the graph, nearest first by its precision; `None`
-    /// where so few are allowed that a scan costs less.
-    fn candidates(
-        &self,
-        allowed: &Allowed<'_>,
-        graph: &Graph,
-        vector: &[f32],
-        ef: usize,
-        limit: usize,
-    ) -> Result<Option<Vec<Slot>>> {
-        let space = allowed.within.space;
-        let in_graph = graph.len() as u64;
-        let mut in_tail = space.tail.len();
-        if !allowed.is_everything() {
-            for slot in space.tail.iter() {
-                in_tail -= u64::from(!allowed.contains(slot)?);
-            }
-        }
-        let findable = allowed.points.saturating_sub(in_tail);
-        // What is dead or elsewhere takes places in the list, so ask for more
-        // by its share; where almost nothing is allowed, scan that.
-        if findable == 0 {
-            return Ok(Some(Vec::new()));
-        }
-        let mut want = ef;
-        if !allowed.is_everything() || space.dead_in_graph > 0 {
-            let factor = in_graph.div_ceil(findable);
-            if factor > 10 {
-                return Ok(None);
-            }
-            want = usize::try_from(ef as u64 * in_graph / findable)
-                .unwrap_or(ef)
-                .max(ef);
-        }
-        loop {
-            let mut slots = graph.candidates(vector, want)?;
-            let all = slots.len();
-            if allowed.is_everything() && space.dead_in_graph == 0 {
-                // The graph may have grown since the view was made.
-                slots.retain(|s| space.has.contains(*s));
-            } else {
-                let mut kept = Vec::with_capacity(slots.len());
-                for slot in slots {
-                    if allowed.contains(slot)? {
-                        kept.push(slot);
-                    }
-                }
-                slots = kept;
-            }
-            if slots.len() >= limit || all < want {
-                return Ok((slots.len() as u64 >= findable.min(limit as u64)).then_some(slots));
-            }
-            // The dead lie just here. A wider list finds what is behind them.
-            want *= 4;
-            if want as u64 > in_graph / 4 {
-                return Ok(None);
-            }
-        }
     }
 }
 

@@ -149,7 +149,7 @@ fn a_power_cut_loses_none_of_the_several_vectors_of_a_point() {
 fn without_syncs_the_power_cut_test_finds_a_loss() {
     let loses = |seed| {
         catch_unwind(AssertUnwindSafe(|| {
-            run(params(Metric::Euclid, 4), seed, 5, true)
+            run(params(Metric::Euclid, 4), seed, 5, true);
         }))
         .is_err()
     };

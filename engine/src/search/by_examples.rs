@@ -13,7 +13,6 @@ use crate::VectorParams;
 use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::slots::Slot;
-use crate::view::View;
 use std::collections::HashSet;
 
 impl VectorParams {
@@ -32,12 +31,11 @@ impl VectorParams {
     }
 }
 
-impl View {
+impl Allowed<'_> {
     /// Finds what a prepared objective scores best; as its distance each point has
     /// its negated score.
     pub(super) fn find_by(
         &self,
-        allowed: &Allowed<'_>,
         query: &Query,
         objective: &Objective,
         best: &mut Best<'_>,
@@ -45,12 +43,12 @@ impl View {
         if query.limit == 0 {
             return Ok(());
         }
-        let within = allowed.within;
+        let within = self.within;
         let metric = within.params.metric;
         let distance = |v: &[f32]| -objective.score(|example| -metric.distance(example, v));
         let seeds = objective.seeds(metric);
-        let Some((graph, ef, _)) = self.way(allowed, query).filter(|_| !seeds.is_empty()) else {
-            return self.scan_all(allowed, &distance, best);
+        let Some((graph, ef, _)) = self.way(query).filter(|_| !seeds.is_empty()) else {
+            return self.scan_all(&distance, best);
         };
         // The last of a list tells how far it reaches: it must be longer than
         // what is asked for, or nothing would ever be beyond doubt.
@@ -58,8 +56,8 @@ impl View {
         let mut offered: HashSet<Slot> = HashSet::new();
         let mut reach = Vec::with_capacity(seeds.len());
         for seed in &seeds {
-            let Some(candidates) = self.candidates(allowed, graph, seed, ef, query.limit)? else {
-                return self.scan_again(allowed, &distance, best);
+            let Some(candidates) = self.candidates(graph, seed, ef, query.limit)? else {
+                return scan_again(self, &distance, best);
             };
             let mut farthest = f32::INFINITY;
             for slot in candidates {
@@ -75,22 +73,22 @@ impl View {
             .tail
             .iter()
             .filter(|slot| !offered.contains(slot));
-        self.scan(allowed, tail, &distance, best)?;
+        self.scan(tail, &distance, best)?;
         let bound = objective.bound(metric, &reach);
         let worst = best.heap.peek().map(|near| -near.distance);
         if best.heap.len() < query.limit || worst.is_none_or(|worst| worst < bound) {
-            return self.scan_again(allowed, &distance, best);
+            return scan_again(self, &distance, best);
         }
         Ok(())
     }
+}
 
-    fn scan_again(
-        &self,
-        allowed: &Allowed<'_>,
-        distance: &impl Fn(&[f32]) -> f32,
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        best.heap.clear();
-        self.scan_all(allowed, distance, best)
-    }
+/// Scores all points anew.
+fn scan_again(
+    allowed: &Allowed<'_>,
+    distance: &impl Fn(&[f32]) -> f32,
+    best: &mut Best<'_>,
+) -> Result<()> {
+    best.heap.clear();
+    allowed.scan_all(distance, best)
 }
