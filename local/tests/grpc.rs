@@ -225,7 +225,8 @@ fn a_connection_that_is_cut_in_the_middle_of_an_import_leaves_whole_batches() {
     let size = prost::Message::encoded_len(&batch(0));
     let batches = || stream::iter(0_u64..).map(batch);
     runtime().block_on(async {
-        let (through, cut) = cut_after(size * 15 / 2, address.clone());
+        // Clients send several batches in a frame, and half a frame is nothing.
+        let (through, cut) = cut_after(size * 51 / 2, address.clone());
         let mut importing = PointsClient::new(connect(&through).await);
         let import = tokio::spawn(async move { importing.import(batches()).await });
         let mut client = PointsClient::new(connect(&address).await);
@@ -238,13 +239,13 @@ fn a_connection_that_is_cut_in_the_middle_of_an_import_leaves_whole_batches() {
         assert_ne!(status.code(), Code::Ok);
         let mut ids = BTreeSet::new();
         let begun = std::time::Instant::now();
-        // Batches that were begun come to their end.
-        while ids.is_empty() || !(ids.len() as u64).is_multiple_of(BATCH) {
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "a batch is there in part: {}",
-                ids.len()
-            );
+        // Batches that were begun come to their end, in any order.
+        let is_whole = |ids: &BTreeSet<u64>| {
+            let count = ids.len() as u64;
+            count > 0 && count.is_multiple_of(BATCH) && ids.iter().copied().eq(0..count)
+        };
+        while !is_whole(&ids) {
+            assert!(begun.elapsed() < PATIENCE, "no whole batches: {ids:?}");
             let all = ScrollPointsRequest {
                 collection: "docs".to_owned(),
                 ..ScrollPointsRequest::default()
@@ -255,13 +256,9 @@ fn a_connection_that_is_cut_in_the_middle_of_an_import_leaves_whole_batches() {
             ids = points.map(|p| num(p.id.as_ref())).collect();
         }
         assert!(
-            ids.len() as u64 <= 7 * BATCH,
-            "{} came of 7 batches and a half",
+            ids.len() as u64 <= 25 * BATCH,
+            "{} came of 25 batches and a half",
             ids.len()
-        );
-        assert!(
-            ids.iter().copied().eq(0..ids.len() as u64),
-            "there is a gap"
         );
     });
     server.stop();
