@@ -53,6 +53,10 @@ pub enum Condition {
     },
     /// If it meets this, or is not there.
     MeetsOrMissing(Filter),
+    /// If it is there and meets this.
+    Meets(Filter),
+    /// If it is not there.
+    Missing,
 }
 
 /// What a point is to be.

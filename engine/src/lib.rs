@@ -17,6 +17,8 @@ mod index;
 mod indexing;
 mod metric;
 mod names;
+mod objective;
+mod ordered;
 mod payload_indexes;
 mod plan;
 mod reclaim;
@@ -39,12 +41,16 @@ pub use index::{HnswParams, Precision};
 pub use indexing::IndexStep;
 pub use metric::Metric;
 pub use names::{MAX_VECTORS, Name, Names, Vector};
+pub use objective::{Examples, Objective, Pair};
+pub use ordered::{OrderBy, OrderValue, StartFrom};
 pub use payload_indexes::FillStep;
 pub use plan::Plan;
 pub use reclaim::ReclaimStep;
 pub use rows::VnodeState;
 pub use search::{Hit, Query};
 pub use view::{Answer, PayloadIndex, Record, View, Want};
+
+pub use quoit_columns::Direction;
 
 use quoit_ring::VnodeCount;
 

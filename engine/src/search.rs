@@ -11,10 +11,13 @@
 //! With a filter, either all points that may meet it are compared, or the graph
 //! is asked for so many more candidates as the filter leaves fewer of them.
 
+mod by_examples;
+
 use crate::VectorParams;
 use crate::error::{Error, Result};
 use crate::index::{Graph, Precision};
 use crate::names::Name;
+use crate::objective::Objective;
 use crate::plan::{Plan, Task};
 use crate::selection::Selection;
 use crate::slots::Slot;
@@ -35,8 +38,11 @@ pub struct Query {
     /// Which of the points' vectors it is compared with. Points that lack it
     /// are not found.
     pub using: Name,
-    /// The vector that is sought, of the dimension of that name.
+    /// The vector that is sought, of the dimension of that name; empty with an
+    /// objective.
     pub vector: Vec<f32>,
+    /// What points are scored by instead of by nearness to the vector.
+    pub objective: Option<Objective>,
     /// At most so many hits.
     pub limit: usize,
     /// The candidate list's size; the index's own if `None`.
@@ -45,7 +51,7 @@ pub struct Query {
     pub exact: bool,
     /// The way it is to go; the cheaper one by estimate if `None`.
     pub plan: Option<Plan>,
-    /// The least near score that counts.
+    /// The least near score that counts; of an objective the least.
     pub threshold: Option<f32>,
     /// Only points that meet it.
     pub filter: Filter,
@@ -58,7 +64,7 @@ pub struct Query {
 pub struct Hit {
     /// The point.
     pub record: Record,
-    /// As clients see it: `Metric::score`.
+    /// As clients see it: `Metric::score`, or that of the objective.
     pub score: f32,
 }
 
@@ -98,6 +104,21 @@ struct Within<'a> {
 }
 
 impl<'a> Within<'a> {
+    fn check(self, vector: &[f32]) -> Result<()> {
+        let dimension = self.params.dimension;
+        if vector.len() != dimension {
+            return Err(Error::BadQuery(format!(
+                "the query vector has {} dimensions, the collection {dimension}",
+                vector.len(),
+            )));
+        }
+        if vector.iter().any(|x| !x.is_finite()) {
+            let what = "the query vector has a number that is not finite";
+            return Err(Error::BadQuery(what.into()));
+        }
+        Ok(())
+    }
+
     fn vector(self, slot: Slot) -> Result<&'a [f32]> {
         self.view.segments.vector(slot, self.name)
     }
@@ -111,9 +132,13 @@ struct Best<'a> {
 }
 
 impl Best<'_> {
-    fn offer(&mut self, within: Within<'_>, query: &[f32], slot: Slot) -> Result<()> {
-        let metric = within.params.metric;
-        let distance = metric.distance(query, within.vector(slot)?);
+    fn offer(
+        &mut self,
+        within: Within<'_>,
+        distance: &impl Fn(&[f32]) -> f32,
+        slot: Slot,
+    ) -> Result<()> {
+        let distance = distance(within.vector(slot)?);
         let worst = self.heap.peek().map(|n| n.distance);
         if self.heap.len() >= self.limit && worst.is_some_and(|w| distance > w) {
             return Ok(());
@@ -218,15 +243,20 @@ impl View {
         let Ok(Within { space, params, .. }) = self.within(query.using) else {
             return 0;
         };
+        // Any objective may come to compare all points with all its vectors.
+        let vectors = query.objective.as_ref().map(|o| o.len() as u64);
+        let times = vectors.unwrap_or(1).max(1);
         match (&space.graph, params.index) {
-            (Some(_), Some(params)) if !query.exact && query.filter.is_always_met() => {
+            (Some(_), Some(params))
+                if !query.exact && query.filter.is_always_met() && vectors.is_none() =>
+            {
                 // A graph search looks at some neighbours of each candidate.
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit) as u64;
                 (ef * params.m as u64).min(space.has.len()) + space.tail.len()
             }
             _ => self
                 .comparisons_to_filter(&query.filter)
-                .max(self.columns.estimate(&query.filter, self.points()).max),
+                .max(self.columns.estimate(&query.filter, self.points()).max * times),
         }
     }
 
@@ -242,21 +272,15 @@ impl View {
     }
 
     fn search_one(&self, allowed: &Allowed<'_>, query: &Query) -> Result<Vec<Hit>> {
-        let VectorParams {
-            metric, dimension, ..
-        } = *allowed.within.params;
-        if query.vector.len() != dimension {
-            return Err(Error::BadQuery(format!(
-                "the query vector has {} dimensions, the collection {dimension}",
-                query.vector.len(),
-            )));
-        }
-        if query.vector.iter().any(|x| !x.is_finite()) {
-            let what = "the query vector has a number that is not finite";
-            return Err(Error::BadQuery(what.into()));
-        }
+        let within = allowed.within;
+        let metric = within.params.metric;
+        let objective = query.objective.as_ref().map(|o| within.prepared(o));
+        let objective = objective.transpose()?;
         let mut vector = query.vector.clone();
-        metric.prepare(&mut vector);
+        if objective.is_none() {
+            within.check(&vector)?;
+            metric.prepare(&mut vector);
+        }
         let selection = (!query.filter.is_always_met()).then(|| self.select(&query.filter));
         let allowed = Allowed {
             selection: selection.as_ref(),
@@ -271,10 +295,20 @@ impl View {
             selection: selection.as_ref(),
             heap: BinaryHeap::with_capacity(query.limit.min(1024) + 1),
         };
-        self.find(&allowed, query, &vector, &mut best)?;
+        match &objective {
+            None => self.find(&allowed, query, &vector, &mut best)?,
+            Some(objective) => self.find_by(&allowed, query, objective, &mut best)?,
+        }
         let near = best.heap.into_sorted_vec().into_iter();
-        let near = near.map(|n| (n, metric.score(n.distance)));
-        let near = near.filter(|(_, s)| query.threshold.is_none_or(|t| metric.passes(*s, t)));
+        let near = near.map(|n| match objective {
+            None => (n, metric.score(n.distance)),
+            Some(_) => (n, -n.distance + 0.0),
+        });
+        let passes = |score: f32, least: f32| match objective {
+            None => metric.passes(score, least),
+            Some(_) => score >= least,
+        };
+        let near = near.filter(|(_, s)| query.threshold.is_none_or(|t| passes(*s, t)));
         near.map(|(near, score)| {
             Ok(Hit {
                 record: self.shown(near.owner, near.slot, query.want)?,
@@ -284,18 +318,15 @@ impl View {
         .collect()
     }
 
-    fn find(
+    /// The graph and how long a list to ask it for, unless a scan is the cheaper
+    /// way or asked for.
+    fn way<'a>(
         &self,
-        allowed: &Allowed<'_>,
+        allowed: &Allowed<'a>,
         query: &Query,
-        vector: &[f32],
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        if query.limit == 0 {
-            return Ok(());
-        }
+    ) -> Option<(&'a Graph, usize, Precision)> {
         let Within { space, params, .. } = allowed.within;
-        let graph = match (&space.graph, params.index) {
+        match (&space.graph, params.index) {
             (Some(graph), Some(params)) if !query.exact => {
                 let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
                 let task = Task {
@@ -310,15 +341,29 @@ impl View {
                     m: params.m as u64,
                 };
                 let plan = query.plan.unwrap_or_else(|| task.plan());
-                (plan == Plan::Graph).then_some((graph, ef, params.precision))
+                (plan == Plan::Graph).then_some((&**graph, ef, params.precision))
             }
             _ => None,
-        };
-        let Some((graph, ef, precision)) = graph else {
-            return self.scan_all(allowed, vector, best);
+        }
+    }
+
+    fn find(
+        &self,
+        allowed: &Allowed<'_>,
+        query: &Query,
+        vector: &[f32],
+        best: &mut Best<'_>,
+    ) -> Result<()> {
+        if query.limit == 0 {
+            return Ok(());
+        }
+        let Within { space, params, .. } = allowed.within;
+        let distance = |v: &[f32]| params.metric.distance(vector, v);
+        let Some((graph, ef, precision)) = self.way(allowed, query) else {
+            return self.scan_all(allowed, &distance, best);
         };
         let Some(candidates) = self.candidates(allowed, graph, vector, ef, query.limit)? else {
-            return self.scan_all(allowed, vector, best);
+            return self.scan_all(allowed, &distance, best);
         };
         let mut left = rerank_depth(precision, query.limit);
         let mut offered = HashSet::new();
@@ -337,22 +382,27 @@ impl View {
             if space.tail.contains(slot) {
                 offered.insert(slot);
             }
-            best.offer(allowed.within, vector, slot)?;
+            best.offer(allowed.within, &distance, slot)?;
         }
         let is_short = best.heap.len() < query.limit;
         if is_short && allowed.selection.is_some_and(|s| s.unsure() > 0) {
             // Fewer met the filter than the estimate made of it.
             best.heap.clear();
-            return self.scan_all(allowed, vector, best);
+            return self.scan_all(allowed, &distance, best);
         }
         let tail = space.tail.iter().filter(|s| !offered.contains(s));
-        self.scan(allowed, tail, vector, best)
+        self.scan(allowed, tail, &distance, best)
     }
 
-    fn scan_all(&self, allowed: &Allowed<'_>, vector: &[f32], best: &mut Best<'_>) -> Result<()> {
+    fn scan_all(
+        &self,
+        allowed: &Allowed<'_>,
+        distance: &impl Fn(&[f32]) -> f32,
+        best: &mut Best<'_>,
+    ) -> Result<()> {
         match allowed.selection {
-            None => self.scan(allowed, allowed.within.space.has.iter(), vector, best),
-            Some(selection) => self.scan(allowed, selection.slots(), vector, best),
+            None => self.scan(allowed, allowed.within.space.has.iter(), distance, best),
+            Some(selection) => self.scan(allowed, selection.slots(), distance, best),
         }
     }
 
@@ -360,12 +410,12 @@ impl View {
         &self,
         allowed: &Allowed<'_>,
         slots: impl Iterator<Item = Slot>,
-        vector: &[f32],
+        distance: &impl Fn(&[f32]) -> f32,
         best: &mut Best<'_>,
     ) -> Result<()> {
         for slot in slots {
             if allowed.is_everything() || allowed.contains(slot)? {
-                best.offer(allowed.within, vector, slot)?;
+                best.offer(allowed.within, distance, slot)?;
             }
         }
         Ok(())

@@ -218,6 +218,11 @@ impl Writer {
                 None => true,
                 Some(p) => filter.is_met(id, &self.rows.object(id, &p.payload)?),
             },
+            Condition::Meets(filter) => match &present {
+                None => false,
+                Some(p) => filter.is_met(id, &self.rows.object(id, &p.payload)?),
+            },
+            Condition::Missing => present.is_none(),
         };
         let (done, point) = match (change, present) {
             (_, present) if !is_met => (false, present),

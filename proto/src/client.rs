@@ -27,7 +27,7 @@ pub trait ShardClient: Send + Sync + 'static {
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError>;
     /// Points by id.
     async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse, ShardError>;
-    /// Points in the order of their ids.
+    /// Points in the order of their ids or of a field's values.
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError>;
     /// How many points are in some vnodes.
     async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError>;

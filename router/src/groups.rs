@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use quoit_filter::{Condition, Path, Scalar, Test};
+use quoit_ring::PointId;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// What the points of a group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -29,6 +31,15 @@ impl GroupId {
                 integer.or_else(|| number.as_u64().map(Self::Large))
             }
             _ => None,
+        }
+    }
+
+    /// The point of another collection that the group is named after.
+    pub(crate) fn point(&self) -> Option<PointId> {
+        match self {
+            Self::Integer(number) => u64::try_from(*number).ok().map(PointId::Num),
+            Self::Large(number) => Some(PointId::Num(*number)),
+            Self::Text(text) => Uuid::try_parse(text).ok().map(PointId::Uuid),
         }
     }
 

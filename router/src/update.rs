@@ -5,6 +5,7 @@ use prost::Message;
 use quoit_filter::Filter;
 use quoit_proto::v1;
 use quoit_proto::v1::change::Kind;
+use quoit_proto::v1::operation::OnlyIf;
 use quoit_ring::PointId;
 
 use crate::catalog::Collection;
@@ -123,17 +124,21 @@ impl<'a> Allowance<'a> {
         Ok(Update::Points(ids.into_iter().map(change).collect()))
     }
 
-    /// Changes that are made only of points that meet a filter or are not there.
+    /// Changes that are made only on a condition.
     pub(crate) fn conditional(
         &mut self,
         mut changes: Vec<Change>,
-        filter: Option<v1::Filter>,
+        only_if: Option<OnlyIf>,
         field: impl FnOnce() -> String,
     ) -> Result<Update, Error> {
-        if let Some(filter) = filter {
-            self.repeat(changes.len(), filter.encoded_len(), field)?;
+        let bytes = match &only_if {
+            Some(OnlyIf::Meets(filter) | OnlyIf::MeetsOrMissing(filter)) => filter.encoded_len(),
+            Some(OnlyIf::UnchangedSince(_) | OnlyIf::Missing(_)) | None => 0,
+        };
+        self.repeat(changes.len(), bytes, field)?;
+        if only_if.is_some() {
             for change in &mut changes {
-                change.only_if = Some(filter.clone());
+                change.only_if.clone_from(&only_if);
             }
         }
         Ok(Update::Points(changes))

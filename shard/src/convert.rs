@@ -3,10 +3,11 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Entry, Facet, FacetValue, Hit, Name, Names, Operation, Outcome,
-    Params, PayloadIndex, Query, Record, Vector, VnodeWrite, Want,
+    Answer, Change, Condition, Direction, Entry, Examples, Facet, FacetValue, Hit, Name, Names,
+    Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params, PayloadIndex, Query, Record,
+    StartFrom, Vector, VnodeWrite, Want,
 };
-use quoit_filter::{BadEdit, Filter};
+use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
 use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::{BadFilter, BadSchema, v1};
@@ -62,6 +63,8 @@ fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Mis
         None => Condition::Always,
         Some(OnlyIf::UnchangedSince(seq)) => Condition::Unchanged { seq },
         Some(OnlyIf::MeetsOrMissing(wire)) => Condition::MeetsOrMissing(filter(Some(wire))?),
+        Some(OnlyIf::Meets(wire)) => Condition::Meets(filter(Some(wire))?),
+        Some(OnlyIf::Missing(v1::Missing {})) => Condition::Missing,
     };
     let change =
         change(operation.change, params).map_err(|e| Misfit(format!("point {id}: {e}")))?;
@@ -181,7 +184,39 @@ pub fn query(query: v1::Query, params: &Params) -> Result<Query, Misfit> {
         want: want(query.with_payload, &query.with_vectors, params)?,
         filter: filter(query.filter)?,
         vector: query.vector,
+        objective: query.objective.map(objective).transpose()?,
     })
+}
+
+fn objective(objective: v1::Objective) -> Result<Objective, Misfit> {
+    use v1::objective::Kind;
+    match objective.kind {
+        Some(Kind::BestScore(all)) => Ok(Objective::BestScore(examples(all))),
+        Some(Kind::SumScores(all)) => Ok(Objective::SumScores(examples(all))),
+        Some(Kind::Discover(discover)) => Ok(Objective::Discover {
+            target: discover.target.unwrap_or_default().values,
+            context: pairs(discover.context),
+        }),
+        Some(Kind::Context(context)) => Ok(Objective::Context(pairs(context.pairs))),
+        None => misfit("an objective of a kind that this version does not know"),
+    }
+}
+
+fn examples(examples: v1::Examples) -> Examples {
+    let values = |vectors: Vec<v1::Vector>| vectors.into_iter().map(|v| v.values).collect();
+    Examples {
+        positive: values(examples.positive),
+        negative: values(examples.negative),
+    }
+}
+
+/// A vector that is not there is one without dimensions, which no search takes.
+fn pairs(pairs: Vec<v1::Pair>) -> Vec<Pair> {
+    let pair = |pair: v1::Pair| Pair {
+        positive: pair.positive.unwrap_or_default().values,
+        negative: pair.negative.unwrap_or_default().values,
+    };
+    pairs.into_iter().map(pair).collect()
 }
 
 /// A filter as the engine takes it; every point meets one that is not there.
@@ -225,6 +260,60 @@ pub fn point(record: Record, params: &Params) -> v1::Point {
         version: record.version,
         payload: record.payload.into(),
         vectors: record.vectors.into_iter().map(vector).collect(),
+    }
+}
+
+/// An order as the engine takes it.
+///
+/// # Errors
+/// Its path is none, or what it starts from is no number or moment.
+pub fn order_by(order: v1::OrderBy) -> Result<OrderBy, Misfit> {
+    let start_from = match order.start_from {
+        None => None,
+        Some(v1::order_by::StartFrom::Integer(n)) => Some(StartFrom::Integer(n)),
+        Some(v1::order_by::StartFrom::Float(x)) if x.is_finite() => Some(StartFrom::Float(x)),
+        Some(v1::order_by::StartFrom::Float(x)) => {
+            return misfit(format!(
+                "an order cannot start from {x}: send a finite number"
+            ));
+        }
+        Some(v1::order_by::StartFrom::Moment(text)) => {
+            let moment = timestamp(&text).map_err(|e: BadTime| Misfit(e.to_string()))?;
+            Some(StartFrom::Moment(moment))
+        }
+    };
+    let path = order.path.parse();
+    Ok(OrderBy {
+        path: path.map_err(|e: BadPath| Misfit(e.to_string()))?,
+        direction: if order.descending {
+            Direction::Descending
+        } else {
+            Direction::Ascending
+        },
+        start_from,
+    })
+}
+
+/// A page in the order of a field's values.
+pub fn ordered_response(
+    answer: Answer<Vec<(OrderValue, Record)>>,
+    params: &Params,
+) -> v1::ScrollResponse {
+    let (values, points) = answer
+        .found
+        .into_iter()
+        .map(|(value, record)| {
+            let kind = match value {
+                OrderValue::Integer(n) => v1::order_value::Kind::Integer(n),
+                OrderValue::Float(x) => v1::order_value::Kind::Float(x),
+            };
+            (v1::OrderValue { kind: Some(kind) }, point(record, params))
+        })
+        .unzip();
+    v1::ScrollResponse {
+        points,
+        not_here: not_here(&answer.not_here),
+        values,
     }
 }
 

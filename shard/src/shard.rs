@@ -416,9 +416,22 @@ impl ShardClient for Shard {
         let want = convert::want(request.with_payload, &request.with_vectors, params);
         let want = want.map_err(invalid)?;
         let filter = convert::filter(request.filter).map_err(invalid)?;
+        let order = request.order_by.map(convert::order_by).transpose();
+        let order = order.map_err(invalid)?;
         let limit = request.limit as usize;
         let view = self.strong_view().await?;
         let compared = u64::from(request.limit) + view.comparisons_to_filter(&filter);
+        if let Some(order) = order {
+            if from.is_some() {
+                let what = "an order by a field has no point to begin at: leave `from` out";
+                return Err(invalid(Misfit(what.into())));
+            }
+            // All of the field's values may come before one that meets the filter.
+            let compared = compared + view.points();
+            let read = move || view.scroll_by(&vnodes, &filter, &order, limit, want);
+            let answer = self.run(compared, read).await?;
+            return Ok(convert::ordered_response(answer, params));
+        }
         let answer = self
             .run(compared, move || {
                 view.scroll(&vnodes, &filter, from, limit, want)
@@ -427,6 +440,7 @@ impl ShardClient for Shard {
         Ok(v1::ScrollResponse {
             points: convert::points(answer.found, params),
             not_here: convert::not_here(&answer.not_here),
+            values: Vec::new(),
         })
     }
 

@@ -80,6 +80,11 @@ impl Model {
                 let payload = serde_json::from_slice(&p.payload).unwrap_or_default();
                 filter.is_met(operation.id, &payload)
             }),
+            Condition::Meets(filter) => present.as_ref().is_some_and(|p| {
+                let payload = serde_json::from_slice(&p.payload).unwrap_or_default();
+                filter.is_met(operation.id, &payload)
+            }),
+            Condition::Missing => present.is_none(),
         };
         if !is_met {
             return false;

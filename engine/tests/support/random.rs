@@ -53,7 +53,9 @@ pub fn operation(rng: &mut StdRng, ids: u64, params: &Params) -> Operation {
         }
         _ => Change::EditPayload(edit(rng)),
     };
-    let only_if = match rng.random_range(0..6) {
+    let only_if = match rng.random_range(0..8) {
+        6 => Condition::Meets(n_below(rng.random_range(0..5))),
+        7 => Condition::Missing,
         0 => Condition::Unchanged {
             seq: rng.random_range(0..60),
         },

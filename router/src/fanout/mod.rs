@@ -3,11 +3,12 @@
 //! shorter answer.
 
 pub(crate) mod facet;
+pub(crate) mod ordered;
 pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod write;
 
-use quoit_proto::v1::{NotHere, Point};
+use quoit_proto::v1::{NotHere, OrderValue, Point};
 use quoit_proto::{ErrorKind, ShardError};
 use quoit_ring::{PointId, ShardId};
 
@@ -67,6 +68,8 @@ impl Error {
 pub(crate) struct Row {
     pub(crate) id: PointId,
     pub(crate) point: Point,
+    /// By which it is where it is, if it comes in the order of a field.
+    pub(crate) order_value: Option<OrderValue>,
 }
 
 /// Counts a shard's failure and says which shard it was.
@@ -92,7 +95,12 @@ fn row(shard: ShardId, point: Point) -> Result<Row, Error> {
         shard,
         what: "a point without an id",
     })?;
-    Ok(Row { id, point })
+    let order_value = None;
+    Ok(Row {
+        id,
+        point,
+        order_value,
+    })
 }
 
 /// The vnodes that were answered for, summed over the shards. The sets that

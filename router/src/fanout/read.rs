@@ -87,6 +87,7 @@ pub(crate) async fn scroll(
             with_payload: with.payload,
             with_vectors: collection.params().names(with.vectors),
             filter: Some(filter.into()),
+            order_by: None,
         };
         async move {
             let answer = target.client.scroll(request).await;
@@ -129,6 +130,7 @@ pub(crate) async fn ids_within(
             with_payload: false,
             with_vectors: Vec::new(),
             filter: Some(filter.into()),
+            order_by: None,
         };
         async move {
             let answer = target.client.scroll(request).await;

@@ -4,20 +4,23 @@ use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
-use quoit_proto::v1::{Query, SearchRequest};
+use quoit_proto::v1::{Objective, Query, SearchRequest};
 use quoit_ring::PointId;
 
 use super::{Coverage, Error, Row, asked, row};
 use crate::catalog::{Collection, VectorParams};
 use crate::fanout::read::With;
-use crate::merge::merge;
+use crate::merge::{Order, merge};
 
 /// One search, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Nearest {
+    /// Empty with an objective.
     pub(crate) vector: Vec<f32>,
     /// The place of the name whose vectors it is compared with.
     pub(crate) using: usize,
+    /// What points are scored by instead of by nearness to the vector.
+    pub(crate) objective: Option<Objective>,
     pub(crate) offset: usize,
     pub(crate) limit: usize,
     pub(crate) with: With,
@@ -83,10 +86,13 @@ pub(crate) async fn search(
     coverage.check(collection)?;
 
     let merged = searches.iter().zip(lists).map(|(search, mut lists)| {
-        let order = used(collection, search).metric.order();
         for list in &mut lists {
             list.retain(|hit| !search.exclude.contains(&hit.row.id));
         }
+        let order = match search.objective {
+            None => used(collection, search).metric.order(),
+            Some(_) => Order::HigherFirst,
+        };
         let key = |hit: &Scored| (order.rank(hit.score), hit.row.id);
         merge(lists, key, search.offset, search.limit)
     });
@@ -109,6 +115,7 @@ fn to_query(collection: &Collection, search: &Nearest) -> Query {
         exact: search.exact,
         filter: Some((&search.filter).into()),
         using: used(collection, search).name.clone(),
+        objective: search.objective.clone(),
     }
 }
 

@@ -23,8 +23,8 @@ use crate::catalog::{Collection, Target};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Change {
     pub(crate) id: PointId,
-    /// What the point must meet to be changed, if it is there.
-    pub(crate) only_if: Option<v1::Filter>,
+    /// When it is changed; in any case if unset.
+    pub(crate) only_if: Option<OnlyIf>,
     pub(crate) kind: Kind,
 }
 
@@ -38,7 +38,7 @@ impl Change {
     fn into_operation(self) -> Operation {
         Operation {
             id: Some(self.id.into()),
-            only_if: self.only_if.map(OnlyIf::MeetsOrMissing),
+            only_if: self.only_if,
             change: Some(v1::Change {
                 kind: Some(self.kind),
             }),
@@ -273,7 +273,7 @@ mod tests {
             let payload = Vec::new().into();
             Change {
                 id: PointId::Num(id),
-                only_if: conditional.then(v1::Filter::default),
+                only_if: conditional.then(|| OnlyIf::MeetsOrMissing(v1::Filter::default())),
                 kind: match kind {
                     0 => Kind::Delete(Delete {}),
                     1 => Kind::SetVectors(Vectors { vectors }),

@@ -212,7 +212,7 @@ impl Show {
 
     /// A point as it is answered.
     pub(crate) fn point(&self, row: Row) -> Result<PointOutput, Error> {
-        let Row { id, point } = row;
+        let Row { id, point, .. } = row;
         let text = match &self.payload {
             Selector::Nothing => Vec::new(),
             Selector::Everything => point.payload.into(),

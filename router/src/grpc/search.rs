@@ -98,6 +98,7 @@ fn nearest(
     let nearest = Nearest {
         vector,
         using,
+        objective: None,
         offset,
         limit,
         with: show.with(),

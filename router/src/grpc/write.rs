@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quoit_filter::{BadEdit, Edit};
 use quoit_proto::v1::change::Kind;
+use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::v1::{
     self, ChangePointsResponse, Delete, DeletePointsRequest, EditPayloadRequest, PayloadEdit,
     PointSelection, PointVectors, SetVectorsRequest, UpsertPointsRequest, payload_edit,
@@ -99,8 +100,9 @@ fn conditional(
 ) -> Result<Update, Error> {
     const FIELD: &str = "update_filter";
     let filter = filter.map(|filter| read::filter(Some(filter), FIELD));
-    let filter = filter.transpose()?.map(|filter| (&filter).into());
-    allowance.conditional(changes, filter, || FIELD.to_owned())
+    let only_if = filter.transpose()?;
+    let only_if = only_if.map(|filter| OnlyIf::MeetsOrMissing((&filter).into()));
+    allowance.conditional(changes, only_if, || FIELD.to_owned())
 }
 
 /// The same change of all points that a client means. `of` is the field that

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::body;
 use super::envelope::Reply;
 use super::error::Error;
+use super::lookup::open;
 use super::params::Params;
 use crate::catalog::Collection;
 use crate::limits::Room;
@@ -51,9 +52,9 @@ impl Call {
     /// The collection that the path names.
     pub(crate) async fn collection(&mut self) -> Result<Arc<Collection>, Error> {
         let name = self.path("c");
-        let error = match self.app.catalog.get(name) {
+        let error = match open(&*self.app.catalog, name) {
             Ok(collection) => return Ok(collection),
-            Err(why) => Error::no_collection(name, why),
+            Err(error) => error,
         };
         body::discard(std::mem::take(&mut self.body)).await;
         Err(error)

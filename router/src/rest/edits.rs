@@ -16,7 +16,7 @@ use super::filter::{JsonFilter, JsonPath};
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Reading, many, one};
+use super::update::{Mode, Reading, many, one};
 use super::upsert::{self, kept};
 use super::vectors::{Bare, MaybeNamed, fitting_all};
 use crate::check::known;
@@ -256,7 +256,7 @@ impl Vectors {
             ))
         });
         let changes = changes.collect::<Result<_, Error>>()?;
-        reading.conditional(changes, self.update_filter.as_ref())
+        reading.conditional(changes, Mode::Upsert, self.update_filter.as_ref())
     }
 }
 

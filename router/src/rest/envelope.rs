@@ -7,6 +7,7 @@ use std::io::Write;
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use quoit_proto::v1::order_value::Kind;
 use quoit_ring::PointId;
 use serde::Serialize;
 
@@ -125,6 +126,13 @@ fn rest(buffer: &mut Vec<u8>, row: &Row, show: &Show) -> Result<(), Error> {
                 }
                 buffer.push(b'}');
             }
+        }
+    }
+    if let Some(kind) = row.order_value.as_ref().and_then(|value| value.kind) {
+        buffer.extend_from_slice(b",\"order_value\":");
+        match kind {
+            Kind::Integer(n) => serde_json::to_writer(&mut *buffer, &n)?,
+            Kind::Float(x) => serde_json::to_writer(&mut *buffer, &x)?,
         }
     }
     buffer.push(b'}');

@@ -3,6 +3,8 @@
 //! enough groups; groups that are short then are filled by searches of their
 //! own.
 
+use std::collections::HashMap;
+
 use quoit_filter::{Filter, Path};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +14,7 @@ use super::call::Call;
 use super::envelope::{self, Reply};
 use super::error::Error;
 use super::filter::JsonFilter;
+use super::lookup::{LookupFrom, WithLookup};
 use super::not_yet::NotYet;
 use super::payload::WithVector;
 use super::plan::{Ask, Goal, Plan, SearchParams};
@@ -19,11 +22,12 @@ use super::prefetch::Prefetches;
 use super::query::{Asked, Older, hits};
 use super::run::run;
 use super::vectors::{Finite, Start};
-use super::wish::Wish;
+use super::wish::{Recommend, Strategy, Wish};
 use crate::catalog::Collection;
 use crate::fanout::search::Scored;
 use crate::groups::{Group, GroupId, Groups, groups_of};
 use crate::select::Selector;
+use crate::spread::MAX_CANDIDATES;
 
 const DEFAULT_GROUPS: u64 = 10;
 const DEFAULT_SIZE: u64 = 3;
@@ -52,10 +56,8 @@ struct QueryGroupsBody {
     with_payload: Option<Selector>,
     #[serde(default)]
     with_vector: WithVector,
-    #[serde(default, rename = "with_lookup")]
-    _with_lookup: NotYet,
-    #[serde(default, rename = "lookup_from")]
-    _lookup_from: NotYet,
+    with_lookup: Option<WithLookup>,
+    lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
 }
@@ -74,8 +76,31 @@ struct SearchGroupsBody {
     with_payload: Option<Selector>,
     #[serde(default)]
     with_vector: WithVector,
-    #[serde(default, rename = "with_lookup")]
-    _with_lookup: NotYet,
+    with_lookup: Option<WithLookup>,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+/// The older call for groups of what is near to some and far from others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecommendGroupsBody {
+    positive: Option<Vec<Start>>,
+    negative: Option<Vec<Start>>,
+    strategy: Option<Strategy>,
+    group_by: String,
+    group_size: u64,
+    limit: u64,
+    using: Option<String>,
+    #[serde(default)]
+    filter: JsonFilter,
+    params: Option<SearchParams>,
+    score_threshold: Option<Finite>,
+    with_payload: Option<Selector>,
+    #[serde(default)]
+    with_vector: WithVector,
+    with_lookup: Option<WithLookup>,
+    lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
 }
@@ -86,6 +111,7 @@ struct Grouped {
     group_by: String,
     group_size: Option<u64>,
     limit: Option<u64>,
+    with_lookup: Option<WithLookup>,
 }
 
 impl From<QueryGroupsBody> for Grouped {
@@ -101,6 +127,7 @@ impl From<QueryGroupsBody> for Grouped {
                     offset: None,
                     limit: None,
                     using: body.using,
+                    lookup_from: body.lookup_from,
                     field: "query",
                 },
                 with_payload: body.with_payload,
@@ -109,6 +136,7 @@ impl From<QueryGroupsBody> for Grouped {
             group_by: body.group_by,
             group_size: body.group_size,
             limit: body.limit,
+            with_lookup: body.with_lookup,
         }
     }
 }
@@ -126,6 +154,7 @@ impl From<SearchGroupsBody> for Grouped {
                     offset: None,
                     limit: None,
                     using: body.vector.name,
+                    lookup_from: None,
                     field: "vector",
                 },
                 with_payload: body.with_payload,
@@ -134,6 +163,38 @@ impl From<SearchGroupsBody> for Grouped {
             group_by: body.group_by,
             group_size: Some(body.group_size),
             limit: Some(body.limit),
+            with_lookup: body.with_lookup,
+        }
+    }
+}
+
+impl From<RecommendGroupsBody> for Grouped {
+    fn from(body: RecommendGroupsBody) -> Self {
+        Self {
+            asked: Asked {
+                ask: Ask {
+                    wish: Some(Wish::Recommend(Recommend {
+                        positive: body.positive,
+                        negative: body.negative,
+                        strategy: body.strategy,
+                    })),
+                    prefetch: Prefetches::default(),
+                    filter: body.filter.0,
+                    params: body.params,
+                    score_threshold: body.score_threshold,
+                    offset: None,
+                    limit: None,
+                    using: body.using,
+                    lookup_from: body.lookup_from,
+                    field: "",
+                },
+                with_payload: body.with_payload,
+                with_vector: body.with_vector,
+            },
+            group_by: body.group_by,
+            group_size: Some(body.group_size),
+            limit: Some(body.limit),
+            with_lookup: body.with_lookup,
         }
     }
 }
@@ -146,6 +207,11 @@ pub(crate) async fn query_groups(call: Call) -> Result<Reply, Error> {
 /// `POST /collections/{c}/points/search/groups`.
 pub(crate) async fn search_groups(call: Call) -> Result<Reply, Error> {
     grouped::<SearchGroupsBody>(call).await
+}
+
+/// `POST /collections/{c}/points/recommend/groups`.
+pub(crate) async fn recommend_groups(call: Call) -> Result<Reply, Error> {
+    grouped::<RecommendGroupsBody>(call).await
 }
 
 async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<Reply, Error> {
@@ -162,10 +228,15 @@ async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<
     let mut with = show.with();
     // It says which group a point is in.
     with.payload = true;
-    let plan = Plan::new(&collection, ask, with, "")?;
-    if let Some(Goal::Near(_, Some(_))) = plan.last().map(|step| &step.goal) {
-        return Err(Error::NotYet("query.mmr of groups".to_owned()));
+    if let Some(Wish::Nearest { mmr: Some(mmr), .. }) = &mut ask.wish {
+        // Chosen among so many: there is no choice among those after them.
+        let most = collection.params().limits.max_search_limit;
+        let most = most.min(MAX_CANDIDATES) as u64;
+        mmr.candidates_limit = mmr.candidates_limit.or(Some(most));
     }
+    let lookup = body.with_lookup.map(|l| l.resolve(&*call.app.catalog));
+    let lookup = lookup.transpose()?;
+    let plan = Plan::new(&collection, &*call.app.catalog, ask, with, "")?;
     let search = Search {
         collection: &collection,
         plan,
@@ -174,6 +245,11 @@ async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<
         size,
     };
     let groups = search.run().await?;
+    let ids = groups.iter().map(|group| &group.id);
+    let found = match &lookup {
+        Some(lookup) => lookup.points(ids).await?,
+        None => HashMap::new(),
+    };
     Reply::written(|buffer| {
         buffer.extend_from_slice(b"{\"groups\":");
         envelope::list(buffer, &groups, |buffer, group| {
@@ -181,6 +257,12 @@ async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<
             serde_json::to_writer(&mut *buffer, &group.id)?;
             buffer.extend_from_slice(b",\"hits\":");
             hits(buffer, &group.hits, &show)?;
+            if let Some(lookup) = &lookup
+                && let Some(row) = group.id.point().and_then(|id| found.get(&id))
+            {
+                buffer.extend_from_slice(b",\"lookup\":");
+                envelope::record(buffer, row, &lookup.show)?;
+            }
             buffer.push(b'}');
             Ok(())
         })?;
@@ -278,14 +360,19 @@ impl Search<'_> {
     }
 
     /// The plan to start with, and whether what it finds is all there is to
-    /// group. What a query makes of its prefetches is: they find more where
-    /// groups have several points, within the bound on all of them.
+    /// group. What a query makes of its prefetches is, and what it chooses among
+    /// candidates. Prefetches find more where groups have several points, within
+    /// the bound on all of them.
     fn first(&self) -> (Plan, bool) {
         let mut plan = self.plan.clone();
         let max = self.collection.params().limits.max_search_limit;
         let Some((last, inner)) = plan.steps.split_last_mut() else {
             return (plan, true);
         };
+        if let Goal::Near(_, Some(spread)) = &last.goal {
+            last.limit = spread.candidates;
+            return (plan, true);
+        }
         if inner.is_empty() {
             return (plan, false);
         }

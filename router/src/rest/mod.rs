@@ -13,7 +13,11 @@ mod filter;
 mod groups;
 mod ids;
 mod indexes;
+mod likeness;
+mod lookup;
+mod matrix;
 mod not_yet;
+mod order;
 mod params;
 mod payload;
 mod plan;
@@ -171,6 +175,26 @@ fn of_searches(routes: Routes) -> Routes {
             "/collections/{c}/points/recommend/batch",
             route(POST, Reads, query::recommend_batch),
         )
+        .route(
+            "/collections/{c}/points/recommend/groups",
+            route(POST, Reads, groups::recommend_groups),
+        )
+        .route(
+            "/collections/{c}/points/discover",
+            route(POST, Reads, query::discover),
+        )
+        .route(
+            "/collections/{c}/points/discover/batch",
+            route(POST, Reads, query::discover_batch),
+        )
+        .route(
+            "/collections/{c}/points/search/matrix/pairs",
+            route(POST, Reads, matrix::pairs),
+        )
+        .route(
+            "/collections/{c}/points/search/matrix/offsets",
+            route(POST, Reads, matrix::offsets),
+        )
 }
 
 /// What Qdrant has and Quoit has not yet.
@@ -188,11 +212,6 @@ const NOT_YET: &[(&[MethodFilter], &str)] = &[
     (&[PUT], "/collections/{c}/snapshots/recover"),
     (&[POST], "/collections/{c}/snapshots/upload"),
     (&[PUT, DELETE], "/collections/{c}/vectors/{vector}"),
-    (&[POST], "/collections/{c}/points/search/matrix/pairs"),
-    (&[POST], "/collections/{c}/points/search/matrix/offsets"),
-    (&[POST], "/collections/{c}/points/recommend/groups"),
-    (&[POST], "/collections/{c}/points/discover"),
-    (&[POST], "/collections/{c}/points/discover/batch"),
     (&[GET, POST], "/snapshots"),
     (&[GET, DELETE], "/snapshots/{snapshot}"),
     (&[GET], "/cluster"),

@@ -5,15 +5,19 @@
 use std::collections::BTreeSet;
 
 use quoit_filter::Filter;
+use quoit_proto::v1::OrderBy;
 use quoit_ring::PointId;
 use serde::Deserialize;
 
 use super::error::Error;
+use super::likeness::{Likeness, Scoring};
+use super::lookup::{LookupFrom, Source};
 use super::not_yet::NotYet;
+use super::order::JsonOrder;
 use super::prefetch::{Prefetch, Prefetches};
 use super::vectors::{Finite, Start};
-use super::wish::{Fusion, Mmr, Recommend, Rrf, Wish};
-use crate::catalog::Collection;
+use super::wish::{Fusion, Mmr, Recommend, Rrf, Strategy, Wish};
+use crate::catalog::{Catalog, Collection};
 use crate::check::{self, fitting, known, window};
 use crate::fanout::read::With;
 use crate::fuse::DEFAULT_K;
@@ -48,6 +52,8 @@ pub(crate) struct Ask {
     /// The name of the points' vectors that are looked at; the empty one if
     /// nothing is said.
     pub(crate) using: Option<String>,
+    /// Where points that are examples are, if not in the collection itself.
+    pub(crate) lookup_from: Option<LookupFrom>,
     /// Where the wish is in the body.
     pub(crate) field: &'static str,
 }
@@ -57,10 +63,14 @@ pub(crate) struct Ask {
 pub(crate) enum Goal {
     /// Ranks by nearness.
     Near(Aim, Option<Spread>),
+    /// Ranks by examples.
+    Like(Likeness),
     /// Ranks nothing: points in the order of their ids.
     Order,
     /// Ranks nothing: any points.
     Sample,
+    /// Points in the order of a field.
+    OrderBy(OrderBy),
     /// Makes one list of the lists before it.
     FusePlaces { k: u64, weights: Vec<f32> },
     /// The same, by scores.
@@ -77,6 +87,8 @@ pub(crate) struct Aim {
     pub(crate) using: usize,
     /// Where it is in the body.
     pub(crate) field: String,
+    /// Where the points are that are examples, if not in the collection itself.
+    pub(crate) from: Option<Source>,
 }
 
 impl Aim {
@@ -87,6 +99,38 @@ impl Aim {
             Start::Point(id) => Some(*id),
             Start::Vector(_) => None,
         })
+    }
+}
+
+/// The points that are examples of a goal.
+pub(crate) struct Named<'a> {
+    pub(crate) points: Vec<PointId>,
+    /// Where they are, if not in the collection itself.
+    pub(crate) from: Option<&'a Source>,
+    /// The place of the name whose vectors count, in the collection itself.
+    pub(crate) using: usize,
+    /// Where they are in the body.
+    pub(crate) field: &'a str,
+}
+
+impl Goal {
+    /// The points that are examples of it.
+    pub(crate) fn named(&self) -> Option<Named<'_>> {
+        match self {
+            Self::Near(aim, _) => Some(Named {
+                points: aim.points().collect(),
+                from: aim.from.as_ref(),
+                using: aim.using,
+                field: &aim.field,
+            }),
+            Self::Like(likeness) => Some(Named {
+                points: likeness.points(),
+                from: likeness.from.as_ref(),
+                using: likeness.using,
+                field: &likeness.field,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -128,12 +172,14 @@ impl Plan {
     /// Checks a search. `place` is where in the body it is.
     pub(crate) fn new(
         collection: &Collection,
+        catalog: &dyn Catalog,
         ask: Ask,
         with: With,
         place: &str,
     ) -> Result<Self, Error> {
         let mut planner = Planner {
             collection,
+            catalog,
             steps: Vec::new(),
             prefetches: 0,
             prefetched: 0,
@@ -162,6 +208,7 @@ struct At<'a> {
 
 struct Planner<'a> {
     collection: &'a Collection,
+    catalog: &'a dyn Catalog,
     steps: Vec<Step>,
     prefetches: usize,
     /// The limits of all prefetches together.
@@ -188,6 +235,11 @@ impl Planner<'_> {
             let message = "without a query there are no scores: leave it out, or send a query";
             return Err(Error::fit(format!("{place}score_threshold"), message));
         }
+        if matches!(ask.wish, Some(Wish::OrderBy(_))) && ask.score_threshold.is_some() {
+            let message = "in the order of a field there are no scores: leave it out, or start from a value by \
+                           `order_by.start_from`";
+            return Err(Error::fit(format!("{place}score_threshold"), message));
+        }
         let (offset, limit) = window(self.collection, ask.offset, ask.limit, place)?;
         let params = ask.params.unwrap_or_default();
         let hnsw_ef = check::hnsw_ef(self.collection, params.hnsw_ef, || {
@@ -203,7 +255,8 @@ impl Planner<'_> {
                     place,
                     using: ask.using.as_deref().unwrap_or_default(),
                 };
-                self.goal(wish, &at, offset + limit, ask.prefetch.all.len())?
+                let goal = self.goal(wish, &at, offset + limit, ask.prefetch.all.len())?;
+                self.with_lookup(goal, ask.lookup_from.as_ref(), place)?
             }
         };
         if depth > 0 {
@@ -217,8 +270,8 @@ impl Planner<'_> {
         let size = filter.check_size();
         size.map_err(|e| Error::validate(format!("{place}filter"), e.to_string()))?;
         let mut exclude = excluded.clone();
-        if let Goal::Near(aim, _) = &goal {
-            exclude.extend(aim.points());
+        if let Some(named) = goal.named().filter(|named| named.from.is_none()) {
+            exclude.extend(named.points);
         }
         let Prefetches { all, is_list } = ask.prefetch;
         let mut sources = Vec::with_capacity(all.len());
@@ -294,11 +347,26 @@ impl Planner<'_> {
                     negative: Vec::new(),
                     using,
                     field: field.to_owned(),
+                    from: None,
                 };
                 Ok(Goal::Near(aim, spread))
             }
-            Wish::Recommend(examples) => Ok(Goal::Near(self.examples(examples, at)?, None)),
+            Wish::Recommend(examples) => self.recommend(examples, at),
+            Wish::Discover(discover) => {
+                self.like(Scoring::Discover(discover), at, &within(field, "discover"))
+            }
+            Wish::Context(pairs) if pairs.all.is_empty() => {
+                let message = "at least one pair is needed: {\"positive\": …, \"negative\": …}";
+                Err(Error::fit(
+                    within(field, "context").trim_end_matches('.'),
+                    message,
+                ))
+            }
+            Wish::Context(pairs) => {
+                self.like(Scoring::Context(pairs), at, &within(field, "context"))
+            }
             Wish::Sample => Ok(Goal::Sample),
+            Wish::OrderBy(JsonOrder(order)) => Ok(Goal::OrderBy(order)),
             Wish::Fuse(_) if sources == 0 => {
                 let message = "there is nothing to fuse: send the lists to fuse as `prefetch`";
                 Err(Error::fit(field, message))
@@ -351,6 +419,25 @@ impl Planner<'_> {
         Err(Error::validate(at, message))
     }
 
+    /// The same with its examples in another collection.
+    fn with_lookup(
+        &self,
+        mut goal: Goal,
+        lookup: Option<&LookupFrom>,
+        place: &str,
+    ) -> Result<Goal, Error> {
+        let source = |using| {
+            let source = lookup.map(|l| l.resolve(self.collection, using, self.catalog, place));
+            Ok::<_, Error>(source.transpose()?.flatten())
+        };
+        match &mut goal {
+            Goal::Near(aim, _) => aim.from = source(aim.using)?,
+            Goal::Like(likeness) => likeness.from = source(likeness.using)?,
+            _ => {}
+        }
+        Ok(goal)
+    }
+
     fn using(&self, at: &At<'_>) -> Result<usize, Error> {
         known(self.collection, at.using, || match at.field {
             // The older search names it beside the numbers.
@@ -359,14 +446,50 @@ impl Planner<'_> {
         })
     }
 
-    fn examples(&self, wanted: Recommend, of: &At<'_>) -> Result<Aim, Error> {
+    /// A scoring whose examples fit the collection. `at` is where they are.
+    fn like(&self, scoring: Scoring, of: &At<'_>, at: &str) -> Result<Goal, Error> {
         let using = self.using(of)?;
-        // The older call has the lists in its body itself.
-        let at = match of.field {
-            "" => String::new(),
-            field if field.ends_with('.') => field.to_owned(),
-            field => format!("{field}.recommend."),
+        for (name, start) in scoring.starts() {
+            let at = if name.starts_with('[') {
+                at.trim_end_matches('.')
+            } else {
+                at
+            };
+            self.fitting(start, of, &format!("{at}{name}"))?;
+        }
+        Ok(Goal::Like(Likeness {
+            scoring,
+            using,
+            field: at.trim_end_matches('.').to_owned(),
+            from: None,
+        }))
+    }
+
+    fn recommend(&self, wanted: Recommend, of: &At<'_>) -> Result<Goal, Error> {
+        let at = within(of.field, "recommend");
+        let strategy = wanted.strategy.unwrap_or_default();
+        if strategy == Strategy::AverageVector {
+            return Ok(Goal::Near(self.examples(wanted, of, &at)?, None));
+        }
+        let (positive, negative) = (
+            wanted.positive.unwrap_or_default(),
+            wanted.negative.unwrap_or_default(),
+        );
+        if positive.is_empty() && negative.is_empty() {
+            let message =
+                "at least one positive or negative example is needed: a point id or a vector";
+            return Err(Error::fit(format!("{at}positive"), message));
+        }
+        let scoring = if strategy == Strategy::BestScore {
+            Scoring::BestScore { positive, negative }
+        } else {
+            Scoring::SumScores { positive, negative }
         };
+        self.like(scoring, of, &at)
+    }
+
+    fn examples(&self, wanted: Recommend, of: &At<'_>, at: &str) -> Result<Aim, Error> {
+        let using = self.using(of)?;
         let (positive, negative) = (
             wanted.positive.unwrap_or_default(),
             wanted.negative.unwrap_or_default(),
@@ -385,6 +508,7 @@ impl Planner<'_> {
             negative,
             using,
             field: format!("{at}positive"),
+            from: None,
         })
     }
 
@@ -393,5 +517,15 @@ impl Planner<'_> {
             fitting(self.collection, of.using, vector, || field.to_owned())?;
         }
         Ok(())
+    }
+}
+
+/// The place of what is inside a query of a kind; the older calls have it in
+/// their body itself.
+fn within(field: &str, kind: &str) -> String {
+    match field {
+        "" => String::new(),
+        field if field.ends_with('.') => field.to_owned(),
+        field => format!("{field}.{kind}."),
     }
 }

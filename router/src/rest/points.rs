@@ -10,10 +10,12 @@ use super::error::Error;
 use super::filter::JsonFilter;
 use super::ids::{self, JsonId};
 use super::not_yet::NotYet;
+use super::order::JsonOrder;
 use super::payload::WithVector;
 use crate::catalog::{Collection, VectorSet};
 use crate::check::{self, window};
-use crate::fanout::read::{self, With};
+use crate::fanout::ordered::scroll_by;
+use crate::fanout::read::{self, Page, With};
 use crate::select::Selector;
 
 impl Show {
@@ -104,13 +106,13 @@ struct ScrollBody {
     with_vector: WithVector,
     #[serde(default)]
     filter: JsonFilter,
-    #[serde(default, rename = "order_by")]
-    _order_by: NotYet,
+    order_by: Option<JsonOrder>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
 }
 
-/// `POST /collections/{c}/points/scroll`: a page in the order of ids.
+/// `POST /collections/{c}/points/scroll`: a page in the order of ids, or the
+/// first points in the order of a field.
 pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
     let collection = call.collection().await?;
     let body = call
@@ -120,8 +122,23 @@ pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
     let (_, limit) = window(&collection, None, body.limit, "")?;
     let payload = body.with_payload.unwrap_or(Selector::Everything);
     let show = Show::new(&collection, payload, body.with_vector, "")?;
-    let from = body.offset.map(|id| id.0);
-    let page = read::scroll(&collection, &body.filter.0, from, limit, show.with()).await?;
+    let (filter, with) = (&body.filter.0, show.with());
+    let page = match (body.order_by, body.offset) {
+        (None, from) => {
+            let from = from.map(|id| id.0);
+            read::scroll(&collection, filter, from, limit, with).await?
+        }
+        (Some(JsonOrder(order)), None) => Page {
+            rows: scroll_by(&collection, filter, &order, (0, limit), with).await?,
+            next: None,
+        },
+        (Some(_), Some(_)) => {
+            let message = "an offset is an id, and says nothing of a place in the order of `order_by`: \
+                           start the next page with `order_by.start_from`, and leave out the points already seen of \
+                           that value by a filter";
+            return Err(Error::fit("offset", message));
+        }
+    };
     Reply::written(|buffer| {
         buffer.extend_from_slice(b"{\"points\":");
         envelope::list(buffer, &page.rows, |buffer, row| {

@@ -7,7 +7,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::filter::JsonFilter;
-use super::not_yet::NotYet;
+use super::lookup::LookupFrom;
 use super::plan::{Ask, SearchParams};
 use super::vectors::Finite;
 use super::wish::Wish;
@@ -26,8 +26,7 @@ pub(crate) struct Prefetch {
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
     limit: Option<u64>,
-    #[serde(default, rename = "lookup_from")]
-    _lookup_from: NotYet,
+    lookup_from: Option<LookupFrom>,
 }
 
 impl Prefetch {
@@ -42,6 +41,7 @@ impl Prefetch {
             offset: None,
             limit: self.limit,
             using: self.using,
+            lookup_from: self.lookup_from,
             field: "query",
         }
     }

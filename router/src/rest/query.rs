@@ -13,6 +13,8 @@ use super::call::Call;
 use super::envelope::{self, Reply, Show};
 use super::error::Error;
 use super::filter::JsonFilter;
+use super::likeness::{Discover, Pairs};
+use super::lookup::LookupFrom;
 use super::not_yet::NotYet;
 use super::payload::WithVector;
 use super::plan::{Ask, Plan, SearchParams};
@@ -40,8 +42,7 @@ struct QueryBody {
     with_vector: WithVector,
     #[serde(default)]
     prefetch: Prefetches,
-    #[serde(default, rename = "lookup_from")]
-    _lookup_from: NotYet,
+    lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
 }
@@ -111,7 +112,7 @@ impl<'de> Deserialize<'de> for Older {
 /// The older call for what is near to some and far from others.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RecommendBody {
+pub(crate) struct RecommendBody {
     positive: Option<Vec<Start>>,
     negative: Option<Vec<Start>>,
     strategy: Option<Strategy>,
@@ -125,10 +126,57 @@ struct RecommendBody {
     with_payload: Option<Selector>,
     #[serde(default)]
     with_vector: WithVector,
-    #[serde(default, rename = "lookup_from")]
-    _lookup_from: NotYet,
+    lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
+}
+
+/// The older call for what is near a target where a context allows, or for
+/// what the context prefers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscoverBody {
+    target: Option<Start>,
+    #[serde(default)]
+    context: Pairs,
+    limit: u64,
+    offset: Option<u64>,
+    using: Option<String>,
+    #[serde(default)]
+    filter: JsonFilter,
+    params: Option<SearchParams>,
+    with_payload: Option<Selector>,
+    #[serde(default)]
+    with_vector: WithVector,
+    lookup_from: Option<LookupFrom>,
+    #[serde(default, rename = "shard_key")]
+    _shard_key: NotYet,
+}
+
+impl From<DiscoverBody> for Asked {
+    fn from(body: DiscoverBody) -> Self {
+        let context = body.context;
+        let wish = match body.target {
+            Some(target) => Wish::Discover(Discover { target, context }),
+            None => Wish::Context(context),
+        };
+        Self {
+            ask: Ask {
+                wish: Some(wish),
+                prefetch: Prefetches::default(),
+                filter: body.filter.0,
+                params: body.params,
+                score_threshold: None,
+                offset: body.offset,
+                limit: Some(body.limit),
+                using: body.using,
+                lookup_from: body.lookup_from,
+                field: "",
+            },
+            with_payload: body.with_payload,
+            with_vector: body.with_vector,
+        }
+    }
 }
 
 /// A search, and what of its points is answered.
@@ -164,6 +212,7 @@ impl From<QueryBody> for Asked {
                 offset: body.offset,
                 limit: body.limit,
                 using: body.using,
+                lookup_from: body.lookup_from,
                 field: "query",
             },
             with_payload: body.with_payload,
@@ -185,6 +234,7 @@ impl From<SearchBody> for Asked {
                 offset: body.offset,
                 limit: Some(body.limit),
                 using: name,
+                lookup_from: None,
                 field: "vector",
             },
             with_payload: body.with_payload,
@@ -200,7 +250,7 @@ impl From<RecommendBody> for Asked {
                 wish: Some(Wish::Recommend(Recommend {
                     positive: body.positive,
                     negative: body.negative,
-                    _strategy: body.strategy,
+                    strategy: body.strategy,
                 })),
                 prefetch: Prefetches::default(),
                 filter: body.filter.0,
@@ -209,6 +259,7 @@ impl From<RecommendBody> for Asked {
                 offset: body.offset,
                 limit: Some(body.limit),
                 using: body.using,
+                lookup_from: body.lookup_from,
                 field: "",
             },
             with_payload: body.with_payload,
@@ -247,6 +298,16 @@ pub(crate) async fn recommend_batch(call: Call) -> Result<Reply, Error> {
     many::<RecommendBody>(call, hits).await
 }
 
+/// `POST /collections/{c}/points/discover`.
+pub(crate) async fn discover(call: Call) -> Result<Reply, Error> {
+    one::<DiscoverBody>(call, hits).await
+}
+
+/// `POST /collections/{c}/points/discover/batch`.
+pub(crate) async fn discover_batch(call: Call) -> Result<Reply, Error> {
+    many::<DiscoverBody>(call, hits).await
+}
+
 /// Writes what a search has found.
 type Write = fn(&mut Vec<u8>, &[Scored], &Show) -> Result<(), Error>;
 
@@ -260,7 +321,7 @@ async fn one<T: Into<Asked> + DeserializeOwned>(
         .await?;
     let asked: Asked = decode::<T>(&body)?.into();
     let (ask, show) = asked.checked(&collection, "")?;
-    let plan = Plan::new(&collection, ask, show.with(), "")?;
+    let plan = Plan::new(&collection, &*call.app.catalog, ask, show.with(), "")?;
     let found = run(&collection, std::slice::from_ref(&plan)).await?;
     Reply::written(|buffer| write(buffer, found.first().map_or(&[], Vec::as_slice), &show))
 }
@@ -279,7 +340,13 @@ async fn many<T: Into<Asked> + DeserializeOwned>(
     for (i, body) in batch.searches.into_iter().enumerate() {
         let place = format!("searches[{i}].");
         let (ask, show) = body.into().checked(&collection, &place)?;
-        plans.push(Plan::new(&collection, ask, show.with(), &place)?);
+        plans.push(Plan::new(
+            &collection,
+            &*call.app.catalog,
+            ask,
+            show.with(),
+            &place,
+        )?);
         shows.push(show);
     }
     // Prefetches are searches too: a few in each of many add up.

@@ -2,19 +2,23 @@
 //! searches of a request at once: each level of prefetches is one request to
 //! each shard, however many searches there are.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
-use quoit_proto::v1::Vector;
+use quoit_proto::v1;
 use quoit_ring::PointId;
 
 use super::error::Error;
+use super::likeness::Likeness;
+use super::lookup::Source;
 use super::plan::{Aim, Goal, Plan, Spread, Step};
 use super::sampled::sampled;
 use super::vectors::Start;
 use crate::catalog::{Collection, VectorSet};
+use crate::fanout::Row;
+use crate::fanout::ordered::scroll_by;
 use crate::fanout::read::{self, With};
 use crate::fanout::search::{self, Nearest, Scored};
 use crate::sample::Random;
@@ -52,10 +56,23 @@ pub(crate) async fn run(
                 }
                 let is_last = s + 1 == plan.steps.len();
                 let with = if is_last { plan.with } else { NOTHING };
-                if let Goal::Near(aim, spread) = &step.goal {
-                    let vector = vector(collection, aim, &examples)?;
-                    let using = (aim.using, vector);
-                    searches.push(nearest(step, using, spread.as_ref(), &sources, with));
+                let sought = match &step.goal {
+                    Goal::Near(aim, spread) => {
+                        let vector = vector(collection, aim, &examples)?;
+                        Some((aim.using, vector, None, spread.as_ref()))
+                    }
+                    Goal::Like(likeness) => {
+                        let objective = objective(collection, likeness, &examples)?;
+                        Some((likeness.using, Vec::new(), Some(objective), None))
+                    }
+                    _ => None,
+                };
+                if let Some((using, vector, objective, spread)) = sought {
+                    let search = nearest(step, (using, vector), spread, &sources, with);
+                    searches.push(Nearest {
+                        objective,
+                        ..search
+                    });
                     places_of_searches.push((p, s));
                 } else {
                     others.push(unranked(collection, step, sources, with));
@@ -87,75 +104,134 @@ pub(crate) async fn run(
     Ok(answers.map(Option::unwrap_or_default).collect())
 }
 
-/// The vectors of the points that searches start from, by their names.
-type Examples = HashMap<PointId, Vec<Vector>>;
+/// The name that no collection has, for the one that is searched.
+const OWN: &str = "";
 
-/// Fetches them.
+/// The vectors of points, by collection.
+type Examples = HashMap<String, HashMap<PointId, Vec<v1::Vector>>>;
+
+/// Points of one collection, and which of their vectors are wanted.
+struct Wanted<'a> {
+    collection: &'a Collection,
+    points: BTreeSet<PointId>,
+    vectors: VectorSet,
+}
+
+/// The vectors of the points that searches start from.
 async fn examples(collection: &Collection, plans: &[Plan]) -> Result<Examples, Error> {
     let steps = plans.iter().flat_map(|plan| &plan.steps);
-    let aims = steps.filter_map(|step| match &step.goal {
-        Goal::Near(aim, _) => Some(aim),
-        _ => None,
+    let mut wanted: BTreeMap<&str, Wanted> = BTreeMap::new();
+    let mut count = 0;
+    for named in steps.filter_map(|step| step.goal.named()) {
+        let (name, from, using) = match named.from {
+            None => (OWN, collection, named.using),
+            Some(other) => (other.collection.name(), &*other.collection, other.using),
+        };
+        let wanted = wanted.entry(name).or_insert(Wanted {
+            collection: from,
+            points: BTreeSet::new(),
+            vectors: VectorSet::NONE,
+        });
+        count -= wanted.points.len();
+        wanted.points.extend(named.points);
+        wanted.vectors = wanted.vectors.with(using);
+        count += wanted.points.len();
+        let max = collection.params().limits.max_batch_points;
+        if count > max {
+            let message =
+                format!("{count} points as examples are more than the {max} of one request");
+            return Err(Error::validate(named.field, message));
+        }
+    }
+    let reads = wanted.into_iter().filter(|(_, w)| !w.points.is_empty());
+    let reads = reads.map(|(name, wanted)| async move {
+        let ids: Vec<PointId> = wanted.points.into_iter().collect();
+        let with = With {
+            payload: false,
+            vectors: wanted.vectors,
+        };
+        let rows = read::retrieve(wanted.collection, &ids, with).await?;
+        let vectors: HashMap<_, _> = rows.into_iter().map(|r| (r.id, r.point.vectors)).collect();
+        match ids.iter().find(|id| !vectors.contains_key(id)) {
+            Some(id) => Err(Error::FindPoint(*id)),
+            None => Ok((name.to_owned(), vectors)),
+        }
     });
-    let mut first = None;
-    let mut ids = BTreeSet::new();
-    let mut vectors = VectorSet::NONE;
-    for aim in aims {
-        ids.extend(aim.points());
-        vectors = vectors.with(aim.using);
-        first = first.or(Some(aim));
-    }
-    let Some(first) = first.filter(|_| !ids.is_empty()) else {
-        return Ok(HashMap::new());
+    Ok(try_join_all(reads).await?.into_iter().collect())
+}
+
+/// What the shards score points by, with a vector for each example.
+fn objective(
+    collection: &Collection,
+    likeness: &Likeness,
+    examples: &Examples,
+) -> Result<v1::Objective, Error> {
+    let of = Known {
+        collection,
+        examples,
+        from: likeness.from.as_ref(),
+        using: likeness.using,
+        field: &likeness.field,
     };
-    let max = collection.params().limits.max_batch_points;
-    if ids.len() > max {
-        let got = ids.len();
-        let message = format!("{got} points as examples are more than the {max} of one request");
-        return Err(Error::validate(&first.field, message));
+    likeness
+        .scoring
+        .objective(|start| of.vector(start).map(<[f32]>::to_vec))
+}
+
+/// The vectors that examples stand for.
+struct Known<'a> {
+    collection: &'a Collection,
+    examples: &'a Examples,
+    /// Where points are, if not in the collection itself.
+    from: Option<&'a Source>,
+    /// The place of the name whose vectors count.
+    using: usize,
+    /// Where the examples are in the body.
+    field: &'a str,
+}
+
+impl<'a> Known<'a> {
+    fn vector<'s>(&self, start: &'s Start) -> Result<&'s [f32], Error>
+    where
+        'a: 's,
+    {
+        let id = match start {
+            Start::Vector(vector) => return Ok(vector),
+            Start::Point(id) => *id,
+        };
+        let (key, from, using) = match self.from {
+            None => (OWN, self.collection, self.using),
+            Some(other) => (other.collection.name(), &*other.collection, other.using),
+        };
+        let found = self.examples.get(key).and_then(|points| points.get(&id));
+        let vectors = found.ok_or(Error::FindPoint(id))?;
+        let name = &from.params().vectors[using].name;
+        let vector = vectors.iter().find(|vector| vector.name == *name);
+        vector.map(|v| v.values.as_slice()).ok_or_else(|| {
+            let message = format!("point {id} has no vector {name:?} to start from");
+            Error::fit(self.field, message)
+        })
     }
-    let with = With {
-        payload: false,
-        vectors,
-    };
-    let ids: Vec<PointId> = ids.into_iter().collect();
-    let rows = read::retrieve(collection, &ids, with).await?;
-    let vectors: Examples = rows.into_iter().map(|r| (r.id, r.point.vectors)).collect();
-    match ids.iter().find(|id| !vectors.contains_key(id)) {
-        Some(id) => Err(Error::FindPoint(*id)),
-        None => Ok(vectors),
+
+    fn vectors(&self, starts: &'a [Start]) -> Result<Vec<&'a [f32]>, Error> {
+        starts.iter().map(|start| self.vector(start)).collect()
     }
 }
 
 fn vector(collection: &Collection, aim: &Aim, examples: &Examples) -> Result<Vec<f32>, Error> {
-    let vectors = |starts| vectors(collection, aim, starts, examples);
-    let aimed = mean::aim(&vectors(&aim.positive)?, &vectors(&aim.negative)?);
+    let of = Known {
+        collection,
+        examples,
+        from: aim.from.as_ref(),
+        using: aim.using,
+        field: &aim.field,
+    };
+    let aimed = mean::aim(&of.vectors(&aim.positive)?, &of.vectors(&aim.negative)?);
     aimed.ok_or_else(|| {
         let message =
             "the mean of the examples is out of the range of 32-bit floats: scale them down";
         Error::fit(&aim.field, message)
     })
-}
-
-fn vectors<'a>(
-    collection: &Collection,
-    aim: &Aim,
-    starts: &'a [Start],
-    examples: &'a Examples,
-) -> Result<Vec<&'a [f32]>, Error> {
-    let name = &collection.params().vectors[aim.using].name;
-    let vectors = starts.iter().map(|start| match start {
-        Start::Vector(vector) => Ok(vector.as_slice()),
-        Start::Point(id) => {
-            let of_point = examples.get(id).ok_or(Error::FindPoint(*id))?;
-            let found = of_point.iter().find(|vector| vector.name == *name);
-            found.map(|v| v.values.as_slice()).ok_or_else(|| {
-                let message = format!("point {id} has no vector {name:?} to start from");
-                Error::fit(&aim.field, message)
-            })
-        }
-    });
-    vectors.collect()
 }
 
 /// The filter of a step that looks at what others found.
@@ -188,6 +264,7 @@ fn nearest(
     Nearest {
         vector,
         using,
+        objective: None,
         offset,
         limit,
         with: With {
@@ -261,8 +338,14 @@ async fn unranked(
             let filter = filter_of(step, &sources);
             any(collection, step, &filter, with).await
         }
+        Goal::OrderBy(order) => {
+            let filter = filter_of(step, &sources);
+            let part = (step.offset, step.limit);
+            let rows = scroll_by(collection, &filter, order, part, with).await?;
+            Ok(rows.into_iter().map(unscored).collect())
+        }
         // What is near is searched for with all others of its level.
-        Goal::Order | Goal::Near(..) => {
+        Goal::Order | Goal::Near(..) | Goal::Like(_) => {
             let filter = filter_of(step, &sources);
             in_order(collection, step, &filter, with).await
         }
@@ -288,7 +371,11 @@ async fn fused(
     let ranked = ranked.into_iter().filter(|(_, score)| near(*score));
     let ranked = ranked.skip(step.offset).take(step.limit);
     let hits = ranked.filter_map(|(id, score)| {
-        let row = rows.remove(&id)?.clone();
+        let row = Row {
+            // Its place is that of its score now.
+            order_value: None,
+            ..rows.remove(&id)?.clone()
+        };
         Some(Scored { row, score })
     });
     complete(collection, hits.collect(), with).await
@@ -305,7 +392,7 @@ async fn any(
     let random = Random::new(RandomState::new().hash_one(step.limit));
     let rows = sampled(collection, filter, step.offset + step.limit, random).await?;
     let rows = rows.into_iter().skip(step.offset);
-    let hits = rows.map(|row| Scored { row, score: 1.0 });
+    let hits = rows.map(unscored);
     complete(collection, hits.collect(), with).await
 }
 
@@ -340,5 +427,10 @@ async fn in_order(
     let all = step.offset + step.limit;
     let page = read::scroll(collection, filter, None, all, with).await?;
     let rows = page.rows.into_iter().skip(step.offset);
-    Ok(rows.map(|row| Scored { row, score: 1.0 }).collect())
+    Ok(rows.map(unscored).collect())
+}
+
+/// A point that is not ranked, with the score that Qdrant gives to it.
+fn unscored(row: Row) -> Scored {
+    Scored { row, score: 1.0 }
 }

@@ -5,7 +5,8 @@
 use bytes::Bytes;
 use quoit_proto::v1;
 use quoit_proto::v1::change::Kind;
-use serde::Serialize;
+use quoit_proto::v1::operation::OnlyIf;
+use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::envelope::Reply;
@@ -16,6 +17,19 @@ use super::params::Params;
 use crate::catalog::Collection;
 use crate::fanout::write::Change;
 use crate::update::{Allowance, Update};
+
+/// Which points an upsert is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mode {
+    /// All.
+    #[default]
+    Upsert,
+    /// Those that are not there.
+    InsertOnly,
+    /// Those that are there.
+    UpdateOnly,
+}
 
 /// What updates are read with: the collection that they must fit, where in the
 /// body they are, and what one request may yet ask for.
@@ -76,15 +90,24 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Changes that are made only of points that meet a filter or are not there.
+    /// Changes that are made only where a mode and a filter allow: of points that
+    /// meet the filter, of points that are there, or of points that are not.
     pub(crate) fn conditional(
         &mut self,
         changes: Vec<Change>,
+        mode: Mode,
         filter: Option<&JsonFilter>,
     ) -> Result<Update, Error> {
         let filter = filter.map(|JsonFilter(filter)| v1::Filter::from(filter));
+        let only_if = match (mode, filter) {
+            (Mode::Upsert, None) => None,
+            (Mode::Upsert, Some(filter)) => Some(OnlyIf::MeetsOrMissing(filter)),
+            (Mode::UpdateOnly, filter) => Some(OnlyIf::Meets(filter.unwrap_or_default())),
+            // A filter is about points that are there.
+            (Mode::InsertOnly, _) => Some(OnlyIf::Missing(v1::Missing {})),
+        };
         self.allowance
-            .conditional(changes, filter, || format!("{}update_filter", self.at))
+            .conditional(changes, only_if, || format!("{}update_filter", self.at))
     }
 }
 

@@ -14,7 +14,7 @@ use super::filter::JsonFilter;
 use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
-use super::update::{Reading, one};
+use super::update::{Mode, Reading, one};
 use super::vectors::{Bare, MaybeNamed, fitting_all};
 use crate::check;
 use crate::fanout::write::Change;
@@ -30,7 +30,7 @@ pub(crate) struct Body<'a> {
     #[serde(default, rename = "shard_key")]
     _shard_key: NotYet,
     update_filter: Option<JsonFilter>,
-    update_mode: Option<String>,
+    update_mode: Option<Mode>,
 }
 
 #[derive(Deserialize)]
@@ -60,19 +60,6 @@ pub(crate) async fn upsert(call: Call) -> Result<Reply, Error> {
 impl Body<'_> {
     /// The points as changes that fit the collection.
     pub(crate) fn update(self, reading: &mut Reading) -> Result<Update, Error> {
-        if let Some(mode) = self.update_mode
-            && mode != "upsert"
-        {
-            let known = ["insert_only", "update_only"].contains(&mode.as_str());
-            let field = format!("{} {mode:?}", reading.field("update_mode"));
-            return Err(if known {
-                Error::NotYet(field)
-            } else {
-                Error::ReadJson(format!(
-                    "{field} is none of upsert, insert_only, update_only"
-                ))
-            });
-        }
         let changes = match (self.points, self.batch) {
             (Some(points), None) => rows(reading, points)?,
             (None, Some(batch)) => columns(reading, batch)?,
@@ -89,7 +76,8 @@ impl Body<'_> {
                 )));
             }
         };
-        reading.conditional(changes, self.update_filter.as_ref())
+        let mode = self.update_mode.unwrap_or_default();
+        reading.conditional(changes, mode, self.update_filter.as_ref())
     }
 }
 

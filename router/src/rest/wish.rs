@@ -1,6 +1,5 @@
 //! What a `query` asks for, as clients write it: a vector or a point, or an
-//! object that tells by its key which kind of query it is. Kinds that need
-//! another way of scoring inside the shards are known and refused.
+//! object that tells by its key which kind of query it is.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,6 +8,8 @@ use serde::Deserialize;
 use serde::de::value::{SeqAccessDeserializer, StrDeserializer, U64Deserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::likeness::{Discover, Pairs};
+use super::order::JsonOrder;
 use super::vectors::{Finite, Rest, Start, refuse_object};
 
 /// A query.
@@ -20,8 +21,14 @@ pub(crate) enum Wish {
     Recommend(Recommend),
     /// The prefetches, as one list.
     Fuse(Fusion),
+    /// What is near a target, where some pairs allow.
+    Discover(Discover),
+    /// What is on the better side of some pairs.
+    Context(Pairs),
     /// Any points.
     Sample,
+    /// Points in the order of a field.
+    OrderBy(JsonOrder),
 }
 
 /// How much the answers are to differ from each other.
@@ -38,8 +45,7 @@ pub(crate) struct Mmr {
 pub(crate) struct Recommend {
     pub(crate) positive: Option<Vec<Start>>,
     pub(crate) negative: Option<Vec<Start>>,
-    #[serde(rename = "strategy")]
-    pub(crate) _strategy: Option<Strategy>,
+    pub(crate) strategy: Option<Strategy>,
 }
 
 /// How lists become one.
@@ -59,20 +65,17 @@ pub(crate) struct Rrf {
     pub(crate) weights: Option<Vec<Finite>>,
 }
 
-/// The one strategy that a single vector can stand for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Strategy;
-
-impl<'de> Deserialize<'de> for Strategy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Cow::<str>::deserialize(deserializer)?.as_ref() {
-            "average_vector" => Ok(Self),
-            known @ ("best_score" | "sum_scores") => Err(de::Error::custom(format_args!(
-                "the strategy {known} is not supported yet: use average_vector"
-            ))),
-            other => Err(de::Error::unknown_variant(other, &["average_vector"])),
-        }
-    }
+/// How examples are made use of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Strategy {
+    /// One vector stands for them.
+    #[default]
+    AverageVector,
+    /// Each point is scored by the example that it is most like.
+    BestScore,
+    /// Each point is scored by all of them.
+    SumScores,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +145,10 @@ impl<'de> Visitor<'de> for WishVisitor {
                     spread = map.next_value::<Option<Mmr>>()?;
                     continue;
                 }
-                "discover" | "context" | "order_by" | "formula" | "relevance_feedback" => {
+                "order_by" => Wish::OrderBy(map.next_value()?),
+                "discover" => Wish::Discover(map.next_value()?),
+                "context" => Wish::Context(map.next_value()?),
+                "formula" | "relevance_feedback" => {
                     let text = format_args!("a {key} query is not supported yet");
                     return Err(de::Error::custom(text));
                 }

@@ -4,7 +4,7 @@ mode finds.
 
     python congruence.py http://127.0.0.1:6333 [rounds] [seed]
 
-Makes and deletes the collection `dialect_filters`. Ends with code 0 if every
+Makes and deletes the collections `dialect_filters` and `dialect_examples`. Ends with code 0 if every
 answer agreed, and otherwise with the seed, the filter and the difference.
 """
 
@@ -16,6 +16,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 NAME = "dialect_filters"
+OTHER = "dialect_examples"
 POINTS = 300
 SIZE = 4
 WORDS = ["red", "green", "dark blue", "light Blue", "", "größer", "a-b_c", "The red car"]
@@ -93,7 +94,22 @@ def payload():
         "two words": lambda: random.choice(WORDS),
     }
     keys = random.sample(KEYS, random.randrange(len(KEYS) + 1))
-    return {key: usual[key]() if random.random() < 0.8 else value() for key in keys}
+    return ordered() | {key: usual[key]() if random.random() < 0.8 else value() for key in keys}
+
+
+def ordered():
+    """Fields to order by, whose values are of one type."""
+    one = {
+        "rank": lambda: random.randrange(-3, 20),
+        "price": lambda: random.choice([0.25, 0.5, -1.75, 3.0, 8.125]),
+        "seen": lambda: f"2024-0{random.randrange(1, 9)}-1{random.randrange(9)}T00:00:00.00{random.randrange(9)}Z",
+    }
+    several = lambda make: [make() for _ in range(random.randrange(4))]
+    return {
+        key: several(make) if random.random() < 0.3 else make()
+        for key, make in one.items()
+        if random.random() < 0.8
+    }
 
 
 def bounds(one):
@@ -213,12 +229,17 @@ def change(present):
         for n in random.sample(range(POINTS), 3)
     ]
     vectors = [models.PointVectors(id=n, vector=[random.gauss(0, 1) for _ in range(4)]) for n in ids]
+    mode, only = random.choice(list(models.UpdateMode)), random.choice([None, filter_of(0)])
     set_values = models.SetPayload(payload=values, **named)
     return random.choice(
         [
             lambda: (
                 models.UpsertOperation(upsert=models.PointsList(points=points)),
                 lambda client: client.upsert(NAME, points=points),
+            ),
+            lambda: (
+                models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=only, update_mode=mode)),
+                lambda client: client.upsert(NAME, points=points, update_filter=only, update_mode=mode),
             ),
             lambda: (
                 models.SetPayloadOperation(set_payload=models.SetPayload(payload=values, key=key, **named)),
@@ -308,9 +329,18 @@ def start():
 
 def ranking():
     """A query that ranks all points."""
-    kind = random.randrange(5)
+    kind = random.randrange(8)
     if kind < 2:
         return models.NearestQuery(nearest=start())
+    if kind == 5:
+        strategy = random.choice(["best_score", "sum_scores"])
+        positive, negative = ([start() for _ in range(random.randrange(4))] for _ in range(2))
+        if not positive and not negative:
+            positive = [start()]
+        wish = models.RecommendInput(positive=positive, negative=negative, strategy=strategy)
+        return models.RecommendQuery(recommend=wish)
+    if kind == 6:
+        return models.DiscoverQuery(discover=models.DiscoverInput(target=start(), context=context(0)))
     if kind == 2:
         # An offset goes together with what is chosen from: here there is always enough.
         mmr = models.Mmr(diversity=random.random(), candidates_limit=random.randrange(30, 60))
@@ -318,6 +348,11 @@ def ranking():
     some = lambda least: [start() for _ in range(random.randrange(least, 4))]
     wish = models.RecommendInput(positive=some(1), negative=some(0), strategy=random.choice([None, "average_vector"]))
     return models.RecommendQuery(recommend=wish)
+
+
+def context(least):
+    pair = lambda: models.ContextPair(positive=start(), negative=start())
+    return [pair() for _ in range(random.randrange(least, 4))]
 
 
 def fusion(lists):
@@ -360,6 +395,9 @@ def queries(server, local, rounds, seed, metric):
     told = 0
     for n in range(rounds):
         query, prefetch = combination(2)
+        if random.random() < 0.1:
+            # Many points have the best score of all: of a prefetch any of them would do.
+            query, prefetch = models.ContextQuery(context=context(1)), None
         more = {"query_filter": narrow(), "limit": random.randrange(1, 30), "offset": random.choice([None, 3])}
         request = models.QueryRequest(query=query, prefetch=prefetch, filter=more["query_filter"])
         shown = f"seed {seed}, {metric} query {n}: {request.model_dump_json(exclude_none=True)} {more['limit']}"
@@ -379,10 +417,10 @@ def groups(server, local, rounds, seed, metric):
     told = 0
     for n in range(rounds):
         query = random.choice([ranking, lambda: None])()
-        if isinstance(query, models.NearestQuery):
-            query.mmr = None
+        lookup = random.choice([None, OTHER, models.WithLookup(collection=OTHER, with_payload=["n"], with_vectors=True)])
         by = random.choice(["n", "word", "tags", "tags[]", "deep.n", "parts[].size", "parts[].tags", "missing"])
         more = {"limit": random.randrange(1, 8), "group_size": random.randrange(1, 6), "query_filter": narrow()}
+        more["with_lookup"] = lookup
         theirs, ours = (
             client.query_points_groups(NAME, group_by=by, query=query, with_payload=["n"], **more).groups
             for client in (local, server)
@@ -390,11 +428,64 @@ def groups(server, local, rounds, seed, metric):
         pairs = lambda groups: [(group.id, [(hit.id, hit.score) for hit in group.hits]) for group in groups]
         agree = [group.id for group in ours] == [group.id for group in theirs]
         agree = agree and all(same(a.hits, b.hits) for a, b in zip(ours, theirs))
+        looked_up = lambda groups: [(g.lookup.id, g.lookup.payload, bool(g.lookup.vector)) if g.lookup else None for g in groups]
+        agree = agree and looked_up(ours) == looked_up(theirs)
         shown = f"seed {seed}, {metric} groups {n}: {query} by {by} {more}"
         assert agree, f"{shown}\n  finds {pairs(ours)}\n  not   {pairs(theirs)}"
         told += len(theirs) > 1
     assert told > rounds // 5, f"only {told} of {rounds} find groups"
     print(f"{rounds} groupings by {metric}: all agree")
+
+
+def orders(server, local, rounds, seed):
+    """Every order has the same points at the same values."""
+    told = 0
+    for field, kind in {"rank": "integer", "price": "float", "seen": "datetime"}.items():
+        server.create_payload_index(NAME, field_name=field, field_schema=kind, wait=True)
+    for n in range(rounds):
+        key, start = random.choice(
+            [
+                ("rank", lambda: random.choice([random.randrange(-5, 22), 7.5])),
+                ("price", lambda: random.choice([0.5, 0, 2.25])),
+                ("seen", lambda: f"2024-0{random.randrange(1, 9)}-15T00:00:00Z"),
+            ]
+        )
+        start = start() if random.random() < 0.5 else None
+        order = models.OrderBy(key=key, direction=random.choice(list(models.Direction)), start_from=start)
+        wish = narrow()
+        shown = f"seed {seed}, order {n}: {order} of {wish}"
+        # All of them, by the client's own mode, that leaves points of one value in any order.
+        theirs, _ = local.scroll(NAME, scroll_filter=wish, order_by=order, limit=10 * POINTS, with_payload=False)
+        down = -1 if order.direction == models.Direction.DESC else 1
+        theirs = sorted(((p.order_value, p.id) for p in theirs), key=lambda p: (down * p[0], down * p[1]))
+        limit = random.randrange(1, 40)
+        ours, after = server.scroll(NAME, scroll_filter=wish, order_by=order, limit=limit, with_payload=["n"])
+        assert after is None and [(p.order_value, p.id) for p in ours] == theirs[:limit], shown
+        query = models.OrderByQuery(order_by=order)
+        ours = server.query_points(NAME, query=query, query_filter=wish, limit=limit, offset=3).points
+        assert [(p.order_value, p.id, p.score) for p in ours] == [(*p, 1.0) for p in theirs[3 : limit + 3]], shown
+        told += len(theirs) > limit
+    assert told > rounds // 4
+    print(f"{rounds} orders: all agree")
+
+
+def lookups(server, local, rounds, seed, metric):
+    """Examples of another collection find the same."""
+    for n in range(rounds):
+        ids = lambda least: [random.randrange(20) for _ in range(random.randrange(least, 3))]
+        strategy = random.choice(["average_vector", "best_score", "sum_scores"])
+        pair = models.ContextPair(positive=random.randrange(20), negative=vector())
+        query = random.choice(
+            [
+                models.NearestQuery(nearest=random.randrange(20)),
+                models.RecommendQuery(recommend=models.RecommendInput(positive=ids(1), negative=ids(0), strategy=strategy)),
+                models.DiscoverQuery(discover=models.DiscoverInput(target=random.randrange(20), context=[pair])),
+            ]
+        )
+        more = {"lookup_from": models.LookupLocation(collection=OTHER), "query_filter": narrow(), "limit": 9}
+        theirs, ours = (client.query_points(NAME, query=query, **more).points for client in (local, server))
+        assert same(ours, theirs), f"seed {seed}, {metric} lookup {n}: {query}\n  finds {ours}\n  not   {theirs}"
+    print(f"{rounds} lookups by {metric}: all agree")
 
 
 def main():
@@ -403,6 +494,7 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     random.seed(seed)
     points = [models.PointStruct(id=n, vector=vector(), payload=payload()) for n in range(POINTS)]
+    others = [models.PointStruct(id=n, vector=vector(), payload={"n": n, "word": WORDS[n % 8]}) for n in range(20)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         server, local = QdrantClient(url=url, timeout=30), QdrantClient(":memory:")
@@ -412,11 +504,15 @@ def main():
             client.delete_collection(NAME)
             client.create_collection(NAME, vectors_config=models.VectorParams(size=SIZE, distance=distance))
             client.upsert(NAME, points=points)
+            client.delete_collection(OTHER)
+            client.create_collection(OTHER, vectors_config=models.VectorParams(size=SIZE, distance=distance))
+            client.upsert(OTHER, points=others)
 
     for distance in models.Distance:
         fill(distance)
         queries(server, local, rounds // 4, seed, distance.value)
         groups(server, local, rounds // 4, seed, distance.value)
+        lookups(server, local, rounds // 8, seed, distance.value)
     fill(models.Distance.EUCLID)
     random.seed(seed)
 
@@ -455,9 +551,11 @@ def main():
         matched += 0 < len(theirs) < POINTS
     assert matched > rounds // 4, f"only {matched} of {rounds} filters tell points apart"
     print(f"{rounds} filters, {matched} of them tell points apart: all agree")
+    orders(server, local, rounds // 2, seed)
     selectors(server, local, rounds, seed)
     changes(server, local, rounds, seed)
-    server.delete_collection(NAME)
+    for name in (NAME, OTHER):
+        server.delete_collection(name)
 
 
 if __name__ == "__main__":

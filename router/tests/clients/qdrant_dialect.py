@@ -178,6 +178,12 @@ def combined(client):
     recommend = lambda **wish: models.RecommendQuery(recommend=models.RecommendInput(**wish))
     assert ids(query=recommend(positive=[1]), limit=1) == [2], "the example itself is left out"
     assert ids(query=recommend(positive=[2, [0, 1, 0, 0]], negative=[1]), limit=1) == [3]
+    best = models.RecommendStrategy.BEST_SCORE
+    assert ids(query=recommend(positive=[2, [0, 1, 0, 0]], negative=[1], strategy=best), limit=1) == [3]
+    pair = models.ContextPair(positive=[0, 1, 0, 0], negative=[1, 0, 0, 0])
+    discover = models.DiscoverInput(target=[1, 0, 0, 0], context=[pair])
+    assert ids(query=models.DiscoverQuery(discover=discover), limit=1) == [3]
+    assert ids(query=models.ContextQuery(context=[pair]), limit=1) == [3]
 
 
 def groups(client):
@@ -188,9 +194,8 @@ def groups(client):
     assert found == [], "a list with an object in it groups nothing"
     refused(
         lambda: client.query_points_groups(BASIC, query=[1, 0, 0, 0], group_by="city", with_lookup="other"),
-        400,
-        "with_lookup",
-        "not supported yet",
+        404,
+        "other",
     )
 
 
@@ -201,13 +206,6 @@ def refusals(client):
     refused(query(limit=0), 422, "limit")
     refused(query(using="title"), 400, "using", "Not existing vector name error: title")
     refused(lambda: client.query_points(BASIC, query=models.FusionQuery(fusion="rrf")), 400, "query", "`prefetch`")
-    best = models.RecommendInput(positive=[1], strategy=models.RecommendStrategy.BEST_SCORE)
-    refused(
-        lambda: client.query_points(BASIC, query=models.RecommendQuery(recommend=best)),
-        400,
-        "recommend.strategy",
-        "not supported yet",
-    )
     refused(
         lambda: client.upsert(BASIC, points=[models.PointStruct(id=1, vector=[1, 2])]),
         400,

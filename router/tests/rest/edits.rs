@@ -173,3 +173,67 @@ async fn a_change_by_filter_misses_no_vnode() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.error().contains("1 of 64 vnodes"), "{}", answer.text);
 }
+
+#[tokio::test]
+async fn an_upsert_may_only_insert_or_only_update() {
+    let points = json!([
+        {"id": 1, "vector": [9, 9, 9], "payload": {"new": true}},
+        {"id": 2, "vector": [9, 9, 9], "payload": {"new": true}},
+        {"id": 3, "vector": [9, 9, 9], "payload": {"new": true}},
+    ]);
+    let old = json!({"must": {"key": "n", "match": {"value": 1}}});
+    for (mode, filter, want) in [
+        (
+            json!("insert_only"),
+            json!(null),
+            [(1, false), (2, false), (3, true)],
+        ),
+        (
+            json!("insert_only"),
+            old.clone(),
+            [(1, false), (2, false), (3, true)],
+        ),
+        (
+            json!("upsert"),
+            old.clone(),
+            [(1, true), (2, false), (3, true)],
+        ),
+        (json!(null), json!(null), [(1, true), (2, true), (3, true)]),
+    ] {
+        check_mode(&points, &mode, &filter, &want).await;
+    }
+    let (all, one) = ([(1, true), (2, true)], [(1, true), (2, false)]);
+    check_mode(&points, &json!("update_only"), &json!(null), &all).await;
+    check_mode(&points, &json!("update_only"), &old, &one).await;
+}
+
+/// Which points are new after an upsert beside points 1 and 2, alone and in a batch.
+async fn check_mode(points: &Value, mode: &Value, filter: &Value, want: &[(u64, bool)]) {
+    for is_batch in [false, true] {
+        let server = Server::docs(3, "Euclid").await;
+        server
+            .put(json!([
+                {"id": 1, "vector": [1, 1, 1], "payload": {"n": 1}},
+                {"id": 2, "vector": [1, 1, 1], "payload": {"n": 2}},
+            ]))
+            .await;
+        let one = json!({"points": points, "update_mode": mode, "update_filter": filter});
+        if is_batch {
+            let body = json!({"operations": [{"upsert": one}]}).to_string();
+            let at = "/collections/docs/points/batch";
+            server.call("POST", at, body).await.result();
+        } else {
+            let at = "/collections/docs/points";
+            server.call("PUT", at, one.to_string()).await.result();
+        }
+        let all = server
+            .call("POST", "/collections/docs/points/scroll", "{}".to_owned())
+            .await
+            .result();
+        let all = all["points"].as_array().unwrap().iter();
+        let found: Vec<(u64, bool)> = all
+            .map(|p| (p["id"].as_u64().unwrap(), p["payload"]["new"] == true))
+            .collect();
+        assert_eq!(found, want, "{mode} {filter} {is_batch}");
+    }
+}

@@ -4,6 +4,9 @@
 
 #![allow(dead_code, reason = "each test program uses a part of this")]
 
+mod order;
+mod score;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -181,6 +184,11 @@ impl FakeShard {
             (Some(operation::OnlyIf::MeetsOrMissing(filter)), Some(stored)) => {
                 meets(Some(filter), id, stored)
             }
+            (Some(operation::OnlyIf::Meets(filter)), Some(stored)) => {
+                meets(Some(filter), id, stored)
+            }
+            (Some(operation::OnlyIf::Meets(_)), None) => false,
+            (Some(operation::OnlyIf::Missing(_)), present) => present.is_none(),
             (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
         };
         let kind = operation.change.unwrap().kind.unwrap();
@@ -354,9 +362,8 @@ impl ShardClient for FakeShard {
         let mut state = self.state();
         state.searches.push(request.clone());
         let results = request.queries.into_iter().map(|query| {
-            let metric = self.metrics[&query.using];
-            let lower = matches!(metric, Metric::Euclid | Metric::Manhattan);
-            let vector = self.prepared(&query.using, query.vector);
+            let scorer = score::Scorer::new(self, &query);
+            let lower = scorer.is_distance();
             let near = |score: f32| match query.score_threshold {
                 None => true,
                 Some(t) if lower => score <= t,
@@ -372,7 +379,7 @@ impl ShardClient for FakeShard {
                     let point = shown(*id, stored, query.with_payload, &query.with_vectors);
                     Some(Hit {
                         point: Some(point),
-                        score: self.score(&query.using, &vector, own),
+                        score: scorer.score(own),
                     })
                 })
                 .filter(|hit| near(hit.score))
@@ -415,6 +422,9 @@ impl ShardClient for FakeShard {
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError> {
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
+        if let Some(order) = &request.order_by {
+            return self.ordered(&request, order);
+        }
         let from = request.from.map(|id| PointId::try_from(&id).unwrap());
         let state = self.state();
         let points = state
@@ -429,6 +439,7 @@ impl ShardClient for FakeShard {
         Ok(ScrollResponse {
             points: points.collect(),
             not_here,
+            values: Vec::new(),
         })
     }
 

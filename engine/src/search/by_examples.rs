@@ -1,0 +1,95 @@
+//! The points that an objective scores best.
+//!
+//! ```text
+//! graph ──candidates near each seed──▶ score ──┐
+//! tail ──────────────────────────────▶ score ──┴▶ best k ──no worse than the bound?──▶ done
+//!                                                            └─────no─────▶ score all
+//! ```
+//!
+//! The score is always that of full precision.
+
+use super::{Allowed, Best, Query, Within};
+use crate::error::{Error, Result};
+use crate::objective::Objective;
+use crate::slots::Slot;
+use crate::view::View;
+use std::collections::HashSet;
+
+impl Within<'_> {
+    /// An objective with its vectors as they are compared.
+    pub(super) fn prepared(self, objective: &Objective) -> Result<Objective> {
+        let mut prepared = objective.clone();
+        for vector in prepared.vectors_mut() {
+            self.check(vector)?;
+            self.params.metric.prepare(vector);
+        }
+        if prepared.len() == 0 {
+            let what = "nothing to score points by: send at least one example";
+            return Err(Error::BadQuery(what.into()));
+        }
+        Ok(prepared)
+    }
+}
+
+impl View {
+    /// Finds what a prepared objective scores best; as its distance each point has
+    /// its negated score.
+    pub(super) fn find_by(
+        &self,
+        allowed: &Allowed<'_>,
+        query: &Query,
+        objective: &Objective,
+        best: &mut Best<'_>,
+    ) -> Result<()> {
+        if query.limit == 0 {
+            return Ok(());
+        }
+        let within = allowed.within;
+        let metric = within.params.metric;
+        let distance = |v: &[f32]| -objective.score(|example| -metric.distance(example, v));
+        let seeds = objective.seeds(metric);
+        let Some((graph, ef, _)) = self.way(allowed, query).filter(|_| !seeds.is_empty()) else {
+            return self.scan_all(allowed, &distance, best);
+        };
+        // The last of a list tells how far it reaches: it must be longer than
+        // what is asked for, or nothing would ever be beyond doubt.
+        let ef = ef.max(query.limit + query.limit / 2 + 16);
+        let mut offered: HashSet<Slot> = HashSet::new();
+        let mut reach = Vec::with_capacity(seeds.len());
+        for seed in &seeds {
+            let Some(candidates) = self.candidates(allowed, graph, seed, ef, query.limit)? else {
+                return self.scan_again(allowed, &distance, best);
+            };
+            let mut farthest = f32::INFINITY;
+            for slot in candidates {
+                farthest = farthest.min(-metric.distance(seed, within.vector(slot)?));
+                if offered.insert(slot) {
+                    best.offer(within, &distance, slot)?;
+                }
+            }
+            reach.push(farthest);
+        }
+        let tail = within
+            .space
+            .tail
+            .iter()
+            .filter(|slot| !offered.contains(slot));
+        self.scan(allowed, tail, &distance, best)?;
+        let bound = objective.bound(metric, &reach);
+        let worst = best.heap.peek().map(|near| -near.distance);
+        if best.heap.len() < query.limit || worst.is_none_or(|worst| worst < bound) {
+            return self.scan_again(allowed, &distance, best);
+        }
+        Ok(())
+    }
+
+    fn scan_again(
+        &self,
+        allowed: &Allowed<'_>,
+        distance: &impl Fn(&[f32]) -> f32,
+        best: &mut Best<'_>,
+    ) -> Result<()> {
+        best.heap.clear();
+        self.scan_all(allowed, distance, best)
+    }
+}
