@@ -152,9 +152,9 @@ fn answers(payloads: &[Map<String, Value>]) -> Result<(), Box<dyn Error>> {
             ..Filter::default()
         };
         let start = Instant::now();
-        let mut found = columns.resolve(&filter, &universe, &|_| None);
+        let mut found = columns.resolve(&filter, &universe, &|_| None, &|_| None);
         for _ in 1..20 {
-            found = columns.resolve(&filter, &universe, &|_| None);
+            found = columns.resolve(&filter, &universe, &|_| None, &|_| None);
         }
         let resolve = start.elapsed() / 20;
         let start = Instant::now();

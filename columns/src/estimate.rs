@@ -126,6 +126,7 @@ impl Columns {
                 max: ids.len() as u64,
             }
             .within(universe),
+            Condition::HasVector(_) => Estimate::up_to(universe),
             Condition::Slice(slice) => Estimate {
                 min: 0,
                 likely: universe / slice.total(),
@@ -146,7 +147,7 @@ impl Columns {
                 column.map_or(universe, |column| column.estimate(test, universe).max)
             }
             Condition::Field { .. } => universe,
-            Condition::HasId(_) | Condition::Slice(_) => 0,
+            Condition::HasId(_) | Condition::Slice(_) | Condition::HasVector(_) => 0,
             Condition::Nested { path, filter } => {
                 self.most_nested(&array.each(path), filter, universe)
             }

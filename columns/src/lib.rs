@@ -24,7 +24,7 @@ mod tree;
 pub use bytes::BadColumn;
 pub use column::{Column, Kind};
 pub use order::{Direction, Ordered, Stored, Values};
-pub use resolve::Ids;
+pub use resolve::{Ids, Vectors};
 pub use schema::Schema;
 
 use column::Change;
@@ -151,8 +151,18 @@ impl Columns {
     /// Which of the visible slots meet a filter. `ids` has the slots of ids;
     /// `None` if they are not known either.
     #[must_use]
-    pub fn resolve(&self, filter: &Filter, universe: &RoaringBitmap, ids: Ids) -> Matches {
-        let resolver = resolve::Resolver { columns: self, ids };
+    pub fn resolve(
+        &self,
+        filter: &Filter,
+        universe: &RoaringBitmap,
+        ids: Ids,
+        vectors: Vectors,
+    ) -> Matches {
+        let resolver = resolve::Resolver {
+            columns: self,
+            ids,
+            vectors,
+        };
         resolver.filter(filter, universe)
     }
 

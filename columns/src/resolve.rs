@@ -12,9 +12,13 @@ use std::collections::BTreeSet;
 /// The slots of ids, if they can be known without a look at payloads.
 pub type Ids<'a> = &'a dyn Fn(&BTreeSet<PointId>) -> Option<RoaringBitmap>;
 
+/// The slots that have a vector of a name, if that is known.
+pub type Vectors<'a> = &'a dyn Fn(&str) -> Option<RoaringBitmap>;
+
 pub struct Resolver<'a> {
     pub columns: &'a Columns,
     pub ids: Ids<'a>,
+    pub vectors: Vectors<'a>,
 }
 
 impl Resolver<'_> {
@@ -101,6 +105,10 @@ impl Resolver<'_> {
                 None => Matches::maybe(universe.clone()),
             },
             Condition::Slice(_) => Matches::maybe(universe.clone()),
+            Condition::HasVector(name) => match (self.vectors)(name) {
+                Some(slots) => Matches::sure(slots & universe),
+                None => Matches::maybe(universe.clone()),
+            },
             Condition::Nested { path, filter } => {
                 let possible = self.nested(path, filter, universe);
                 Matches::maybe(possible.unwrap_or_else(|| universe.clone()))
@@ -113,7 +121,7 @@ impl Resolver<'_> {
     fn knows(&self, condition: &Condition) -> bool {
         match condition {
             Condition::Field { path, .. } => self.columns.usable(path).is_some(),
-            Condition::HasId(_) => true,
+            Condition::HasId(_) | Condition::HasVector(_) => true,
             Condition::Slice(_) => false,
             Condition::Nested { path, filter } => {
                 self.nested(path, filter, &RoaringBitmap::new()).is_some()
@@ -181,8 +189,10 @@ impl Resolver<'_> {
                 Some(column.matches(test, universe).into_possible())
             }
             Condition::Field { .. } => None,
-            // An object in an array has no id.
-            Condition::HasId(_) | Condition::Slice(_) => Some(RoaringBitmap::new()),
+            // An object in an array has no id and no vectors.
+            Condition::HasId(_) | Condition::Slice(_) | Condition::HasVector(_) => {
+                Some(RoaringBitmap::new())
+            }
             Condition::Nested { path, filter } => self.nested(&array.each(path), filter, universe),
             Condition::Filter(filter) => self.nested(array, filter, universe),
         }

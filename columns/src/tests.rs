@@ -6,7 +6,7 @@ use super::*;
 use proptest::prelude::*;
 use proptest::sample::select;
 use quoit_filter::{
-    Analyzer, Condition, GeoBox, GeoPoint, Range, Scalar, Scalars, Test, timestamp,
+    Analyzer, Condition, GeoBox, GeoPoint, Range, Scalar, Scalars, Test, Who, timestamp,
 };
 use quoit_ring::PointId;
 use serde_json::json;
@@ -34,16 +34,29 @@ fn ids_of(payloads: &Payloads) -> impl Fn(&BTreeSet<PointId>) -> Option<RoaringB
     |ids| (ids.len() % 2 == 0).then(|| payloads.keys().filter(|s| ids.contains(&id(**s))).collect())
 }
 
+fn has(slot: u32, name: &str) -> bool {
+    slot.is_multiple_of(if name == "a" { 3 } else { 2 })
+}
+
 fn check(
     columns: &Columns,
     payloads: &Payloads,
     filter: &Filter,
 ) -> Result<Matches, TestCaseError> {
     let universe: RoaringBitmap = payloads.keys().collect();
-    let found = columns.resolve(filter, &universe, &ids_of(payloads));
+    // Of one name it is known which slots have such a vector, of the other not.
+    let with_a =
+        |name: &str| (name == "a").then(|| universe.iter().filter(|s| has(*s, "a")).collect());
+    let found = columns.resolve(filter, &universe, &ids_of(payloads), &with_a);
     prop_assert!(found.sure.is_disjoint(&found.maybe));
     prop_assert!(found.possible().is_subset(&universe));
-    let meets = |slot: &u32| filter.is_met(id(*slot), &payloads[slot]);
+    let meets = |slot: &u32| {
+        let who = Who {
+            id: id(*slot),
+            has_vector: &|name| has(*slot, name),
+        };
+        filter.is_met(who, &payloads[slot])
+    };
     for slot in &universe {
         let met = meets(&slot);
         let says = (found.sure.contains(slot), found.maybe.contains(slot));

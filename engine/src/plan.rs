@@ -1,6 +1,7 @@
 //! Which way a search goes: through the graph, or by comparing every point that
-//! may be found. Both are counted in comparisons with vectors; what one of them
-//! costs more than the other's by where the vectors lie was measured.
+//! may be found. What each would take is estimated in nanoseconds; the numbers
+//! below were fitted to measurements (the benchmark of searches with filters
+//! shows the crossing), and only their ratios count.
 
 /// How the nearest points are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,39 +15,146 @@ pub enum Plan {
 /// Below so many points every one is compared: as quick, and exact.
 const SCAN_BELOW: u64 = 1000;
 
+/// One comparison of a scan: what it takes, and for each dimension. Most of it is
+/// the wait for memory.
+const COMPARISON: (f64, f64) = (200.0, 0.2);
+
+/// The way to the neighbourhood of the query, before there is any list.
+const DESCENT: f64 = 350_000.0;
+
+/// One place in the graph's list of candidates, with `m` of 16: the neighbours
+/// of a candidate are compared at random places of memory.
+const CANDIDATE: (f64, f64) = (1100.0, 1.0);
+
+/// The list is so much longer than what must pass: the points that do are not
+/// spread evenly over it.
+const SPARE: f64 = 2.0;
+
+/// How many of the nearest are looked at first where it matters whether the
+/// points that meet a filter are near the query or elsewhere.
+pub const PROBE: usize = 16;
+
+/// It matters unless a scan costs so much more.
+const CERTAIN: f64 = 8.0;
+
 /// What a search is about to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
-    /// All visible points.
+    /// All points that have the vector.
     pub all: u64,
     /// Points that a scan would compare.
     pub possible: u64,
     /// Points that can be found, by estimate.
     pub findable: u64,
-    /// The size of the candidate list, without a filter.
-    pub ef: u64,
+    /// How many are wanted.
+    pub limit: usize,
+    /// The size of the candidate list, at least.
+    pub ef: usize,
     /// Edges of a node of the graph.
-    pub m: u64,
+    pub m: usize,
+    /// Components of a vector.
+    pub dimension: usize,
 }
 
 impl Task {
     /// The cheaper way.
-    pub fn plan(self) -> Plan {
-        if self.possible == self.all && self.findable == self.all {
-            // A list that holds a good part of all points is no shortcut.
-            return if self.all > SCAN_BELOW.max(4 * self.ef) {
-                Plan::Graph
-            } else {
-                Plan::Scan
-            };
-        }
-        // The list is longer by what the filter leaves out, and some neighbours
-        // of each candidate are looked at.
-        let longer = self.all.div_ceil(self.findable.max(1));
-        if self.possible > SCAN_BELOW.max(self.ef * longer * self.m) {
+    pub fn plan(&self) -> Plan {
+        if self.possible > SCAN_BELOW && self.graph_cost(self.list()) < self.scan_cost() {
             Plan::Graph
         } else {
             Plan::Scan
         }
+    }
+
+    /// How many candidates are asked for: so many that enough of them can be
+    /// expected to be among those that can be found.
+    pub fn list(&self) -> usize {
+        let share = float(self.findable.max(1)) / float(self.all.max(1));
+        let needed = SPARE * float(self.limit as u64) / share.min(1.0);
+        whole(needed).max(self.ef)
+    }
+
+    /// How many to ask for after a list of `asked` of which too few passed;
+    /// `None` where that costs more than a scan: what passes lies elsewhere.
+    pub fn longer_list(&self, asked: usize, passed: usize) -> Option<usize> {
+        // Of none that passed it is not known how rare they are: half of one did.
+        let share = (float(passed as u64) + 0.5) / float(asked as u64);
+        let needed = SPARE * float(self.limit as u64) / share;
+        let next = whole(needed).max(2 * asked).max(self.ef);
+        (self.graph_cost(next) < self.scan_cost()).then_some(next)
+    }
+
+    /// Whether a look at the nearest few is worth its cost: if nothing that
+    /// passes is among them, a scan is the shorter way.
+    pub fn is_uncertain(&self) -> bool {
+        self.possible < self.all && self.scan_cost() < CERTAIN * self.graph_cost(self.list())
+    }
+
+    fn scan_cost(&self) -> f64 {
+        float(self.possible) * per(COMPARISON, self.dimension)
+    }
+
+    fn graph_cost(&self, list: usize) -> f64 {
+        let edges = float(self.m as u64) / 16.0;
+        DESCENT + float(list as u64) * edges * per(CANDIDATE, self.dimension)
+    }
+}
+
+fn per((once, for_each): (f64, f64), dimension: usize) -> f64 {
+    once + for_each * float(dimension as u64)
+}
+
+// No count here comes near 2^53.
+#[allow(clippy::cast_precision_loss)]
+fn float(n: u64) -> f64 {
+    n as f64
+}
+
+// Positive, and far below what a list may ever hold.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(x: f64) -> usize {
+    x.ceil() as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(all: u64, findable: u64) -> Task {
+        Task {
+            all,
+            possible: findable,
+            findable,
+            limit: 10,
+            ef: 64,
+            m: 16,
+            dimension: 384,
+        }
+    }
+
+    #[test]
+    fn few_points_are_scanned_and_many_are_not() {
+        for (all, findable, plan) in [
+            (900, 900, Plan::Scan),
+            (20_000, 20_000, Plan::Graph),
+            (20_000, 200, Plan::Scan),
+            (20_000, 18_000, Plan::Graph),
+            (1_000_000, 100_000, Plan::Graph),
+            (1_000_000, 1_000, Plan::Scan),
+            (20_000, 2_000, Plan::Scan),
+            (20_000, 4_000, Plan::Graph),
+        ] {
+            assert_eq!(task(all, findable).plan(), plan, "{findable} of {all}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_which_nothing_passed_is_given_up_for_a_scan_that_costs_less() {
+        let fifth = task(20_000, 4_000);
+        assert_eq!(fifth.plan(), Plan::Graph);
+        assert!(fifth.is_uncertain());
+        assert_eq!(fifth.longer_list(64, 0), None);
+        assert!(fifth.longer_list(64, 8).is_some_and(|next| next < 300));
+        assert!(!task(1_000_000, 500_000).is_uncertain());
     }
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::index::{Graph, Precision};
 use crate::names::Name;
 use crate::objective::Objective;
-use crate::plan::{Plan, Task};
+use crate::plan::{PROBE, Plan, Task};
 use crate::selection::Selection;
 use crate::slots::Slot;
 use crate::space::SpaceView;
@@ -175,7 +175,53 @@ struct Allowed<'a> {
     points: u64,
 }
 
-impl Allowed<'_> {
+impl<'a> Allowed<'a> {
+    /// The graph, unless a scan is the cheaper way or asked for.
+    fn way(&self, query: &Query) -> Option<Way<'a>> {
+        let Within { space, params, .. } = self.within;
+        let (Some(graph), Some(index), false) = (&space.graph, params.index, query.exact) else {
+            return None;
+        };
+        let selection = self.selection;
+        let task = Task {
+            all: selection.map_or(self.points, |_| space.has.len()),
+            possible: selection.map_or(self.points, Selection::possible),
+            findable: self.points,
+            limit: query.limit,
+            ef: query.ef.unwrap_or(index.ef_search).max(query.limit),
+            m: index.m,
+            dimension: params.dimension,
+        };
+        let plan = query.plan.unwrap_or_else(|| task.plan());
+        (plan == Plan::Graph).then_some(Way {
+            graph,
+            task,
+            precision: index.precision,
+            is_asked_for: query.plan.is_some(),
+        })
+    }
+
+    fn scan_all(&self, distance: &impl Fn(&[f32]) -> f32, best: &mut Best<'_>) -> Result<()> {
+        match self.selection {
+            None => self.scan(self.within.space.has.iter(), distance, best),
+            Some(selection) => self.scan(selection.slots(), distance, best),
+        }
+    }
+
+    fn scan(
+        &self,
+        slots: impl Iterator<Item = Slot>,
+        distance: &impl Fn(&[f32]) -> f32,
+        best: &mut Best<'_>,
+    ) -> Result<()> {
+        for slot in slots {
+            if self.is_everything() || self.contains(slot)? {
+                best.offer(self.within, distance, slot)?;
+            }
+        }
+        Ok(())
+    }
+
     fn is_everything(&self) -> bool {
         self.vnodes.is_none() && self.selection.is_none()
     }
@@ -297,7 +343,7 @@ impl View {
         };
         match &objective {
             None => self.find(&allowed, query, &vector, &mut best)?,
-            Some(objective) => self.find_by(&allowed, query, objective, &mut best)?,
+            Some(objective) => allowed.find_by(query, objective, &mut best)?,
         }
         let near = best.heap.into_sorted_vec().into_iter();
         let near = near.map(|n| match objective {
@@ -318,35 +364,6 @@ impl View {
         .collect()
     }
 
-    /// The graph and how long a list to ask it for, unless a scan is the cheaper
-    /// way or asked for.
-    fn way<'a>(
-        &self,
-        allowed: &Allowed<'a>,
-        query: &Query,
-    ) -> Option<(&'a Graph, usize, Precision)> {
-        let Within { space, params, .. } = allowed.within;
-        match (&space.graph, params.index) {
-            (Some(graph), Some(params)) if !query.exact => {
-                let ef = query.ef.unwrap_or(params.ef_search).max(query.limit);
-                let task = Task {
-                    all: allowed
-                        .selection
-                        .map_or(allowed.points, |_| space.has.len()),
-                    possible: allowed
-                        .selection
-                        .map_or(allowed.points, Selection::possible),
-                    findable: allowed.points,
-                    ef: ef as u64,
-                    m: params.m as u64,
-                };
-                let plan = query.plan.unwrap_or_else(|| task.plan());
-                (plan == Plan::Graph).then_some((&**graph, ef, params.precision))
-            }
-            _ => None,
-        }
-    }
-
     fn find(
         &self,
         allowed: &Allowed<'_>,
@@ -359,13 +376,13 @@ impl View {
         }
         let Within { space, params, .. } = allowed.within;
         let distance = |v: &[f32]| params.metric.distance(vector, v);
-        let Some((graph, ef, precision)) = self.way(allowed, query) else {
-            return self.scan_all(allowed, &distance, best);
+        let Some(way) = allowed.way(query) else {
+            return allowed.scan_all(&distance, best);
         };
-        let Some(candidates) = self.candidates(allowed, graph, vector, ef, query.limit)? else {
-            return self.scan_all(allowed, &distance, best);
+        let Some(candidates) = way.candidates(allowed, vector)? else {
+            return allowed.scan_all(&distance, best);
         };
-        let mut left = rerank_depth(precision, query.limit);
+        let mut left = rerank_depth(way.precision, query.limit);
         let mut offered = HashSet::new();
         for slot in candidates {
             if left == 0 {
@@ -388,51 +405,28 @@ impl View {
         if is_short && allowed.selection.is_some_and(|s| s.unsure() > 0) {
             // Fewer met the filter than the estimate made of it.
             best.heap.clear();
-            return self.scan_all(allowed, &distance, best);
+            return allowed.scan_all(&distance, best);
         }
         let tail = space.tail.iter().filter(|s| !offered.contains(s));
-        self.scan(allowed, tail, &distance, best)
+        allowed.scan(tail, &distance, best)
     }
+}
 
-    fn scan_all(
-        &self,
-        allowed: &Allowed<'_>,
-        distance: &impl Fn(&[f32]) -> f32,
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        match allowed.selection {
-            None => self.scan(allowed, allowed.within.space.has.iter(), distance, best),
-            Some(selection) => self.scan(allowed, selection.slots(), distance, best),
-        }
-    }
+/// The way through the graph.
+struct Way<'a> {
+    graph: &'a Graph,
+    task: Task,
+    precision: Precision,
+    /// It is to be gone, whatever it costs.
+    is_asked_for: bool,
+}
 
-    fn scan(
-        &self,
-        allowed: &Allowed<'_>,
-        slots: impl Iterator<Item = Slot>,
-        distance: &impl Fn(&[f32]) -> f32,
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        for slot in slots {
-            if allowed.is_everything() || allowed.contains(slot)? {
-                best.offer(allowed.within, distance, slot)?;
-            }
-        }
-        Ok(())
-    }
-
+impl Way<'_> {
     /// Allowed slots from the graph, nearest first by its precision; `None`
-    /// where so few are allowed that a scan costs less.
-    fn candidates(
-        &self,
-        allowed: &Allowed<'_>,
-        graph: &Graph,
-        vector: &[f32],
-        ef: usize,
-        limit: usize,
-    ) -> Result<Option<Vec<Slot>>> {
+    /// where a scan costs less.
+    fn candidates(&self, allowed: &Allowed<'_>, vector: &[f32]) -> Result<Option<Vec<Slot>>> {
         let space = allowed.within.space;
-        let in_graph = graph.len() as u64;
+        let in_graph = self.graph.len();
         let mut in_tail = space.tail.len();
         if !allowed.is_everything() {
             for slot in space.tail.iter() {
@@ -440,28 +434,22 @@ impl View {
             }
         }
         let findable = allowed.points.saturating_sub(in_tail);
-        // What is dead or elsewhere takes places in the list, so ask for more
-        // by its share; where almost nothing is allowed, scan that.
         if findable == 0 {
             return Ok(Some(Vec::new()));
         }
-        let mut want = ef;
-        if !allowed.is_everything() || space.dead_in_graph > 0 {
-            let factor = in_graph.div_ceil(findable);
-            if factor > 10 {
-                return Ok(None);
-            }
-            want = usize::try_from(ef as u64 * in_graph / findable)
-                .unwrap_or(ef)
-                .max(ef);
-        }
+        // What is dead or elsewhere takes places in the list.
+        let is_mixed = !allowed.is_everything() || space.dead_in_graph > 0;
+        let task = Task {
+            all: if is_mixed { in_graph as u64 } else { findable },
+            findable,
+            ..self.task
+        };
+        let is_probed = !self.is_asked_for && self.task.is_uncertain() && task.limit < PROBE;
+        let mut want = if is_probed { PROBE } else { task.list() };
         loop {
-            let mut slots = graph.candidates(vector, want)?;
-            let all = slots.len();
-            if allowed.is_everything() && space.dead_in_graph == 0 {
-                // The graph may have grown since the view was made.
-                slots.retain(|s| space.has.contains(*s));
-            } else {
+            let mut slots = self.graph.candidates(vector, want)?;
+            let got = slots.len();
+            if is_mixed {
                 let mut kept = Vec::with_capacity(slots.len());
                 for slot in slots {
                     if allowed.contains(slot)? {
@@ -469,15 +457,22 @@ impl View {
                     }
                 }
                 slots = kept;
+            } else {
+                // The graph may have grown since the view was made.
+                slots.retain(|s| space.has.contains(*s));
             }
-            if slots.len() >= limit || all < want {
-                return Ok((slots.len() as u64 >= findable.min(limit as u64)).then_some(slots));
+            let limit = task.limit as u64;
+            let is_probe = is_probed && want == PROBE;
+            if (slots.len() as u64 >= limit && !is_probe) || got < want {
+                return Ok((slots.len() as u64 >= findable.min(limit)).then_some(slots));
             }
-            // The dead lie just here. A wider list finds what is behind them.
-            want *= 4;
-            if want as u64 > in_graph / 4 {
-                return Ok(None);
-            }
+            // What is not allowed lies just here. A longer list finds what is
+            // behind it, if that is not the longer way.
+            want = match task.longer_list(want, slots.len()) {
+                Some(longer) => longer,
+                None if self.is_asked_for => 4 * want,
+                None => return Ok(None),
+            };
         }
     }
 }

@@ -31,7 +31,10 @@ impl View {
         // Rows that cannot be read leave every point to be looked at: the error
         // comes then, from the one that needs them.
         let ids = |ids: &BTreeSet<PointId>| self.slots_of(ids).ok();
-        let matches = self.columns.resolve(filter, self.universe(), &ids);
+        let vectors = |name: &str| Some(self.slots_with(name));
+        let matches = self
+            .columns
+            .resolve(filter, self.universe(), &ids, &vectors);
         Selection {
             view: self,
             filter,
@@ -41,6 +44,15 @@ impl View {
 
     fn universe(&self) -> &RoaringBitmap {
         self.universe.get_or_init(|| self.visible.to_bitmap())
+    }
+
+    /// The slots that have a vector; none for a name that the collection lacks.
+    fn slots_with(&self, name: &str) -> RoaringBitmap {
+        let space = self
+            .params
+            .name(name)
+            .and_then(|n| self.spaces.get(n.index()));
+        space.map(|space| space.has.to_bitmap()).unwrap_or_default()
     }
 
     fn slots_of(&self, ids: &BTreeSet<PointId>) -> Result<RoaringBitmap> {
@@ -154,6 +166,6 @@ impl Selection<'_> {
             return Ok(false);
         }
         let seq = self.view.seq_of(owner, slot)?;
-        self.view.meets(self.filter, owner, seq)
+        self.view.meets(self.filter, owner, slot, seq)
     }
 }

@@ -14,7 +14,7 @@ use crate::space::SpaceView;
 use crate::vectors::{Owner, Segments};
 use crate::vnodes::VnodeTable;
 use quoit_columns::{Columns, Kind};
-use quoit_filter::{Filter, Path};
+use quoit_filter::{Filter, Path, Who};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use roaring::RoaringBitmap;
 use std::sync::{Arc, OnceLock};
@@ -305,13 +305,23 @@ impl View {
     }
 
     /// Whether a point that the view shows meets a filter.
-    pub(crate) fn meets(&self, filter: &Filter, owner: Owner, seq: u64) -> Result<bool> {
+    pub(crate) fn meets(
+        &self,
+        filter: &Filter,
+        owner: Owner,
+        slot: Slot,
+        seq: u64,
+    ) -> Result<bool> {
         if filter.is_always_met() {
             return Ok(true);
         }
         let payload = self.rows.feed_row(owner.vnode, seq)?.payload;
         let payload = self.rows.object(owner.id, &payload)?;
-        Ok(filter.is_met(owner.id, &payload))
+        let who = Who {
+            id: owner.id,
+            has_vector: &|name| self.params.name(name).is_some_and(|n| self.has(slot, n)),
+        };
+        Ok(filter.is_met(who, &payload))
     }
 
     pub(crate) fn answer<T>(&self, wanted: &VnodeSet, found: T) -> Answer<T> {

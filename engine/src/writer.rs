@@ -23,7 +23,7 @@ use crate::vectors::{Owner, Vectors};
 use crate::view::View;
 use crate::vnodes::VnodeTable;
 use quoit_columns::Schema;
-use quoit_filter::Edit;
+use quoit_filter::{Edit, Filter, Who};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -216,11 +216,11 @@ impl Writer {
             Condition::Unchanged { seq } => present.as_ref().is_some_and(|p| p.row.seq == *seq),
             Condition::MeetsOrMissing(filter) => match &present {
                 None => true,
-                Some(p) => filter.is_met(id, &self.rows.object(id, &p.payload)?),
+                Some(p) => self.meets(filter, id, p)?,
             },
             Condition::Meets(filter) => match &present {
                 None => false,
-                Some(p) => filter.is_met(id, &self.rows.object(id, &p.payload)?),
+                Some(p) => self.meets(filter, id, p)?,
             },
             Condition::Missing => present.is_none(),
         };
@@ -265,6 +265,16 @@ impl Writer {
         };
         stage.points.insert(key, point);
         Ok(done)
+    }
+
+    fn meets(&self, filter: &Filter, id: PointId, present: &Present) -> Result<bool> {
+        let names = present.row.names;
+        let has_vector = |name: &str| self.params.name(name).is_some_and(|n| names.contains(n));
+        let who = Who {
+            id,
+            has_vector: &has_vector,
+        };
+        Ok(filter.is_met(who, &self.rows.object(id, &present.payload)?))
     }
 
     fn present(&self, key: &[u8], owner: Owner) -> Result<Option<Present>> {

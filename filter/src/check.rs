@@ -1,9 +1,8 @@
-//! Whether a point meets a filter, from its id and its payload alone.
+//! Whether a point meets a filter, from its id, its payload and which vectors it has.
 
 use crate::geo::GeoPoint;
 use crate::time::timestamp;
-use crate::{Condition, Filter, Path, Scalar, Scalars, Test, text};
-use quoit_ring::PointId;
+use crate::{Condition, Filter, Path, Scalar, Scalars, Test, Who, text};
 use serde_json::{Map, Value};
 
 type Payload = Map<String, Value>;
@@ -11,13 +10,13 @@ type Payload = Map<String, Value>;
 impl Filter {
     /// Whether a point meets the filter.
     #[must_use]
-    pub fn is_met(&self, id: PointId, payload: &Payload) -> bool {
-        self.is_met_by(Some(id), payload)
+    pub fn is_met(&self, who: Who<'_>, payload: &Payload) -> bool {
+        self.is_met_by(Some(who), payload)
     }
 
-    /// An object in an array has no id.
-    fn is_met_by(&self, id: Option<PointId>, payload: &Payload) -> bool {
-        let holds = |condition: &Condition| condition.holds(id, payload);
+    /// An object in an array has no id and no vectors.
+    fn is_met_by(&self, who: Option<Who<'_>>, payload: &Payload) -> bool {
+        let holds = |condition: &Condition| condition.holds(who, payload);
         self.must.iter().all(holds)
             && (self.should.is_empty() || self.should.iter().any(holds))
             && !self.must_not.iter().any(holds)
@@ -29,11 +28,12 @@ impl Filter {
 }
 
 impl Condition {
-    fn holds(&self, id: Option<PointId>, payload: &Payload) -> bool {
+    fn holds(&self, who: Option<Who<'_>>, payload: &Payload) -> bool {
         match self {
             Self::Field { path, test } => test.holds_at(path, payload),
-            Self::HasId(ids) => id.is_some_and(|id| ids.contains(&id)),
-            Self::Slice(slice) => id.is_some_and(|id| slice.contains(id)),
+            Self::HasId(ids) => who.is_some_and(|who| ids.contains(&who.id)),
+            Self::Slice(slice) => who.is_some_and(|who| slice.contains(who.id)),
+            Self::HasVector(name) => who.is_some_and(|who| (who.has_vector)(name)),
             Self::Nested { path, filter } => {
                 let arrays = path.to_array().values(payload).into_iter();
                 let objects = arrays
@@ -42,7 +42,7 @@ impl Condition {
                     .filter_map(Value::as_object);
                 objects.into_iter().any(|o| filter.is_met_by(None, o))
             }
-            Self::Filter(filter) => filter.is_met_by(id, payload),
+            Self::Filter(filter) => filter.is_met_by(who, payload),
         }
     }
 }

@@ -55,6 +55,15 @@ pub struct MinShould {
     pub min_count: usize,
 }
 
+/// What of a point a filter looks at besides its payload.
+#[derive(Clone, Copy)]
+pub struct Who<'a> {
+    /// Its id.
+    pub id: PointId,
+    /// Whether it has a vector of a name.
+    pub has_vector: &'a dyn Fn(&str) -> bool,
+}
+
 /// What may hold for a point.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
@@ -69,6 +78,8 @@ pub enum Condition {
     HasId(BTreeSet<PointId>),
     /// The point's id is in a part of all ids.
     Slice(Slice),
+    /// The point has a vector of this name.
+    HasVector(String),
     /// A filter holds for an object in the array at a path, by itself.
     Nested {
         /// Where the array is.

@@ -61,6 +61,7 @@ impl From<&Condition> for v1::Condition {
             Condition::HasId(ids) => Kind::HasId(v1::HasId {
                 ids: ids.iter().map(|id| (*id).into()).collect(),
             }),
+            Condition::HasVector(name) => Kind::HasVector(name.clone()),
             Condition::Slice(slice) => Kind::Slice(v1::Slice {
                 total: slice.total(),
                 index: slice.index(),
@@ -216,6 +217,7 @@ fn read_condition(condition: v1::Condition, depth: usize) -> Result<Condition, B
             let ids = ids.collect::<Result<_, _>>();
             ids.map(Condition::HasId).map_err(BadFilter::new)
         }
+        Some(Kind::HasVector(name)) => Ok(Condition::HasVector(name)),
         Some(Kind::Slice(slice)) => {
             let slice = Slice::new(slice.total, slice.index);
             slice.map(Condition::Slice).map_err(BadFilter::new)

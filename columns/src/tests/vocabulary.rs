@@ -230,6 +230,7 @@ pub fn filters() -> impl Strategy<Value = Filter> {
         8 => field(&PATHS),
         2 => field(&["x", "y", "y[].x"]),
         1 => ids.prop_map(Condition::HasId),
+        1 => "[ab]".prop_map(Condition::HasVector),
         1 => (0_u64..3).prop_map(|n| Condition::Slice(Slice::new(3, n).unwrap())),
     ];
     let join = |condition: BoxedStrategy<Condition>| {

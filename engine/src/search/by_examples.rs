@@ -12,7 +12,6 @@ use super::{Allowed, Best, Query, Within};
 use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::slots::Slot;
-use crate::view::View;
 use std::collections::HashSet;
 
 impl Within<'_> {
@@ -31,12 +30,11 @@ impl Within<'_> {
     }
 }
 
-impl View {
+impl Allowed<'_> {
     /// Finds what a prepared objective scores best; as its distance each point has
     /// its negated score.
     pub(super) fn find_by(
         &self,
-        allowed: &Allowed<'_>,
         query: &Query,
         objective: &Objective,
         best: &mut Best<'_>,
@@ -44,21 +42,22 @@ impl View {
         if query.limit == 0 {
             return Ok(());
         }
-        let within = allowed.within;
+        let within = self.within;
         let metric = within.params.metric;
         let distance = |v: &[f32]| -objective.score(|example| -metric.distance(example, v));
         let seeds = objective.seeds(metric);
-        let Some((graph, ef, _)) = self.way(allowed, query).filter(|_| !seeds.is_empty()) else {
-            return self.scan_all(allowed, &distance, best);
+        let Some(mut way) = self.way(query).filter(|_| !seeds.is_empty()) else {
+            return self.scan_all(&distance, best);
         };
         // The last of a list tells how far it reaches: it must be longer than
         // what is asked for, or nothing would ever be beyond doubt.
-        let ef = ef.max(query.limit + query.limit / 2 + 16);
+        way.task.ef = way.task.ef.max(query.limit + query.limit / 2 + 16);
         let mut offered: HashSet<Slot> = HashSet::new();
         let mut reach = Vec::with_capacity(seeds.len());
         for seed in &seeds {
-            let Some(candidates) = self.candidates(allowed, graph, seed, ef, query.limit)? else {
-                return self.scan_again(allowed, &distance, best);
+            let Some(candidates) = way.candidates(self, seed)? else {
+                best.heap.clear();
+                return self.scan_all(&distance, best);
             };
             let mut farthest = f32::INFINITY;
             for slot in candidates {
@@ -74,22 +73,13 @@ impl View {
             .tail
             .iter()
             .filter(|slot| !offered.contains(slot));
-        self.scan(allowed, tail, &distance, best)?;
+        self.scan(tail, &distance, best)?;
         let bound = objective.bound(metric, &reach);
         let worst = best.heap.peek().map(|near| -near.distance);
         if best.heap.len() < query.limit || worst.is_none_or(|worst| worst < bound) {
-            return self.scan_again(allowed, &distance, best);
+            best.heap.clear();
+            return self.scan_all(&distance, best);
         }
         Ok(())
-    }
-
-    fn scan_again(
-        &self,
-        allowed: &Allowed<'_>,
-        distance: &impl Fn(&[f32]) -> f32,
-        best: &mut Best<'_>,
-    ) -> Result<()> {
-        best.heap.clear();
-        self.scan_all(allowed, distance, best)
     }
 }

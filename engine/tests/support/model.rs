@@ -6,7 +6,7 @@ use quoit_engine::{
     Change, Condition, Entry, FacetValue, Metric, Name, Operation, Outcome, Params, Query, Record,
     Vector, View, Want,
 };
-use quoit_filter::Filter;
+use quoit_filter::{Filter, Who};
 use quoit_ring::{PointId, Vnode, VnodeSet};
 use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_128;
@@ -21,6 +21,7 @@ pub struct Point {
 #[derive(Clone)]
 pub struct Model {
     metrics: BTreeMap<Name, Metric>,
+    names: BTreeMap<Name, String>,
     all: VnodeSet,
     held: VnodeSet,
     seqs: BTreeMap<Vnode, u64>,
@@ -31,6 +32,7 @@ pub struct Model {
 impl Model {
     pub fn new(params: &Params) -> Self {
         Self {
+            names: params.named().map(|(n, p)| (n, p.name.clone())).collect(),
             metrics: params.named().map(|(n, p)| (n, p.metric)).collect(),
             all: params.vnodes.iter().collect(),
             held: VnodeSet::new(),
@@ -76,14 +78,12 @@ impl Model {
         let is_met = match &operation.only_if {
             Condition::Always => true,
             Condition::Unchanged { seq } => present.as_ref().is_some_and(|p| p.version == *seq),
-            Condition::MeetsOrMissing(filter) => present.as_ref().is_none_or(|p| {
-                let payload = serde_json::from_slice(&p.payload).unwrap_or_default();
-                filter.is_met(operation.id, &payload)
-            }),
-            Condition::Meets(filter) => present.as_ref().is_some_and(|p| {
-                let payload = serde_json::from_slice(&p.payload).unwrap_or_default();
-                filter.is_met(operation.id, &payload)
-            }),
+            Condition::MeetsOrMissing(filter) => present
+                .as_ref()
+                .is_none_or(|p| self.meets(filter, operation.id, p)),
+            Condition::Meets(filter) => present
+                .as_ref()
+                .is_some_and(|p| self.meets(filter, operation.id, p)),
             Condition::Missing => present.is_none(),
         };
         if !is_met {
@@ -122,6 +122,19 @@ impl Model {
         };
         self.points.insert(key, point);
         true
+    }
+
+    fn meets(&self, filter: &Filter, id: PointId, point: &Point) -> bool {
+        let payload = serde_json::from_slice(&point.payload).unwrap_or_default();
+        let has_vector = |name: &str| {
+            let place = self.names.iter().find(|(_, other)| *other == name);
+            place.is_some_and(|(place, _)| point.vectors.contains_key(place))
+        };
+        let who = Who {
+            id,
+            has_vector: &has_vector,
+        };
+        filter.is_met(who, &payload)
     }
 
     fn stored(&self, vectors: &[Vector]) -> BTreeMap<Name, Vec<f32>> {
@@ -183,10 +196,9 @@ impl Model {
     /// What meets a filter is found by it, in order, counted, and by searches.
     pub fn check_filtered(&self, view: &View, filter: &Filter) {
         let mut meeting = self.clone();
-        meeting.points.retain(|(id, _), point| {
-            let payload = serde_json::from_slice(&point.payload).unwrap_or_default();
-            filter.is_met(*id, &payload)
-        });
+        meeting
+            .points
+            .retain(|(id, _), point| self.meets(filter, *id, point));
         let even: VnodeSet = self.all.iter().filter(|v| v.0 % 2 == 0).collect();
         for wanted in [&self.all, &even] {
             let here = meeting

@@ -120,6 +120,7 @@ pub fn filters(rng: &mut StdRng, ids: u64) -> Vec<Filter> {
     };
     let n = rng.random_range(0..6);
     let some = (0..3).map(|_| id(rng, ids)).collect();
+    let name = ["", "v0", "v1", "v2", "v3"][rng.random_range(0..5)];
     let one = field("n", Test::Value(Scalar::Integer(n)));
     let q = field("o.p.q", Test::Value(Scalar::Integer(1)));
     vec![
@@ -127,6 +128,7 @@ pub fn filters(rng: &mut StdRng, ids: u64) -> Vec<Filter> {
         must(one.clone()),
         must(field("s", Test::IsEmpty(rng.random_bool(0.5)))),
         must(quoit_filter::Condition::HasId(some)),
+        must(quoit_filter::Condition::HasVector(name.to_owned())),
         Filter {
             should: vec![one.clone(), q.clone()],
             ..Filter::default()

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{GeoBox, MinShould, Range};
+use quoit_ring::PointId;
 use serde_json::json;
 
 fn payload() -> Payload {
@@ -24,7 +25,7 @@ fn field(path: &str, test: Test) -> Condition {
 }
 
 fn holds(path: &str, test: Test) -> bool {
-    field(path, test).holds(Some(PointId::Num(1)), &payload())
+    field(path, test).holds(Some(who(1)), &payload())
 }
 
 fn word(text: &str) -> Test {
@@ -196,7 +197,7 @@ fn a_nested_filter_holds_for_one_object_by_itself() {
             ..Filter::default()
         }),
     };
-    let meets = |c: Condition| c.holds(Some(PointId::Num(1)), &payload());
+    let meets = |c: Condition| c.holds(Some(who(1)), &payload());
     assert!(meets(nested("parts", "two", 2)) && meets(nested("parts[]", "one", 1)));
     assert!(!meets(nested("parts", "one", 2)), "of two objects");
     assert!(!meets(nested("one", "one", 1)), "no array");
@@ -221,7 +222,7 @@ fn clauses_are_joined_as_their_names_say() {
             must_not: own(must_not),
             min_should: None,
         };
-        filter.is_met(PointId::Num(1), &payload())
+        filter.is_met(who(1), &payload())
     };
     assert!(some(&[], &[], &[]) && some(&[&yes, &yes], &[], &[]) && !some(&[&yes, &no], &[], &[]));
     assert!(some(&[], &[&no, &yes], &[]) && !some(&[], &[&no], &[]));
@@ -248,7 +249,29 @@ fn an_id_is_one_of_some() {
         must: vec![Condition::HasId([PointId::Num(1), PointId::Num(5)].into())],
         ..Filter::default()
     };
-    assert!(
-        filter.is_met(PointId::Num(5), &payload()) && !filter.is_met(PointId::Num(6), &payload())
-    );
+    assert!(filter.is_met(who(5), &payload()) && !filter.is_met(who(6), &payload()));
+}
+
+/// A point with the one vector `title`.
+fn who(id: u64) -> Who<'static> {
+    Who {
+        id: PointId::Num(id),
+        has_vector: &|name| name == "title",
+    }
+}
+
+#[test]
+fn a_point_has_the_vectors_that_it_has_and_an_object_in_it_has_none() {
+    let has = |name: &str| Condition::HasVector(name.to_owned());
+    let of = |condition| Filter {
+        must: vec![condition],
+        ..Filter::default()
+    };
+    let meets = |filter: &Filter| filter.is_met(who(1), &payload());
+    assert!(meets(&of(has("title"))) && !meets(&of(has("body"))) && !meets(&of(has(""))));
+    let inside = Condition::Nested {
+        path: "parts".parse().unwrap(),
+        filter: Box::new(of(has("title"))),
+    };
+    assert!(!meets(&of(inside)));
 }

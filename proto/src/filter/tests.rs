@@ -69,6 +69,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     let leaf = prop_oneof![
         4 => (path(), test()).prop_map(|(path, test)| Condition::Field { path, test }),
         1 => btree_set(any::<u64>().prop_map(PointId::Num), 0..4).prop_map(Condition::HasId),
+        1 => "[a-c]?".prop_map(Condition::HasVector),
         1 => (0_u64..9).prop_map(|n| Condition::Slice(Slice::new(9, n).unwrap())),
     ];
     let condition = leaf.prop_recursive(3, 24, 4, move |inner| {

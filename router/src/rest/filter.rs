@@ -13,7 +13,6 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ids::JsonId;
-use super::not_yet::NotYet;
 
 /// A filter in a JSON body; absent or null, every point meets it.
 #[derive(Debug, Default, Clone)]
@@ -124,8 +123,7 @@ struct Fields {
     should: Option<Conditions>,
     must_not: Option<Conditions>,
     min_should: Option<AtLeast>,
-    #[serde(default, rename = "has_vector")]
-    _has_vector: NotYet,
+    has_vector: Option<String>,
     slice: Option<JsonSlice>,
 }
 
@@ -162,6 +160,7 @@ impl TryFrom<Fields> for JsonCondition {
             others.push(Condition::HasId(ids.iter().map(|id| id.0).collect()));
         }
         others.extend(fields.slice.map(|slice| Condition::Slice(slice.0)));
+        others.extend(fields.has_vector.map(Condition::HasVector));
         if let Some(Nested { key, filter }) = fields.nested {
             others.push(Condition::Nested {
                 path: key.0,

@@ -41,6 +41,11 @@ pub(crate) struct Source {
 }
 
 impl LookupFrom {
+    /// Checks that there is such a collection.
+    pub(crate) fn check(&self, catalog: &dyn Catalog) -> Result<(), Error> {
+        open(catalog, &self.collection).map(drop)
+    }
+
     /// The other collection, whose vectors must be comparable with those of this
     /// one under a name; `None` if it is this one.
     pub(crate) fn resolve(

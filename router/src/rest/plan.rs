@@ -255,10 +255,10 @@ impl Planner<'_> {
                     place,
                     using: ask.using.as_deref().unwrap_or_default(),
                 };
-                let goal = self.goal(wish, &at, offset + limit, ask.prefetch.all.len())?;
-                self.with_lookup(goal, ask.lookup_from.as_ref(), place)?
+                self.goal(wish, &at, offset + limit, ask.prefetch.all.len())?
             }
         };
+        let goal = self.with_lookup(goal, ask.lookup_from.as_ref(), place)?;
         if depth > 0 {
             let candidates = match &goal {
                 Goal::Near(_, Some(spread)) => spread.candidates,
@@ -433,7 +433,8 @@ impl Planner<'_> {
         match &mut goal {
             Goal::Near(aim, _) => aim.from = source(aim.using)?,
             Goal::Like(likeness) => likeness.from = source(likeness.using)?,
-            _ => {}
+            // It changes nothing, and still it must be one that there is.
+            _ => lookup.map_or(Ok(()), |lookup| lookup.check(self.catalog))?,
         }
         Ok(goal)
     }

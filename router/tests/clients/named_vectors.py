@@ -88,6 +88,9 @@ def searches(server, local, present, shown):
             wishes.append({"query": random.choice(having), "using": name})
         wishes.append({"query": query, "using": name, "query_filter": models.Filter(
             must=[models.FieldCondition(key="n", match=models.MatchAny(any=[1, 2, 3]))])})
+        other = models.HasVectorCondition(has_vector=random.choice(sorted(VECTORS)))
+        clause = random.choice(["must", "must_not"])
+        wishes.append({"query": query, "using": name, "query_filter": models.Filter(**{clause: [other]})})
         for wish in wishes:
             theirs, ours = hits(local, **wish), hits(server, **wish)
             assert same(theirs, ours), f"{shown}: {wish}\n  {ours}\n not {theirs}"

@@ -481,7 +481,11 @@ fn meets(filter: Option<&quoit_proto::v1::Filter>, id: PointId, stored: &Stored)
         [] => serde_json::Map::new(),
         text => serde_json::from_slice(text).unwrap(),
     };
-    filter.is_met(id, &payload)
+    let who = quoit_filter::Who {
+        id,
+        has_vector: &|name| stored.vectors.contains_key(name),
+    };
+    filter.is_met(who, &payload)
 }
 
 /// A collection and its shards.
