@@ -128,17 +128,17 @@ impl<'a> Allowance<'a> {
     pub(crate) fn conditional(
         &mut self,
         mut changes: Vec<Change>,
-        only_if: Option<OnlyIf>,
+        only_if: Option<&OnlyIf>,
         field: impl FnOnce() -> String,
     ) -> Result<Update, Error> {
-        let bytes = match &only_if {
+        let bytes = match only_if {
             Some(OnlyIf::Meets(filter) | OnlyIf::MeetsOrMissing(filter)) => filter.encoded_len(),
             Some(OnlyIf::UnchangedSince(_) | OnlyIf::Missing(_)) | None => 0,
         };
         self.repeat(changes.len(), bytes, field)?;
         if only_if.is_some() {
             for change in &mut changes {
-                change.only_if.clone_from(&only_if);
+                change.only_if = only_if.cloned();
             }
         }
         Ok(Update::Points(changes))

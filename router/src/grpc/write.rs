@@ -102,7 +102,7 @@ fn conditional(
     let filter = filter.map(|filter| read::filter(Some(filter), FIELD));
     let only_if = filter.transpose()?;
     let only_if = only_if.map(|filter| OnlyIf::MeetsOrMissing((&filter).into()));
-    allowance.conditional(changes, only_if, || FIELD.to_owned())
+    allowance.conditional(changes, only_if.as_ref(), || FIELD.to_owned())
 }
 
 /// The same change of all points that a client means. `of` is the field that

@@ -106,8 +106,9 @@ impl<'a> Reading<'a> {
             // A filter is about points that are there.
             (Mode::InsertOnly, _) => Some(OnlyIf::Missing(v1::Missing {})),
         };
-        self.allowance
-            .conditional(changes, only_if, || format!("{}update_filter", self.at))
+        self.allowance.conditional(changes, only_if.as_ref(), || {
+            format!("{}update_filter", self.at)
+        })
     }
 }
 

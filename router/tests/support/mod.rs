@@ -181,12 +181,10 @@ impl FakeShard {
         let present = state.points.get(&id).cloned();
         let is_met = match (&operation.only_if, &present) {
             (None, _) | (Some(operation::OnlyIf::MeetsOrMissing(_)), None) => true,
-            (Some(operation::OnlyIf::MeetsOrMissing(filter)), Some(stored)) => {
-                meets(Some(filter), id, stored)
-            }
-            (Some(operation::OnlyIf::Meets(filter)), Some(stored)) => {
-                meets(Some(filter), id, stored)
-            }
+            (
+                Some(operation::OnlyIf::MeetsOrMissing(filter) | operation::OnlyIf::Meets(filter)),
+                Some(stored),
+            ) => meets(Some(filter), id, stored),
             (Some(operation::OnlyIf::Meets(_)), None) => false,
             (Some(operation::OnlyIf::Missing(_)), present) => present.is_none(),
             (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
