@@ -587,13 +587,10 @@ impl Writer {
                 let Some(row) = row.filter(|r| r.vector_index == index) else {
                     continue;
                 };
-                let (numbers, names) = self.composed(vectors);
-                // What was merged with former vectors was synced before its row.
-                if !names.contains_all(row.names) {
-                    continue;
-                }
+                let (numbers, _) = self.composed(vectors);
                 // Of several changes of one point in this entry only one came to
-                // be the point's, and not the last if its condition failed.
+                // be the point's, and not the last if its condition failed; and
+                // what was merged with former vectors was synced before its row.
                 let feed = self.rows.feed_row(vnode, row.seq)?;
                 if self.content(row.names, &numbers, &feed.payload) == feed.content {
                     let owner = Owner { id, vnode };

@@ -13,7 +13,10 @@
 mod support;
 
 use quoit_disk::SimDisk;
-use quoit_engine::{Engine, Entry, Error, Metric, Operation, Params, Query, SaveGraph, VnodeWrite};
+use quoit_engine::{
+    Change, Engine, Entry, Error, Metric, Name, Operation, Params, Query, SaveGraph, Vector,
+    VnodeWrite,
+};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -88,6 +91,13 @@ impl Powered {
         done.is_ok()
     }
 
+    /// The rows are on the platter before the vectors that they name, as a store
+    /// may choose to write them, or the kernel.
+    fn rows_come_first(&mut self) {
+        self.rig.engine().check_rows().unwrap();
+        self.synced = journal::end(&self.rig.path().join("rows"));
+    }
+
     fn cut_power(&mut self) {
         let rows = self.rig.path().join("rows");
         // Not below the simulated disk, which would lose it.
@@ -121,6 +131,9 @@ fn run(params: Params, seed: u64, lives: usize, forget_sync: bool) {
                 break;
             }
         }
+        if powered.rng.random_bool(0.5) {
+            powered.rows_come_first();
+        }
         powered.cut_power();
         powered.rig.check();
     }
@@ -142,6 +155,39 @@ fn a_power_cut_loses_none_of_the_several_vectors_of_a_point() {
             5,
             false,
         );
+    }
+}
+
+#[test]
+fn vectors_copied_for_a_change_of_others_are_there_if_the_rows_that_name_them_are() {
+    for seed in 0..8 {
+        let mut powered = Powered::new(seed, several(&[(Metric::Euclid, 2), (Metric::Dot, 2)]));
+        let vector = |name, x| Vector {
+            name: Name(name),
+            values: vec![x, 1.0],
+        };
+        let write = |n, change| {
+            let operation = Operation::always(PointId::Num(n), change);
+            Entry::Write(vec![VnodeWrite {
+                vnode: Vnode(0),
+                operations: vec![operation],
+            }])
+        };
+        for n in 0..20 {
+            let vectors = vec![vector(0, 2.0), vector(1, 3.0)];
+            let payload = Vec::new();
+            powered
+                .rig
+                .apply(write(n, Change::Upsert { vectors, payload }));
+        }
+        assert!(powered.checkpoint(SaveGraph::IfAnythingIsNew));
+        for n in 0..20 {
+            let set = Change::SetVectors(vec![vector(1, 4.0)]);
+            powered.rig.apply(write(n, set));
+        }
+        powered.rows_come_first();
+        powered.cut_power();
+        powered.rig.check();
     }
 }
 
