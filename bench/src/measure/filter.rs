@@ -15,7 +15,7 @@ use crate::report::{Section, Table};
 use crate::setting::Setting;
 use quoit_engine::{Metric, Plan, Query, View};
 use quoit_filter::{Condition, Filter, Range, Test};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Of a thousand points, how many meet the filter. Those between the ones that
 /// are asked for show where one way gets cheaper than another.
@@ -26,6 +26,10 @@ const FIELDS: [&str; 3] = ["any", "near", "far"];
 
 /// Queries of one measurement.
 const QUERIES: usize = 100;
+
+/// A round of searches by a way ends after so long, if it has had so many.
+const ROUND: Duration = Duration::from_millis(100);
+const LEAST: usize = 5;
 
 /// What an answer must be worth, and what it may cost over the cheaper way.
 const RECALL: f64 = 0.95;
@@ -191,13 +195,7 @@ impl<'a> Numbered<'a> {
         ways: [Option<Plan>; N],
     ) -> Result<[f64; N]> {
         let queries = |plan| -> Vec<Query> {
-            // To look for very few through the graph takes very long.
-            let some = if plan == Some(Plan::Graph) && part < 50 {
-                10
-            } else {
-                1
-            };
-            let all = (0..self.queries.len()).step_by(some);
+            let all = 0..self.queries.len();
             all.map(|number| self.filtered(number, field, part, plan))
                 .collect()
         };
@@ -205,12 +203,18 @@ impl<'a> Numbered<'a> {
         for round in 0..=rounds {
             for (queries, times) in &mut times {
                 let started = Instant::now();
+                let mut done = 0;
                 for query in queries.iter() {
                     std::hint::black_box(replica.search(view, query)?);
+                    done += 1;
+                    // To look for very few through the graph takes very long.
+                    if done >= LEAST && started.elapsed() > ROUND {
+                        break;
+                    }
                 }
                 // The first fills the caches.
                 if round > 0 {
-                    times.push(started.elapsed().as_secs_f64() / length(queries.len()));
+                    times.push(started.elapsed().as_secs_f64() / length(done));
                 }
             }
         }
