@@ -17,14 +17,14 @@ const SCAN_BELOW: u64 = 1000;
 
 /// One comparison of a scan: what it takes, and for each dimension. Most of it is
 /// the wait for memory.
-const COMPARISON: (f64, f64) = (200.0, 0.2);
+const COMPARISON: (f64, f64) = (130.0, 0.47);
 
 /// The way to the neighbourhood of the query, before there is any list.
-const DESCENT: f64 = 350_000.0;
+const DESCENT: f64 = 300_000.0;
 
 /// One place in the graph's list of candidates, with `m` of 16: the neighbours
 /// of a candidate are compared at random places of memory.
-const CANDIDATE: (f64, f64) = (1100.0, 1.0);
+const CANDIDATE: (f64, f64) = (800.0, 2.4);
 
 /// The list is so much longer than what must pass: the points that do are not
 /// spread evenly over it.
@@ -35,7 +35,10 @@ const SPARE: f64 = 2.0;
 pub const PROBE: usize = 16;
 
 /// It matters unless a scan costs so much more.
-const CERTAIN: f64 = 8.0;
+const CERTAIN: f64 = 3.0;
+
+/// All lists together may take so much of what a scan takes.
+const PATIENCE: f64 = 0.75;
 
 /// What a search is about to do.
 #[derive(Clone, Copy, Debug)]
@@ -75,13 +78,15 @@ impl Task {
     }
 
     /// How many to ask for after a list of `asked` of which too few passed;
-    /// `None` where that costs more than a scan: what passes lies elsewhere.
-    pub fn longer_list(&self, asked: usize, passed: usize) -> Option<usize> {
-        // Of none that passed it is not known how rare they are: half of one did.
-        let share = (float(passed as u64) + 0.5) / float(asked as u64);
+    /// `None` where it is not worth it, with what was `spent` on lists before
+    /// this one: what passes lies elsewhere.
+    pub fn longer_list(&self, asked: usize, passed: usize, spent: &mut f64) -> Option<usize> {
+        // Of none that passed it is not known how rare they are: a part of one did.
+        let share = (float(passed as u64) + 0.25) / float(asked as u64);
         let needed = SPARE * float(self.limit as u64) / share;
         let next = whole(needed).max(2 * asked).max(self.ef);
-        (self.graph_cost(next) < self.scan_cost()).then_some(next)
+        *spent += self.graph_cost(asked);
+        (*spent + self.graph_cost(next) < PATIENCE * self.scan_cost()).then_some(next)
     }
 
     /// Whether a look at the nearest few is worth its cost: if nothing that
@@ -153,8 +158,16 @@ mod tests {
         let fifth = task(20_000, 4_000);
         assert_eq!(fifth.plan(), Plan::Graph);
         assert!(fifth.is_uncertain());
-        assert_eq!(fifth.longer_list(64, 0), None);
-        assert!(fifth.longer_list(64, 8).is_some_and(|next| next < 300));
+        assert_eq!(fifth.longer_list(64, 0, &mut 0.0), None);
+        let half = task(1_000_000, 500_000);
+        let longer = half.longer_list(64, 8, &mut 0.0);
+        assert!(longer.is_some_and(|next| next < 300));
+        let spent = &mut half.scan_cost();
+        assert_eq!(
+            half.longer_list(64, 8, spent),
+            None,
+            "there is no more to spend"
+        );
         assert!(!task(1_000_000, 500_000).is_uncertain());
     }
 }

@@ -446,6 +446,7 @@ impl Way<'_> {
         };
         let is_probed = !self.is_asked_for && self.task.is_uncertain() && task.limit < PROBE;
         let mut want = if is_probed { PROBE } else { task.list() };
+        let mut spent = 0.0;
         loop {
             let mut slots = self.graph.candidates(vector, want)?;
             let got = slots.len();
@@ -468,7 +469,7 @@ impl Way<'_> {
             }
             // What is not allowed lies just here. A longer list finds what is
             // behind it, if that is not the longer way.
-            want = match task.longer_list(want, slots.len()) {
+            want = match task.longer_list(want, slots.len(), &mut spent) {
                 Some(longer) => longer,
                 None if self.is_asked_for => 4 * want,
                 None => return Ok(None),
