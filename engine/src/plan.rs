@@ -49,6 +49,8 @@ pub struct Task {
     pub possible: u64,
     /// Points that can be found, by estimate.
     pub findable: u64,
+    /// Payloads decide of some of them.
+    pub is_unsure: bool,
     /// How many are wanted.
     pub limit: usize,
     /// The size of the candidate list, at least.
@@ -73,8 +75,14 @@ impl Task {
     /// expected to be among those that can be found.
     pub fn list(&self) -> usize {
         let share = float(self.findable.max(1)) / float(self.all.max(1));
-        let needed = SPARE * float(self.limit as u64) / share.min(1.0);
-        whole(needed).max(self.ef)
+        // That payloads left too few is seen when the list is used up, and then
+        // every payload is read: a list that is too long costs less.
+        let wanted = if self.is_unsure {
+            float(self.limit.max(self.ef) as u64)
+        } else {
+            SPARE * float(self.limit as u64)
+        };
+        whole(wanted / share.min(1.0)).max(self.ef)
     }
 
     /// How many to ask for after a list of `asked` of which too few passed;
@@ -130,6 +138,7 @@ mod tests {
             all,
             possible: findable,
             findable,
+            is_unsure: false,
             limit: 10,
             ef: 64,
             m: 16,
@@ -151,6 +160,17 @@ mod tests {
         ] {
             assert_eq!(task(all, findable).plan(), plan, "{findable} of {all}");
         }
+    }
+
+    #[test]
+    fn a_list_is_longer_where_payloads_decide_what_is_left_of_it() {
+        let known = task(1_000_000, 100_000);
+        let unsure = Task {
+            is_unsure: true,
+            ..known
+        };
+        assert_eq!(known.list(), 200);
+        assert_eq!(unsure.list(), 640);
     }
 
     #[test]

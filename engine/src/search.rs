@@ -187,6 +187,7 @@ impl<'a> Allowed<'a> {
             all: selection.map_or(self.points, |_| space.has.len()),
             possible: selection.map_or(self.points, Selection::possible),
             findable: self.points,
+            is_unsure: selection.is_some_and(|s| s.unsure() > 0),
             limit: query.limit,
             ef: query.ef.unwrap_or(index.ef_search).max(query.limit),
             m: index.m,
