@@ -89,7 +89,7 @@ impl Replica {
     /// One search of all vnodes, on a view.
     pub fn search(&self, view: &View, query: &Query) -> Result<Vec<u64>> {
         let answer = view.search(&self.vnodes, std::slice::from_ref(query))?;
-        let hits = answer.found.into_iter().flatten();
+        let hits = answer.found.into_iter().flat_map(|found| found.hits);
         Ok(hits
             .filter_map(|hit| match hit.record.id {
                 PointId::Num(n) => Some(n),

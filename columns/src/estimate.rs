@@ -27,6 +27,13 @@ impl<'a> Clause<'a> {
         let all = must.chain(must_not).chain(should.map(Self::Any));
         all.chain(some).collect()
     }
+
+    pub fn conditions(&self) -> &'a [Condition] {
+        match self {
+            Self::One(condition) | Self::Not(condition) => std::slice::from_ref(*condition),
+            Self::Any(conditions) | Self::AtLeast(_, conditions) => conditions,
+        }
+    }
 }
 
 impl Estimate {

@@ -20,6 +20,7 @@ mod posting;
 mod resolve;
 mod schema;
 mod tree;
+mod unindexed;
 
 pub use bytes::BadColumn;
 pub use column::{Column, Kind};
@@ -31,6 +32,7 @@ use column::Change;
 use quoit_filter::{Filter, Path};
 use roaring::RoaringBitmap;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The columns of a replica, one a path. A clone costs a pointer a column and
@@ -164,6 +166,14 @@ impl Columns {
             vectors,
         };
         resolver.filter(filter, universe)
+    }
+
+    /// The fields with conditions that no column answers, in order.
+    #[must_use]
+    pub fn unindexed(&self, filter: &Filter) -> Vec<String> {
+        let mut fields = BTreeSet::new();
+        unindexed::add(self, filter, None, &mut fields);
+        fields.into_iter().collect()
     }
 
     /// How many of so many visible slots meet a filter.

@@ -3,6 +3,8 @@
 //! below were fitted to measurements (the benchmark of searches with filters
 //! shows the crossing), and only their ratios count.
 
+use crate::explain::{Cost, Why};
+
 /// How the nearest points are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plan {
@@ -40,6 +42,14 @@ const CERTAIN: f64 = 3.0;
 /// All lists together may take so much of what a scan takes.
 const PATIENCE: f64 = 0.75;
 
+/// What is chosen before a search begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    pub plan: Plan,
+    pub why: Why,
+    pub cost: Cost,
+}
+
 /// What a search is about to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
@@ -62,13 +72,20 @@ pub struct Task {
 }
 
 impl Task {
-    /// The cheaper way.
-    pub fn plan(&self) -> Plan {
-        if self.possible > SCAN_BELOW && self.graph_cost(self.list()) < self.scan_cost() {
-            Plan::Graph
+    /// The cheaper way, and why it is.
+    pub fn choose(&self) -> Choice {
+        let cost = Cost {
+            scan: self.scan_cost(),
+            graph: self.graph_cost(self.list()),
+        };
+        let (plan, why) = if self.possible <= SCAN_BELOW {
+            (Plan::Scan, Why::Few)
+        } else if cost.graph < cost.scan {
+            (Plan::Graph, Why::Cheaper)
         } else {
-            Plan::Scan
-        }
+            (Plan::Scan, Why::Cheaper)
+        };
+        Choice { plan, why, cost }
     }
 
     /// How many candidates are asked for: so many that enough of them can be
@@ -158,7 +175,11 @@ mod tests {
             (20_000, 2_000, Plan::Scan),
             (20_000, 4_000, Plan::Graph),
         ] {
-            assert_eq!(task(all, findable).plan(), plan, "{findable} of {all}");
+            assert_eq!(
+                task(all, findable).choose().plan,
+                plan,
+                "{findable} of {all}"
+            );
         }
     }
 
@@ -176,7 +197,7 @@ mod tests {
     #[test]
     fn a_list_of_which_nothing_passed_is_given_up_for_a_scan_that_costs_less() {
         let fifth = task(20_000, 4_000);
-        assert_eq!(fifth.plan(), Plan::Graph);
+        assert_eq!(fifth.choose().plan, Plan::Graph);
         assert!(fifth.is_uncertain());
         assert_eq!(fifth.longer_list(64, 0, &mut 0.0), None);
         let half = task(1_000_000, 500_000);

@@ -12,13 +12,15 @@
 //! is asked for so many more candidates as the filter leaves fewer of them.
 
 mod by_examples;
+mod way;
 
 use crate::VectorParams;
 use crate::error::{Error, Result};
-use crate::index::{Graph, Precision};
+use crate::explain::{Explanation, Filtered, Trace, Why};
+use crate::index::Precision;
 use crate::names::Name;
 use crate::objective::Objective;
-use crate::plan::{PROBE, Plan, Task};
+use crate::plan::Plan;
 use crate::selection::Selection;
 use crate::slots::Slot;
 use crate::space::SpaceView;
@@ -31,6 +33,9 @@ use std::collections::{BinaryHeap, HashSet};
 
 /// Reading and checking a payload takes about as long as so many comparisons.
 const PAYLOAD_CHECK: u64 = 30;
+
+/// So many vectors that are not in the graph are compared in a few milliseconds.
+const SHORT_TAIL: u64 = 10_000;
 
 /// One query.
 #[derive(Clone, Debug, Default)]
@@ -49,6 +54,10 @@ pub struct Query {
     pub ef: Option<usize>,
     /// Compare with every point instead of searching the graph.
     pub exact: bool,
+    /// Leave out what the graph does not have yet, unless that is little.
+    pub indexed_only: bool,
+    /// Say how the search went.
+    pub explain: bool,
     /// The way it is to go; the cheaper one by estimate if `None`.
     pub plan: Option<Plan>,
     /// The least near score that counts; of an objective the least.
@@ -66,6 +75,15 @@ pub struct Hit {
     pub record: Record,
     /// As clients see it: `Metric::score`, or that of the objective.
     pub score: f32,
+}
+
+/// What a query found, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The points, nearest first.
+    pub hits: Vec<Hit>,
+    /// How the search went, if that was asked for.
+    pub explanation: Option<Explanation>,
 }
 
 /// A slot at its exact distance; ordered so that the farthest is the greatest,
@@ -129,9 +147,16 @@ struct Best<'a> {
     limit: usize,
     selection: Option<&'a Selection<'a>>,
     heap: BinaryHeap<Near>,
+    trace: Trace,
 }
 
 impl Best<'_> {
+    /// Begins anew, for a reason.
+    fn clear(&mut self, why: Why) {
+        self.heap.clear();
+        self.trace.why = Some(why);
+    }
+
     fn offer(
         &mut self,
         within: Within<'_>,
@@ -139,6 +164,7 @@ impl Best<'_> {
         slot: Slot,
     ) -> Result<()> {
         let distance = distance(within.vector(slot)?);
+        self.trace.compared += 1;
         let worst = self.heap.peek().map(|n| n.distance);
         if self.heap.len() >= self.limit && worst.is_some_and(|w| distance > w) {
             return Ok(());
@@ -173,40 +199,19 @@ struct Allowed<'a> {
     selection: Option<&'a Selection<'a>>,
     /// How many visible points there are to find; about, with a filter.
     points: u64,
+    /// What the graph does not have yet is not looked at.
+    is_indexed_only: bool,
 }
 
-impl<'a> Allowed<'a> {
-    /// The graph, unless a scan is the cheaper way or asked for.
-    fn way(&self, query: &Query) -> Option<Way<'a>> {
-        let Within { space, params, .. } = self.within;
-        let (Some(graph), Some(index), false) = (&space.graph, params.index, query.exact) else {
-            return None;
-        };
-        let selection = self.selection;
-        let task = Task {
-            all: selection.map_or(self.points, |_| space.has.len()),
-            possible: selection.map_or(self.points, Selection::possible),
-            findable: self.points,
-            is_unsure: selection.is_some_and(|s| s.unsure() > 0),
-            limit: query.limit,
-            ef: query.ef.unwrap_or(index.ef_search).max(query.limit),
-            m: index.m,
-            dimension: params.dimension,
-        };
-        let plan = query.plan.unwrap_or_else(|| task.plan());
-        (plan == Plan::Graph).then_some(Way {
-            graph,
-            task,
-            precision: index.precision,
-            is_asked_for: query.plan.is_some(),
-        })
-    }
-
-    fn scan_all(&self, distance: &impl Fn(&[f32]) -> f32, best: &mut Best<'_>) -> Result<()> {
-        match self.selection {
-            None => self.scan(self.within.space.has.iter(), distance, best),
-            Some(selection) => self.scan(selection.slots(), distance, best),
+impl Allowed<'_> {
+    fn scan_all(&self, distance: &impl Fn(&[f32]) -> f32, best: &mut Best<'_>) -> Result<Plan> {
+        if best.limit > 0 {
+            match self.selection {
+                None => self.scan(self.within.space.has.iter(), distance, best)?,
+                Some(selection) => self.scan(selection.slots(), distance, best)?,
+            }
         }
+        Ok(Plan::Scan)
     }
 
     fn scan(
@@ -224,12 +229,16 @@ impl<'a> Allowed<'a> {
     }
 
     fn is_everything(&self) -> bool {
-        self.vnodes.is_none() && self.selection.is_none()
+        self.vnodes.is_none() && self.selection.is_none() && !self.is_indexed_only
     }
 
     fn contains(&self, slot: Slot) -> Result<bool> {
         let is_selected = self.selection.is_none_or(|s| s.may_contain(slot));
-        if !is_selected || !self.within.space.has.contains(slot) {
+        let space = self.within.space;
+        if !is_selected || !space.has.contains(slot) {
+            return Ok(false);
+        }
+        if self.is_indexed_only && space.tail.contains(slot) {
             return Ok(false);
         }
         match self.vnodes {
@@ -244,7 +253,7 @@ impl View {
     ///
     /// # Errors
     /// A query is not of the collection's dimension, or stored data is damaged.
-    pub fn search(&self, vnodes: &VnodeSet, queries: &[Query]) -> Result<Answer<Vec<Vec<Hit>>>> {
+    pub fn search(&self, vnodes: &VnodeSet, queries: &[Query]) -> Result<Answer<Vec<Found>>> {
         let whole = self.readable().is_subset(vnodes);
         let elsewhere = (!whole).then_some(vnodes);
         let points = if whole {
@@ -256,11 +265,17 @@ impl View {
             .iter()
             .map(|query| {
                 let within = self.within(query.using)?;
+                let Within { space, params, .. } = within;
+                let tail = space.tail.len();
+                let is_indexed_only =
+                    query.indexed_only && params.index.is_some() && tail > SHORT_TAIL;
+                let left_out = if is_indexed_only { tail } else { 0 };
                 let allowed = Allowed {
                     within,
                     vnodes: elsewhere,
                     selection: None,
-                    points: points.min(within.space.has.len()),
+                    points: points.min(space.has.len() - left_out),
+                    is_indexed_only,
                 };
                 self.search_one(&allowed, query)
             })
@@ -318,7 +333,7 @@ impl View {
         }
     }
 
-    fn search_one(&self, allowed: &Allowed<'_>, query: &Query) -> Result<Vec<Hit>> {
+    fn search_one(&self, allowed: &Allowed<'_>, query: &Query) -> Result<Found> {
         let within = allowed.within;
         let metric = within.params.metric;
         let objective = query.objective.as_ref().map(|o| within.prepared(o));
@@ -341,11 +356,16 @@ impl View {
             limit: query.limit,
             selection: selection.as_ref(),
             heap: BinaryHeap::with_capacity(query.limit.min(1024) + 1),
+            trace: Trace::default(),
         };
-        match &objective {
+        let plan = match &objective {
             None => self.find(&allowed, query, &vector, &mut best)?,
             Some(objective) => allowed.find_by(query, objective, &mut best)?,
-        }
+        };
+        let trace = std::mem::take(&mut best.trace);
+        let explanation = query
+            .explain
+            .then(|| self.explained(&allowed, query, plan, trace));
         let near = best.heap.into_sorted_vec().into_iter();
         let near = near.map(|n| match objective {
             None => (n, metric.score(n.distance)),
@@ -356,13 +376,43 @@ impl View {
             Some(_) => score >= least,
         };
         let near = near.filter(|(_, s)| query.threshold.is_none_or(|t| passes(*s, t)));
-        near.map(|(near, score)| {
+        let hits = near.map(|(near, score)| {
             Ok(Hit {
                 record: self.shown(near.owner, near.slot, query.want)?,
                 score,
             })
+        });
+        Ok(Found {
+            hits: hits.collect::<Result<_>>()?,
+            explanation,
         })
-        .collect()
+    }
+
+    fn explained(
+        &self,
+        allowed: &Allowed<'_>,
+        query: &Query,
+        plan: Plan,
+        trace: Trace,
+    ) -> Explanation {
+        let space = allowed.within.space;
+        let filter = allowed.selection.map(|selection| Filtered {
+            sure: selection.possible() - selection.unsure(),
+            unsure: selection.unsure(),
+            estimate: allowed.points,
+            unindexed: self.columns.unindexed(&query.filter),
+        });
+        Explanation {
+            plan,
+            why: trace.why.unwrap_or(Why::Cheaper),
+            vectors: space.has.len(),
+            tail: space.tail.len(),
+            filter,
+            cost: trace.cost,
+            lists: trace.lists,
+            compared: trace.compared,
+            payloads: allowed.selection.map_or(0, Selection::looked_at),
+        }
     }
 
     fn find(
@@ -371,16 +421,14 @@ impl View {
         query: &Query,
         vector: &[f32],
         best: &mut Best<'_>,
-    ) -> Result<()> {
-        if query.limit == 0 {
-            return Ok(());
-        }
+    ) -> Result<Plan> {
         let Within { space, params, .. } = allowed.within;
         let distance = |v: &[f32]| params.metric.distance(vector, v);
-        let Some(way) = allowed.way(query) else {
+        let Some(way) = allowed.way(query, &mut best.trace) else {
             return allowed.scan_all(&distance, best);
         };
-        let Some(candidates) = way.candidates(allowed, vector)? else {
+        let Some(candidates) = way.candidates(allowed, vector, &mut best.trace)? else {
+            best.clear(Why::ListsTooShort);
             return allowed.scan_all(&distance, best);
         };
         let mut left = rerank_depth(way.precision, query.limit);
@@ -405,77 +453,12 @@ impl View {
         let is_short = best.heap.len() < query.limit;
         if is_short && allowed.selection.is_some_and(|s| s.unsure() > 0) {
             // Fewer met the filter than the estimate made of it.
-            best.heap.clear();
+            best.clear(Why::TooFewLeft);
             return allowed.scan_all(&distance, best);
         }
         let tail = space.tail.iter().filter(|s| !offered.contains(s));
-        allowed.scan(tail, &distance, best)
-    }
-}
-
-/// The way through the graph.
-struct Way<'a> {
-    graph: &'a Graph,
-    task: Task,
-    precision: Precision,
-    /// It is to be gone, whatever it costs.
-    is_asked_for: bool,
-}
-
-impl Way<'_> {
-    /// Allowed slots from the graph, nearest first by its precision; `None`
-    /// where a scan costs less.
-    fn candidates(&self, allowed: &Allowed<'_>, vector: &[f32]) -> Result<Option<Vec<Slot>>> {
-        let space = allowed.within.space;
-        let in_graph = self.graph.len();
-        let mut in_tail = space.tail.len();
-        if !allowed.is_everything() {
-            for slot in space.tail.iter() {
-                in_tail -= u64::from(!allowed.contains(slot)?);
-            }
-        }
-        let findable = allowed.points.saturating_sub(in_tail);
-        if findable == 0 {
-            return Ok(Some(Vec::new()));
-        }
-        // What is dead or elsewhere takes places in the list.
-        let is_mixed = !allowed.is_everything() || space.dead_in_graph > 0;
-        let task = Task {
-            all: if is_mixed { in_graph as u64 } else { findable },
-            findable,
-            ..self.task
-        };
-        let is_probed = !self.is_asked_for && self.task.is_uncertain() && task.limit < PROBE;
-        let mut want = if is_probed { PROBE } else { task.list() };
-        let mut spent = 0.0;
-        loop {
-            let mut slots = self.graph.candidates(vector, want)?;
-            let got = slots.len();
-            if is_mixed {
-                let mut kept = Vec::with_capacity(slots.len());
-                for slot in slots {
-                    if allowed.contains(slot)? {
-                        kept.push(slot);
-                    }
-                }
-                slots = kept;
-            } else {
-                // The graph may have grown since the view was made.
-                slots.retain(|s| space.has.contains(*s));
-            }
-            let limit = task.limit as u64;
-            let is_probe = is_probed && want == PROBE;
-            if (slots.len() as u64 >= limit && !is_probe) || got < want {
-                return Ok((slots.len() as u64 >= findable.min(limit)).then_some(slots));
-            }
-            // What is not allowed lies just here. A longer list finds what is
-            // behind it, if that is not the longer way.
-            want = match task.longer_list(want, slots.len(), &mut spent) {
-                Some(longer) => longer,
-                None if self.is_asked_for => 4 * want,
-                None => return Ok(None),
-            };
-        }
+        allowed.scan(tail, &distance, best)?;
+        Ok(Plan::Graph)
     }
 }
 

@@ -9,6 +9,7 @@ use quoit_columns::Matches;
 use quoit_filter::Filter;
 use quoit_ring::PointId;
 use roaring::RoaringBitmap;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 /// Payloads that are looked at for an estimate.
@@ -23,6 +24,8 @@ pub struct Selection<'a> {
     view: &'a View,
     filter: &'a Filter,
     matches: Matches,
+    /// Payloads that were looked at.
+    looked_at: Cell<u64>,
 }
 
 impl View {
@@ -39,6 +42,7 @@ impl View {
             view: self,
             filter,
             matches,
+            looked_at: Cell::new(0),
         }
     }
 
@@ -70,6 +74,17 @@ impl View {
     }
 }
 
+/// A number without any pattern in common with others: of points that were
+/// written in turns, every 312th might be of one kind. It is the same each time,
+/// so that a search goes the same way. (The finalizer of `SplitMix64`, Steele et
+/// al. 2014.)
+fn scattered(n: u64) -> u64 {
+    let mut x = (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}
+
 impl Selection<'_> {
     /// How many points meet the filter or may.
     pub fn possible(&self) -> u64 {
@@ -94,7 +109,7 @@ impl Selection<'_> {
             return Ok(sure + maybe.len());
         }
         let (mut seen, mut met) = (0, 0);
-        for place in (0..SAMPLE).map(|n| n * step) {
+        for place in (0..SAMPLE).map(|n| n * step + scattered(n) % step) {
             let Some(slot) = u32::try_from(place).ok().and_then(|n| maybe.select(n)) else {
                 break;
             };
@@ -103,6 +118,11 @@ impl Selection<'_> {
             met += u64::from(self.contains(owner, Slot(slot))?);
         }
         Ok(sure + maybe.len() * met / seen.max(1))
+    }
+
+    /// How many payloads were looked at so far.
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at.get()
     }
 
     /// Whether a slot's point may meet the filter.
@@ -165,6 +185,7 @@ impl Selection<'_> {
         if !self.matches.maybe.contains(slot.0) {
             return Ok(false);
         }
+        self.looked_at.set(self.looked_at.get() + 1);
         let seq = self.view.seq_of(owner, slot)?;
         self.view.meets(self.filter, owner, slot, seq)
     }

@@ -145,7 +145,7 @@ fn below(n: f64) -> Filter {
 
 fn found(rig: &Rig, query: Query) -> Vec<(u64, f64)> {
     let answer = rig.view().search(&vnodes([0, 1]), &[query]).unwrap().found;
-    let hits = answer[0].iter().map(|hit| {
+    let hits = answer[0].hits.iter().map(|hit| {
         let PointId::Num(n) = hit.record.id else {
             panic!()
         };

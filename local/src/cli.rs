@@ -1,6 +1,7 @@
 //! The command line: what `quoit` can be asked, and who answers.
 
 use crate::demo::{self, DemoArgs};
+use crate::explain::{self, ExplainArgs};
 use crate::serve::{self, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 use crate::telemetry::{self, LogFormat};
@@ -46,6 +47,8 @@ enum Command {
         after_help = "Examples:\n  quoit demo\n  quoit demo --listen 127.0.0.1:7333 --grpc 127.0.0.1:7334 --exit"
     )]
     Demo(DemoArgs),
+    /// Ask how a search went: which way each shard took, why, and what it looked at.
+    Explain(ExplainArgs),
     /// Look at the ring: where vnodes are and what a change would move.
     #[command(subcommand)]
     Ring(RingCommand),
@@ -90,6 +93,13 @@ pub fn run() -> Result<(), Box<dyn Error>> {
                 .enable_all()
                 .build()?;
             runtime.block_on(demo::run(&args))?;
+        }
+        Command::Explain(args) => {
+            telemetry::init(cli.log_format, cli.log.as_deref().unwrap_or("warn"))?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(explain::run(&args, &mut io::stdout().lock()))?;
         }
         Command::Ring(RingCommand::Simulate(args)) => {
             simulate::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock())?;

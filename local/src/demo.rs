@@ -7,16 +7,15 @@
 //! includes both: the client's writing and reading of JSON is in the times, and
 //! its buffers are in the memory.
 
-mod client;
-mod figures;
 mod load;
 mod measure;
 mod screen;
 mod show;
 
+use crate::client::{self, Client};
+use crate::figures;
 use crate::node::NodeOptions;
 use crate::serve::{self, ServeArgs, Server};
-use client::Client;
 use load::Target;
 use quoit_crds::MAX_SHARDS;
 use quoit_dataset::{Dataset, Packages, Queries};

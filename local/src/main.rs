@@ -1,8 +1,11 @@
 //! `quoit`: the whole system in one process.
 
 mod cli;
+mod client;
 mod demo;
 mod descriptors;
+mod explain;
+mod figures;
 mod grpc;
 mod node;
 mod serve;

@@ -32,6 +32,7 @@ fn help_shows_each_command_with_its_flags_defaults_and_examples() {
             "Quoit",
             "serve",
             "demo",
+            "explain",
             "ring",
             "completion",
             "--log",

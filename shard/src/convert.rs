@@ -3,9 +3,9 @@
 //! log must fit the collection.
 
 use quoit_engine::{
-    Answer, Change, Condition, Direction, Entry, Examples, Facet, FacetValue, Hit, Name, Names,
-    Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params, PayloadIndex, Query, Record,
-    StartFrom, Vector, VnodeWrite, Want,
+    Answer, Change, Condition, Direction, Entry, Examples, Explanation, Facet, FacetValue, Found,
+    Hit, Name, Names, Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params,
+    PayloadIndex, Plan, Query, Record, StartFrom, Vector, VnodeWrite, Want, Why,
 };
 use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
@@ -179,6 +179,8 @@ pub fn query(query: v1::Query, params: &Params) -> Result<Query, Misfit> {
         limit: query.limit as usize,
         ef: query.hnsw_ef.map(|ef| ef as usize),
         exact: query.exact,
+        indexed_only: query.indexed_only,
+        explain: query.explain,
         plan: None,
         threshold: query.score_threshold,
         want: want(query.with_payload, &query.with_vectors, params)?,
@@ -229,17 +231,60 @@ pub fn filter(filter: Option<v1::Filter>) -> Result<Filter, Misfit> {
 }
 
 /// What a search found.
-pub fn search_response(answer: Answer<Vec<Vec<Hit>>>, params: &Params) -> v1::SearchResponse {
+pub fn search_response(answer: Answer<Vec<Found>>, params: &Params) -> v1::SearchResponse {
     let hit = |hit: Hit| v1::Hit {
         point: Some(point(hit.record, params)),
         score: hit.score,
     };
-    let hits = |hits: Vec<Hit>| v1::Hits {
-        hits: hits.into_iter().map(hit).collect(),
+    let hits = |found: Found| v1::Hits {
+        hits: found.hits.into_iter().map(hit).collect(),
+        explanation: found.explanation.map(explanation),
     };
     v1::SearchResponse {
         results: answer.found.into_iter().map(hits).collect(),
         not_here: not_here(&answer.not_here),
+    }
+}
+
+fn explanation(explanation: Explanation) -> v1::Explanation {
+    use v1::explanation as to;
+    let plan = match explanation.plan {
+        Plan::Scan => to::Plan::Scan,
+        Plan::Graph => to::Plan::Graph,
+    };
+    let why = match explanation.why {
+        Why::Asked => to::Why::Asked,
+        Why::NoGraph => to::Why::NoGraph,
+        Why::Few => to::Why::Few,
+        Why::Cheaper => to::Why::Cheaper,
+        Why::ListsTooShort => to::Why::ListsTooShort,
+        Why::TooFewLeft => to::Why::TooFewLeft,
+        Why::NotBounded => to::Why::NotBounded,
+    };
+    let lists = explanation.lists.into_iter();
+    v1::Explanation {
+        plan: plan.into(),
+        why: why.into(),
+        vectors: explanation.vectors,
+        tail: explanation.tail,
+        filter: explanation.filter.map(|filter| to::Filtered {
+            sure: filter.sure,
+            unsure: filter.unsure,
+            estimate: filter.estimate,
+            unindexed: filter.unindexed,
+        }),
+        cost: explanation.cost.map(|cost| to::Cost {
+            scan: cost.scan,
+            graph: cost.graph,
+        }),
+        lists: lists
+            .map(|list| to::CandidateList {
+                asked: list.asked,
+                passed: list.passed,
+            })
+            .collect(),
+        compared: explanation.compared,
+        payloads: explanation.payloads,
     }
 }
 

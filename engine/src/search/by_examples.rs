@@ -10,7 +10,9 @@
 
 use super::{Allowed, Best, Query, Within};
 use crate::error::{Error, Result};
+use crate::explain::Why;
 use crate::objective::Objective;
+use crate::plan::Plan;
 use crate::slots::Slot;
 use std::collections::HashSet;
 
@@ -38,25 +40,26 @@ impl Allowed<'_> {
         query: &Query,
         objective: &Objective,
         best: &mut Best<'_>,
-    ) -> Result<()> {
-        if query.limit == 0 {
-            return Ok(());
-        }
+    ) -> Result<Plan> {
         let within = self.within;
         let metric = within.params.metric;
         let distance = |v: &[f32]| -objective.score(|example| -metric.distance(example, v));
         let seeds = objective.seeds(metric);
-        let Some(mut way) = self.way(query).filter(|_| !seeds.is_empty()) else {
+        let Some(mut way) = self.way(query, &mut best.trace) else {
             return self.scan_all(&distance, best);
         };
+        if seeds.is_empty() {
+            best.clear(Why::NotBounded);
+            return self.scan_all(&distance, best);
+        }
         // The last of a list tells how far it reaches: it must be longer than
         // what is asked for, or nothing would ever be beyond doubt.
         way.task.ef = way.task.ef.max(query.limit + query.limit / 2 + 16);
         let mut offered: HashSet<Slot> = HashSet::new();
         let mut reach = Vec::with_capacity(seeds.len());
         for seed in &seeds {
-            let Some(candidates) = way.candidates(self, seed)? else {
-                best.heap.clear();
+            let Some(candidates) = way.candidates(self, seed, &mut best.trace)? else {
+                best.clear(Why::ListsTooShort);
                 return self.scan_all(&distance, best);
             };
             let mut farthest = f32::INFINITY;
@@ -77,9 +80,9 @@ impl Allowed<'_> {
         let bound = objective.bound(metric, &reach);
         let worst = best.heap.peek().map(|near| -near.distance);
         if best.heap.len() < query.limit || worst.is_none_or(|worst| worst < bound) {
-            best.heap.clear();
+            best.clear(Why::NotBounded);
             return self.scan_all(&distance, best);
         }
-        Ok(())
+        Ok(Plan::Graph)
     }
 }

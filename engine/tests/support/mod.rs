@@ -226,7 +226,7 @@ pub fn files(dir: &Path) -> Vec<PathBuf> {
 /// The ids of a query's hits, nearest first.
 pub fn ids(view: &View, vnodes: &VnodeSet, query: Query) -> Vec<PointId> {
     let found = view.search(vnodes, &[query]).unwrap().found;
-    found[0].iter().map(|hit| hit.record.id).collect()
+    found[0].hits.iter().map(|hit| hit.record.id).collect()
 }
 
 /// Every point of a view, page by page.

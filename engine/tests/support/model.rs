@@ -241,7 +241,7 @@ impl Model {
                     filter: filter.clone(),
                     ..Query::default()
                 };
-                let hits = &view.search(wanted, &[query]).unwrap().found[0];
+                let hits = &view.search(wanted, &[query]).unwrap().found[0].hits;
                 meeting.check_nearest(*name, &vector, wanted, limit, hits);
             }
         }
@@ -293,7 +293,7 @@ impl Model {
             };
             let answer = view.search(wanted, &[query]).unwrap();
             assert_eq!(answer.not_here, missing);
-            self.check_nearest(name, &vector, wanted, limit, &answer.found[0]);
+            self.check_nearest(name, &vector, wanted, limit, &answer.found[0].hits);
         }
     }
 

@@ -3,9 +3,9 @@
 //! server is asked until it says that its index is whole.
 
 use super::COLLECTION;
-use super::client::{self, Client};
-use super::figures::{rate, thousands};
 use super::screen::Screen;
+use crate::client::{self, Client};
+use crate::figures::{rate, thousands};
 use bytes::Bytes;
 use hyper::Method;
 use quoit_dataset::{Package, Packages};

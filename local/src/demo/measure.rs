@@ -2,9 +2,9 @@
 //! request is written to the moment its answer is read. The server works on the
 //! same cores at the same time, and the times include that.
 
-use super::client::{self, Client};
-use super::figures::{milliseconds, percentile, rate};
 use super::{COLLECTION, TOP};
+use crate::client::{self, Client};
+use crate::figures::{milliseconds, percentile, rate};
 use bytes::Bytes;
 use hyper::Method;
 use quoit_dataset::Matrix;

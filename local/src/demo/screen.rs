@@ -2,7 +2,7 @@
 //! and a bar while something takes time; where there is no terminal, a few plain
 //! lines in place of the bar.
 
-use super::figures::thousands;
+use crate::figures::thousands;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 

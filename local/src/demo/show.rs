@@ -1,9 +1,9 @@
 //! What a person sees of a search: the words that were looked for, and a table
 //! of what was found; and at the end, what to type to try it oneself.
 
-use super::client::Client;
 use super::screen::Screen;
 use super::{COLLECTION, Error};
+use crate::client::Client;
 use hyper::Method;
 use quoit_dataset::Queries;
 use serde::Deserialize;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
-use quoit_proto::v1::{Objective, Query, SearchRequest};
+use quoit_proto::v1::{Objective, Query, SearchRequest, ShardExplanation};
 use quoit_ring::PointId;
 
 use super::{Coverage, Error, Row, asked, row};
@@ -27,6 +27,10 @@ pub(crate) struct Nearest {
     pub(crate) score_threshold: Option<f32>,
     pub(crate) hnsw_ef: Option<u32>,
     pub(crate) exact: bool,
+    /// Leave out what the index does not have yet.
+    pub(crate) indexed_only: bool,
+    /// Say how it went.
+    pub(crate) explain: bool,
     pub(crate) filter: Filter,
     /// The points that are left out: those that the vector is made of.
     pub(crate) exclude: BTreeSet<PointId>,
@@ -39,11 +43,20 @@ pub(crate) struct Scored {
     pub(crate) score: f32,
 }
 
-/// Runs some searches on the whole collection; one list for each, best first.
+/// What a search found in all shards.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    /// The best first.
+    pub(crate) hits: Vec<Scored>,
+    /// How it went in each shard, if that was asked for.
+    pub(crate) explanations: Vec<ShardExplanation>,
+}
+
+/// Runs some searches on the whole collection; one answer for each.
 pub(crate) async fn search(
     collection: &Collection,
     searches: &[Nearest],
-) -> Result<Vec<Vec<Scored>>, Error> {
+) -> Result<Vec<Found>, Error> {
     if searches.is_empty() {
         return Ok(Vec::new());
     }
@@ -61,7 +74,7 @@ pub(crate) async fn search(
     .await?;
 
     let mut coverage = Coverage::default();
-    let mut lists: Vec<Vec<Vec<Scored>>> = searches.iter().map(|_| Vec::new()).collect();
+    let mut parts: Vec<Parts> = searches.iter().map(|_| Parts::default()).collect();
     for (target, answer) in answers {
         coverage.add(target, &answer.not_here);
         if answer.results.len() != searches.len() {
@@ -70,7 +83,13 @@ pub(crate) async fn search(
                 what: "not one list for each search",
             });
         }
-        for (lists, hits) in lists.iter_mut().zip(answer.results) {
+        for (parts, hits) in parts.iter_mut().zip(answer.results) {
+            parts
+                .explanations
+                .extend(hits.explanation.map(|e| ShardExplanation {
+                    shard: target.shard.0,
+                    explanation: Some(e),
+                }));
             let list = hits.hits.into_iter().map(|hit| {
                 let point = hit.point.ok_or(Error::ReadAnswer {
                     shard: target.shard,
@@ -80,12 +99,13 @@ pub(crate) async fn search(
                 let score = hit.score;
                 Ok(Scored { row, score })
             });
-            lists.push(list.collect::<Result<_, Error>>()?);
+            parts.lists.push(list.collect::<Result<_, Error>>()?);
         }
     }
     coverage.check(collection)?;
 
-    let merged = searches.iter().zip(lists).map(|(search, mut lists)| {
+    let merged = searches.iter().zip(parts).map(|(search, parts)| {
+        let mut lists = parts.lists;
         for list in &mut lists {
             list.retain(|hit| !search.exclude.contains(&hit.row.id));
         }
@@ -94,9 +114,19 @@ pub(crate) async fn search(
             Some(_) => Order::HigherFirst,
         };
         let key = |hit: &Scored| (order.rank(hit.score), hit.row.id);
-        merge(lists, key, search.offset, search.limit)
+        Found {
+            hits: merge(lists, key, search.offset, search.limit),
+            explanations: parts.explanations,
+        }
     });
     Ok(merged.collect())
+}
+
+/// What the shards answered to one search.
+#[derive(Default)]
+struct Parts {
+    lists: Vec<Vec<Scored>>,
+    explanations: Vec<ShardExplanation>,
 }
 
 /// The search as one shard sees it. Any shard may hold all of the best, so
@@ -113,6 +143,8 @@ fn to_query(collection: &Collection, search: &Nearest) -> Query {
         score_threshold: search.score_threshold,
         hnsw_ef: search.hnsw_ef,
         exact: search.exact,
+        indexed_only: search.indexed_only,
+        explain: search.explain,
         filter: Some((&search.filter).into()),
         using: used(collection, search).name.clone(),
         objective: search.objective.clone(),

@@ -15,7 +15,7 @@ use crate::catalog::Collection;
 use crate::check;
 use crate::error::Error;
 use crate::fanout::read as shards;
-use crate::fanout::search::{self, Nearest, Scored};
+use crate::fanout::search::{self, Found, Nearest, Scored};
 use crate::select::Selector;
 use crate::server::App;
 
@@ -73,6 +73,8 @@ fn nearest(
         exact,
         with_payload,
         with_vectors,
+        indexed_only,
+        explain,
     } = asked;
     check::known(collection, &vector_name, || place("vector_name"))?;
     let using = read::checked(collection, &vector_name, &vector, |rest: &str| {
@@ -105,19 +107,22 @@ fn nearest(
         score_threshold,
         hnsw_ef,
         exact,
+        indexed_only,
+        explain,
         filter,
         exclude: BTreeSet::new(),
     };
     Ok((nearest, show))
 }
 
-fn answer(found: Vec<Scored>, show: &Show) -> Result<SearchPointsResponse, Error> {
-    let points = found.into_iter().map(|Scored { row, score }| {
+fn answer(found: Found, show: &Show) -> Result<SearchPointsResponse, Error> {
+    let points = found.hits.into_iter().map(|Scored { row, score }| {
         let point = Some(show.point(row)?);
         Ok(ScoredPoint { point, score })
     });
     Ok(SearchPointsResponse {
         points: points.collect::<Result<_, Error>>()?,
+        explanations: found.explanations,
     })
 }
 

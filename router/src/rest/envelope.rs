@@ -49,6 +49,14 @@ impl Reply {
         Ok(Self(buffer))
     }
 
+    /// The same with one more field beside the result.
+    pub(crate) fn with(mut self, field: &str, value: &impl Serialize) -> Result<Self, Error> {
+        // Writing into a vector does not fail.
+        let _ = write!(self.0, ",\"{field}\":");
+        serde_json::to_writer(&mut self.0, value)?;
+        Ok(self)
+    }
+
     /// The whole envelope.
     pub(crate) fn close(mut self, seconds: f64) -> Response {
         self.0.extend_from_slice(b",\"status\":\"ok\",\"time\":");

@@ -392,7 +392,7 @@ impl Search<'_> {
         narrow: Option<Filter>,
     ) -> Result<Vec<Scored>, Error> {
         let found = run(self.collection, &[narrowed(plan, limit, narrow)]).await?;
-        Ok(found.into_iter().next().unwrap_or_default())
+        Ok(found.into_iter().next().unwrap_or_default().hits)
     }
 
     fn add(&self, groups: &mut Groups<Scored>, found: &[Scored]) -> Result<(), Error> {
@@ -419,8 +419,8 @@ impl Search<'_> {
                 let found = run(self.collection, &plans.collect::<Vec<_>>()).await?;
                 for (at, found) in some.iter().zip(found) {
                     let group = &mut groups[*at];
-                    let there_is_more = found.len() == asked;
-                    let own = self.own(&group.id, found)?;
+                    let there_is_more = found.hits.len() == asked;
+                    let own = self.own(&group.id, found.hits)?;
                     if own.len() < self.size && there_is_more {
                         still_short.push(*at);
                     }

@@ -144,13 +144,16 @@ async fn matrix(mut call: Call) -> Result<Matrix, Error> {
         hnsw_ef: None,
         // The graph would look elsewhere for what is sought among few.
         exact: true,
+        indexed_only: false,
+        explain: false,
         filter: filter.clone(),
         exclude: [row.id].into(),
     });
     let searches: Vec<Nearest> = searches.collect();
     let mut rows = Vec::with_capacity(searches.len());
     for some in searches.chunks(limits.max_batch_searches.max(1)) {
-        rows.extend(search(&collection, some).await?);
+        let found = search(&collection, some).await?;
+        rows.extend(found.into_iter().map(|found| found.hits));
     }
     Ok(Matrix { ids, rows })
 }

@@ -8,6 +8,7 @@ mod collections;
 mod edits;
 mod envelope;
 mod error;
+mod explain;
 mod facet;
 mod filter;
 mod groups;

@@ -15,6 +15,8 @@ pub(crate) struct Params {
     /// Whether a write is answered when it is visible. Quoit answers no
     /// sooner either way; the answer's `status` says what was asked for.
     pub(crate) wait: bool,
+    /// Whether a search says how it went.
+    pub(crate) explain: bool,
     /// How long the request may take.
     pub(crate) timeout: Option<Duration>,
 }
@@ -22,6 +24,7 @@ pub(crate) struct Params {
 #[derive(Deserialize)]
 struct Raw {
     wait: Option<String>,
+    explain: Option<String>,
     timeout: Option<String>,
     consistency: Option<String>,
     ordering: Option<String>,
@@ -34,11 +37,8 @@ impl Params {
             place: "query parameters",
             message: e.body_text(),
         })?;
-        let wait = match raw.wait.as_deref() {
-            None | Some("false" | "") => false,
-            Some("true") => true,
-            Some(other) => return Err(unreadable("wait", other, "true or false")),
-        };
+        let wait = flag("wait", raw.wait.as_deref())?;
+        let explain = flag("explain", raw.explain.as_deref())?;
         let timeout = match raw.timeout.as_deref() {
             None | Some("") => None,
             Some(text) => {
@@ -68,7 +68,19 @@ impl Params {
             None | Some("" | "weak" | "medium" | "strong") => {}
             Some(text) => return Err(unreadable("ordering", text, "one of weak, medium, strong")),
         }
-        Ok(Self { wait, timeout })
+        Ok(Self {
+            wait,
+            explain,
+            timeout,
+        })
+    }
+}
+
+fn flag(field: &str, value: Option<&str>) -> Result<bool, Error> {
+    match value {
+        None | Some("false" | "") => Ok(false),
+        Some("true") => Ok(true),
+        Some(other) => Err(unreadable(field, other, "true or false")),
     }
 }
 

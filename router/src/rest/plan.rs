@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::error::Error;
 use super::likeness::{Likeness, Scoring};
 use super::lookup::{LookupFrom, Source};
-use super::not_yet::NotYet;
 use super::order::JsonOrder;
 use super::prefetch::{Prefetch, Prefetches};
 use super::vectors::{Finite, Start};
@@ -36,8 +35,7 @@ const MAX_PREFETCHES: usize = 32;
 pub(crate) struct SearchParams {
     hnsw_ef: Option<u64>,
     exact: Option<bool>,
-    #[serde(default, rename = "indexed_only")]
-    _indexed_only: NotYet,
+    indexed_only: Option<bool>,
 }
 
 /// What a search asks for, whichever call it came by.
@@ -144,6 +142,8 @@ pub(crate) struct Spread {
 /// One step of a search.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
+    /// Where in the body it is asked for.
+    pub(crate) place: String,
     pub(crate) goal: Goal,
     /// The steps before it whose points alone it looks at; none: at all points.
     pub(crate) sources: Vec<usize>,
@@ -154,6 +154,8 @@ pub(crate) struct Step {
     pub(crate) score_threshold: Option<f32>,
     pub(crate) hnsw_ef: Option<u32>,
     pub(crate) exact: bool,
+    /// Leave out what the index does not have yet.
+    pub(crate) indexed_only: bool,
     pub(crate) filter: Filter,
     /// The points that are left out: the examples of this search and of those
     /// around it.
@@ -166,6 +168,8 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// What of each point of the answer is wanted.
     pub(crate) with: With,
+    /// Say how its searches went.
+    pub(crate) explain: bool,
 }
 
 impl Plan {
@@ -187,7 +191,16 @@ impl Plan {
         };
         planner.add(ask, place, 0, &Filter::default(), &BTreeSet::new())?;
         let steps = planner.steps;
-        Ok(Self { steps, with })
+        Ok(Self {
+            steps,
+            with,
+            explain: false,
+        })
+    }
+
+    /// The same, saying how its searches went.
+    pub(crate) fn explained(self, explain: bool) -> Self {
+        Self { explain, ..self }
     }
 
     /// The step that makes the answer.
@@ -245,7 +258,6 @@ impl Planner<'_> {
         let hnsw_ef = check::hnsw_ef(self.collection, params.hnsw_ef, || {
             format!("{place}params.hnsw_ef")
         })?;
-        let exact = params.exact.unwrap_or(false);
         let goal = match ask.wish {
             None => Goal::Order,
             Some(wish) => {
@@ -286,6 +298,7 @@ impl Planner<'_> {
         let before = sources.iter().filter_map(|at| self.steps.get(*at));
         let height = before.map(|step| step.height + 1).max().unwrap_or(0);
         self.steps.push(Step {
+            place: place.trim_end_matches('.').to_owned(),
             goal,
             sources,
             height,
@@ -293,7 +306,8 @@ impl Planner<'_> {
             limit,
             score_threshold: ask.score_threshold.map(|t| t.0),
             hnsw_ef,
-            exact,
+            exact: params.exact.unwrap_or(false),
+            indexed_only: params.indexed_only.unwrap_or(false),
             filter,
             exclude,
         });

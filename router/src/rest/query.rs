@@ -12,6 +12,7 @@ use super::body::decode;
 use super::call::Call;
 use super::envelope::{self, Reply, Show};
 use super::error::Error;
+use super::explain::explained;
 use super::filter::JsonFilter;
 use super::likeness::{Discover, Pairs};
 use super::lookup::LookupFrom;
@@ -322,8 +323,15 @@ async fn one<T: Into<Asked> + DeserializeOwned>(
     let asked: Asked = decode::<T>(&body)?.into();
     let (ask, show) = asked.checked(&collection, "")?;
     let plan = Plan::new(&collection, &*call.app.catalog, ask, show.with(), "")?;
+    let plan = plan.explained(call.params.explain);
     let found = run(&collection, std::slice::from_ref(&plan)).await?;
-    Reply::written(|buffer| write(buffer, found.first().map_or(&[], Vec::as_slice), &show))
+    let found = found.into_iter().next().unwrap_or_default();
+    let reply = Reply::written(|buffer| write(buffer, &found.hits, &show))?;
+    if plan.explain {
+        reply.with("explain", &explained(&plan, &found))
+    } else {
+        Ok(reply)
+    }
 }
 
 async fn many<T: Into<Asked> + DeserializeOwned>(
@@ -340,23 +348,25 @@ async fn many<T: Into<Asked> + DeserializeOwned>(
     for (i, body) in batch.searches.into_iter().enumerate() {
         let place = format!("searches[{i}].");
         let (ask, show) = body.into().checked(&collection, &place)?;
-        plans.push(Plan::new(
-            &collection,
-            &*call.app.catalog,
-            ask,
-            show.with(),
-            &place,
-        )?);
+        let plan = Plan::new(&collection, &*call.app.catalog, ask, show.with(), &place)?;
+        plans.push(plan.explained(call.params.explain));
         shows.push(show);
     }
     // Prefetches are searches too: a few in each of many add up.
     check::searches(&collection, plans.iter().map(|plan| plan.steps.len()).sum())?;
     let found = run(&collection, &plans).await?;
-    Reply::written(|buffer| {
+    let reply = Reply::written(|buffer| {
         envelope::list(buffer, found.iter().zip(&shows), |buffer, (found, show)| {
-            write(buffer, found, show)
+            write(buffer, &found.hits, show)
         })
-    })
+    })?;
+    if call.params.explain {
+        let all = plans.iter().zip(&found);
+        let all: Vec<_> = all.map(|(plan, found)| explained(plan, found)).collect();
+        reply.with("explain", &all)
+    } else {
+        Ok(reply)
+    }
 }
 
 fn points(buffer: &mut Vec<u8>, found: &[Scored], show: &Show) -> Result<(), Error> {

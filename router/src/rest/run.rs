@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use futures::future::try_join_all;
 use quoit_filter::Filter;
-use quoit_proto::v1;
+use quoit_proto::v1::{self, ShardExplanation};
 use quoit_ring::PointId;
 
 use super::error::Error;
@@ -30,13 +30,24 @@ const NOTHING: With = With {
     vectors: VectorSet::NONE,
 };
 
-/// Runs the plans; one list for each, best first.
-pub(crate) async fn run(
-    collection: &Collection,
-    plans: &[Plan],
-) -> Result<Vec<Vec<Scored>>, Error> {
+/// What a plan found.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// The best first.
+    pub(crate) hits: Vec<Scored>,
+    /// How each of its steps went, if that was asked for; empty for those that
+    /// were no search.
+    pub(crate) steps: Vec<Vec<ShardExplanation>>,
+}
+
+/// Runs the plans; one answer for each.
+pub(crate) async fn run(collection: &Collection, plans: &[Plan]) -> Result<Vec<Found>, Error> {
     let examples = examples(collection, plans).await?;
     let mut found: Vec<Vec<Vec<Scored>>> = plans
+        .iter()
+        .map(|plan| plan.steps.iter().map(|_| Vec::new()).collect())
+        .collect();
+    let mut explanations: Vec<Vec<Vec<ShardExplanation>>> = plans
         .iter()
         .map(|plan| plan.steps.iter().map(|_| Vec::new()).collect())
         .collect();
@@ -71,6 +82,7 @@ pub(crate) async fn run(
                     let search = nearest(step, (using, vector), spread, &sources, with);
                     searches.push(Nearest {
                         objective,
+                        explain: plan.explain,
                         ..search
                     });
                     places_of_searches.push((p, s));
@@ -80,9 +92,11 @@ pub(crate) async fn run(
                 }
             }
         }
-        let (hits, lists) =
+        let (answers, lists) =
             futures::try_join!(search::search(collection, &searches), try_join_all(others))?;
-        for ((p, s), mut hits) in places_of_searches.into_iter().zip(hits) {
+        for ((p, s), answer) in places_of_searches.into_iter().zip(answers) {
+            let mut hits = answer.hits;
+            explanations[p][s] = answer.explanations;
             let step = &plans[p].steps[s];
             if let Goal::Near(aim, Some(wish)) = &step.goal {
                 hits = spread_out(collection, hits, aim.using, *wish, step).await?;
@@ -100,8 +114,12 @@ pub(crate) async fn run(
             found[p][s] = list;
         }
     }
-    let answers = found.into_iter().map(|mut steps| steps.pop());
-    Ok(answers.map(Option::unwrap_or_default).collect())
+    let answers = found.into_iter().zip(explanations);
+    let answers = answers.map(|(mut found, steps)| Found {
+        hits: found.pop().unwrap_or_default(),
+        steps,
+    });
+    Ok(answers.collect())
 }
 
 /// The name that no collection has, for the one that is searched.
@@ -278,6 +296,8 @@ fn nearest(
         hnsw_ef: step.hnsw_ef,
         // The graph would look elsewhere for what is sought among few.
         exact: step.exact || !step.sources.is_empty(),
+        indexed_only: step.indexed_only,
+        explain: false,
         filter,
         exclude,
     }

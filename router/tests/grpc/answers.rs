@@ -96,6 +96,14 @@ async fn a_search_finds_the_nearest_with_what_was_asked_for_of_them() {
     assert!(found.clone().all(|p| p.version > 0));
     assert_eq!(plain.points[0].score.to_bits(), 29.0_f32.to_bits());
 
+    assert!(plain.explanations.is_empty());
+    let mut explained = search(&[1.0, 0.0, 0.0]);
+    explained.search.as_mut().unwrap().explain = true;
+    let explained = client.search(explained).await.unwrap().into_inner();
+    assert_eq!(explained.points, plain.points);
+    let shards = explained.explanations.iter().map(|e| e.shard);
+    assert_eq!(shards.collect::<Vec<_>>(), [0, 1, 2]);
+
     let mut request = search(&[1.0, 0.0, 0.0]);
     let wish = request.search.as_mut().unwrap();
     wish.filter = Some(less_than(20.0));

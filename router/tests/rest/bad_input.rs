@@ -232,7 +232,7 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector", "Not existing vector name error: t"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}"#, 422, &["params.hnsw_ef", "1000", "exact"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": -1}}"#, 400, &["params.hnsw_ef"]),
-        case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"indexed_only": true}}"#, 400, &["params.indexed_only", "not supported yet"]),
+        case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"indexed_only": 1}}"#, 400, &["params.indexed_only", "expected a boolean"]),
         case("POST", QUERY, "nonsense", 400, &["JSON body", "line 1"]),
         case("POST", "/collections/none/points/query", r#"{"query": [1, 1, 1]}"#, 404, &["`none`"]),
         case("POST", "/collections/docs/points/query?consistency=0", "{}", 422, &["consistency: value 0 invalid"]),

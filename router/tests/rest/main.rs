@@ -11,6 +11,7 @@ mod answers;
 mod bad_input;
 mod clients;
 mod edits;
+mod explain;
 mod failures;
 mod fuzz;
 mod groups;

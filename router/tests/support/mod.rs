@@ -17,11 +17,11 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use quoit_columns::Kind;
 use quoit_filter::Path;
 use quoit_proto::v1::{
-    CountRequest, CountResponse, Done, Facet, FacetRequest, FacetResponse, Hit, Hits, NotHere,
-    Operation, Point, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
+    CountRequest, CountResponse, Done, Explanation, Facet, FacetRequest, FacetResponse, Hit, Hits,
+    NotHere, Operation, Point, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
     SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, Vector,
     VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
-    facet, operation, vnode_outcome,
+    explanation, facet, operation, vnode_outcome,
 };
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
@@ -390,7 +390,14 @@ impl ShardClient for FakeShard {
                 }
             });
             hits.truncate(query.limit as usize);
-            Hits { hits }
+            let compared = hits.len() as u64;
+            let explanation = query.explain.then(|| Explanation {
+                plan: explanation::Plan::Scan.into(),
+                why: explanation::Why::Few.into(),
+                compared,
+                ..Explanation::default()
+            });
+            Hits { hits, explanation }
         });
         Ok(SearchResponse {
             results: results.collect(),

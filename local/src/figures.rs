@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 /// `20000` as `20,000`.
-pub(super) fn thousands(number: u64) -> String {
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -17,17 +17,17 @@ pub(super) fn thousands(number: u64) -> String {
 }
 
 /// Bytes as whole mebibytes.
-pub(super) fn mebibytes(bytes: u64) -> String {
+pub fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", thousands((bytes + (1 << 19)) >> 20))
 }
 
 /// `1.234 ms`, to a few digits.
-pub(super) fn milliseconds(time: Duration) -> String {
+pub fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1_000.0)
 }
 
 /// How many a second.
-pub(super) fn rate(count: usize, time: Duration) -> String {
+pub fn rate(count: usize, time: Duration) -> String {
     #[expect(clippy::cast_precision_loss, reason = "thousands of things")]
     let rate = count as f64 / time.as_secs_f64().max(1e-9);
     #[expect(
@@ -41,14 +41,14 @@ pub(super) fn rate(count: usize, time: Duration) -> String {
 
 /// The time that `percent` of the times do not pass: one that was measured, the
 /// least such. The times are in order.
-pub(super) fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+pub fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied()
 }
 
 /// The memory that is this process' own: what is not a file's and could not be
 /// dropped and read again. Known on Linux.
-pub(super) fn anonymous_memory() -> Option<u64> {
+pub fn anonymous_memory() -> Option<u64> {
     own_memory(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 

@@ -1,4 +1,4 @@
-//! The REST client of the demo: one connection, one request at a time, as small
+//! The REST client of the commands: one connection, one request at a time, as small
 //! as such a client can be. An answer that says "later" is asked again later,
 //! which is what the push-back on writes expects of a client.
 
@@ -68,7 +68,7 @@ pub enum Error {
 }
 
 /// One connection to the server.
-pub(super) struct Client {
+pub struct Client {
     sender: SendRequest<Full<Bytes>>,
     host: String,
     /// Moves the bytes; ends with the connection.
@@ -88,7 +88,7 @@ struct Envelope<T> {
 
 impl Client {
     /// Connects.
-    pub(super) async fn connect(address: SocketAddr) -> Result<Self, Error> {
+    pub async fn connect(address: SocketAddr) -> Result<Self, Error> {
         let failed = |source| Error::Connect { address, source };
         let stream = TcpStream::connect(address).await.map_err(failed)?;
         // A request is written at once: waiting to fill a packet only adds to its time.
@@ -110,7 +110,18 @@ impl Client {
     }
 
     /// Asks, and reads the `result` of the answer.
-    pub(super) async fn call<T: DeserializeOwned>(
+    pub async fn call<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<T, Error> {
+        let Envelope { result } = self.whole(method, path, body).await?;
+        Ok(result)
+    }
+
+    /// Asks, and reads the whole answer.
+    pub async fn whole<T: DeserializeOwned>(
         &mut self,
         method: Method,
         path: &str,
@@ -121,8 +132,7 @@ impl Client {
         loop {
             let (status, later, answer) = self.once(&method, path, body.clone()).await?;
             if status.is_success() {
-                let read = serde_json::from_slice(&answer).map(|Envelope { result }| result);
-                return read.map_err(|source| Error::Answer {
+                return serde_json::from_slice(&answer).map_err(|source| Error::Answer {
                     call: call(),
                     source,
                 });
