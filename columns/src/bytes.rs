@@ -123,15 +123,14 @@ pub fn write_kind(kind: Kind, bytes: &mut Vec<u8>) {
         Kind::Text(analyzer) => analyzer,
     };
     bytes.push(7);
-    let (tokenizer, min, max) = match analyzer.tokenizer {
-        Tokenizer::Word => (0, 0, 0),
-        Tokenizer::Whitespace => (1, 0, 0),
-        Tokenizer::Prefix { min, max } => (2, min, max),
-        Tokenizer::Multilingual => (3, 0, 0),
-    };
-    bytes.push(tokenizer);
+    bytes.push(match analyzer.tokenizer {
+        Tokenizer::Word => 0,
+        Tokenizer::Whitespace => 1,
+        Tokenizer::Prefix => 2,
+        Tokenizer::Multilingual => 3,
+    });
     analyzer.lowercase.write(bytes);
-    for length in [min, max, analyzer.min_token_len, analyzer.max_token_len] {
+    for length in [analyzer.min_token_len, analyzer.max_token_len] {
         (length as u64).write(bytes);
     }
 }
@@ -149,11 +148,10 @@ pub fn read_kind(bytes: &mut &[u8]) -> Option<Kind> {
             let [tokenizer] = take_array(bytes)?;
             let lowercase = bool::read(bytes)?;
             let mut length = || usize::try_from(u64::read(bytes)?).ok();
-            let (min, max) = (length()?, length()?);
             let tokenizer = match tokenizer {
                 0 => Tokenizer::Word,
                 1 => Tokenizer::Whitespace,
-                2 => Tokenizer::Prefix { min, max },
+                2 => Tokenizer::Prefix,
                 3 => Tokenizer::Multilingual,
                 _ => return None,
             };

@@ -29,9 +29,10 @@ pub use resolve::{Ids, Vectors};
 pub use schema::Schema;
 
 use column::Change;
-use quoit_filter::{Filter, Path};
+use quoit_filter::{Analyzer, Filter, Path};
 use roaring::RoaringBitmap;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -166,6 +167,25 @@ impl Columns {
             vectors,
         };
         resolver.filter(filter, universe)
+    }
+
+    /// A filter with its words as the columns of their fields take them, complete
+    /// or not: what a condition means does not change when a column is built.
+    #[must_use]
+    pub fn analyzed<'a>(&self, filter: &'a Filter) -> Cow<'a, Filter> {
+        let of = |path: &Path| match self.get(path)?.kind() {
+            Kind::Text(analyzer) => Some(analyzer),
+            _ => None,
+        };
+        let is_other = |column: &Column| match column.kind() {
+            Kind::Text(analyzer) => analyzer != Analyzer::default(),
+            _ => false,
+        };
+        if self.iter().any(is_other) {
+            Cow::Owned(filter.analyzed(&of))
+        } else {
+            Cow::Borrowed(filter)
+        }
     }
 
     /// The fields with conditions that no column answers, in order.

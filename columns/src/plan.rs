@@ -7,7 +7,7 @@ use crate::column::Kind;
 use crate::find::{Sort, canonical};
 use crate::key::{Number, Place};
 use jiff::Timestamp;
-use quoit_filter::{Analyzer, Scalar, Scalars, Test, timestamp, tokens};
+use quoit_filter::{Analyzer, Scalar, Scalars, Test, timestamp};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -285,7 +285,6 @@ pub fn geo<'a>(ask: &Ask<'a>) -> Plan<'a, Place> {
 pub fn text<'a>(analyzer: Analyzer, ask: &Ask<'a>) -> Plan<'a, Arc<str>> {
     let keys =
         |words: Vec<String>| -> Vec<Arc<str>> { words.into_iter().map(Into::into).collect() };
-    let is_default = analyzer == Analyzer::default();
     match ask {
         Ask::Keywords(all) => {
             // Equal texts have equal words; those without words are anywhere.
@@ -299,8 +298,8 @@ pub fn text<'a>(analyzer: Analyzer, ask: &Ask<'a>) -> Plan<'a, Arc<str>> {
                 certain: Certain::No,
             }
         }
-        Ask::Test(Test::Text(words) | Test::Phrase(words)) if is_default => {
-            let keys = keys(tokens(words));
+        Ask::Test(Test::Text(words) | Test::Phrase(words)) if words.analyzer == analyzer => {
+            let keys = keys(words.sought());
             match keys.len() {
                 0 | 1 => Plan::one_of(keys),
                 _ => Plan {
@@ -314,8 +313,8 @@ pub fn text<'a>(analyzer: Analyzer, ask: &Ask<'a>) -> Plan<'a, Arc<str>> {
                 },
             }
         }
-        Ask::Test(Test::TextAny(words)) if is_default => {
-            let mut keys = keys(tokens(words));
+        Ask::Test(Test::TextAny(words)) if words.analyzer == analyzer => {
+            let mut keys = keys(words.sought());
             keys.sort_unstable();
             keys.dedup();
             Plan::one_of(keys)

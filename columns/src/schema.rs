@@ -77,7 +77,8 @@ mod tests {
     #[test]
     fn a_schema_comes_back_from_its_bytes_and_cut_bytes_are_none() {
         let prefix = Analyzer {
-            tokenizer: Tokenizer::Prefix { min: 2, max: 9 },
+            tokenizer: Tokenizer::Prefix,
+            min_token_len: 2,
             ..Analyzer::default()
         };
         let schema = schema(

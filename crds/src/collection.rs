@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::{IndexSpec, Metric};
 use crate::schema::tidy;
+use crate::text::TextAnalysis;
 
 /// The greatest dimension of a vector.
 pub const MAX_DIMENSION: u32 = 65_536;
@@ -260,6 +261,9 @@ pub enum PartitioningType {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = tidy)]
+#[x_kube(validation = Rule::new("self.type == 'text' || !has(self.text)")
+    .message("text is for type text: remove text, or set type to text")
+    .field_path(".text"))]
 pub struct PayloadIndex {
     /// The payload field, with dots for nested ones: author.name. At most 255 characters.
     #[schemars(length(min = 1, max = MAX_FIELD_NAME))]
@@ -269,6 +273,11 @@ pub struct PayloadIndex {
     /// search in words.
     #[serde(rename = "type")]
     pub kind: PayloadIndexType,
+
+    /// Which words a text has, with type text only. Default: runs of letters and digits, in lower
+    /// case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextAnalysis>,
 }
 
 /// The type of an indexed payload field.

@@ -91,7 +91,7 @@ impl Walk {
                 }
             }
             (Some("integer"), value) => self.integer(path, schema, value),
-            (Some("string"), Value::String(_)) => {}
+            (Some("string"), Value::String(_)) | (Some("boolean"), Value::Bool(_)) => {}
             (expected, value) => self.wrong_type(path, expected, value),
         }
     }
@@ -147,6 +147,7 @@ impl Walk {
                 format!("put it in quotes: \"{value}\"")
             }
             (Some("string"), _) => "give a string".to_owned(),
+            (Some("boolean"), _) => "give true or false, without quotes".to_owned(),
             (Some("array"), _) => "give a list, an entry a line, each after a '-'".to_owned(),
             (_, _) => "give a mapping, a field a line, indented".to_owned(),
         };

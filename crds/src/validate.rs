@@ -8,10 +8,11 @@ use std::collections::HashSet;
 use crate::collection::{
     Limits, MAX_DIMENSION, MAX_FIELD_NAME, MAX_PAYLOAD_INDEXES, MAX_SHARDS, MAX_STORAGE_CLASS_NAME,
     MAX_STORAGE_SIZE, MAX_VECTOR_NAME, MAX_VECTORS, Partitioning, PartitioningType, PayloadIndex,
-    REPLICA_COUNTS, Ring, Storage, VectorCollectionSpec, VectorSpec,
+    PayloadIndexType, REPLICA_COUNTS, Ring, Storage, VectorCollectionSpec, VectorSpec,
 };
 use crate::index::{HnswSpec, IndexSpec, IndexType};
 use crate::resolved::VectorParams;
+use crate::text::{MAX_TOKEN_LEN, TextAnalysis};
 use crate::violation::{FieldPath, Invalid, Violation};
 
 #[cfg(test)]
@@ -264,7 +265,10 @@ impl Check {
             self.too_many(path.clone(), indexes.len(), MAX_PAYLOAD_INDEXES);
         }
         let mut fields = HashSet::new();
-        for (index, PayloadIndex { field, kind: _ }) in indexes.iter().enumerate() {
+        for (index, PayloadIndex { field, kind, text }) in indexes.iter().enumerate() {
+            if let Some(text) = text {
+                self.text(&path.item(index).key("text"), *kind, text);
+            }
             let at = path.item(index).key("field");
             self.field_name(at.clone(), field);
             if !fields.insert(field) {
@@ -272,6 +276,33 @@ impl Check {
                     at,
                     format!("is {}, which another entry indexes", quoted(field)),
                     "keep one entry for each field",
+                ));
+            }
+        }
+    }
+
+    fn text(&mut self, path: &FieldPath, kind: PayloadIndexType, text: &TextAnalysis) {
+        if kind != PayloadIndexType::Text {
+            self.push(Violation::new(
+                path.clone(),
+                "is given with another type",
+                "remove it, or set type to text",
+            ));
+        }
+        let TextAnalysis {
+            tokenizer: _,
+            lowercase: _,
+            min_token_len: min,
+            max_token_len: max,
+        } = *text;
+        self.range(path.key("minTokenLen"), min, (1, MAX_TOKEN_LEN));
+        if let Some(max) = max {
+            self.range(path.key("maxTokenLen"), max, (1, MAX_TOKEN_LEN));
+            if min > max {
+                self.push(Violation::new(
+                    path.key("minTokenLen"),
+                    format!("is {min}, more than maxTokenLen"),
+                    "lower it, or raise maxTokenLen",
                 ));
             }
         }

@@ -9,6 +9,7 @@ use quoit_columns::Matches;
 use quoit_filter::Filter;
 use quoit_ring::PointId;
 use roaring::RoaringBitmap;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
@@ -22,7 +23,7 @@ const SORT_BELOW: u64 = 8;
 /// Slots that meet a filter, and slots that may.
 pub struct Selection<'a> {
     view: &'a View,
-    filter: &'a Filter,
+    filter: Cow<'a, Filter>,
     matches: Matches,
     /// Payloads that were looked at.
     looked_at: Cell<u64>,
@@ -35,9 +36,10 @@ impl View {
         // comes then, from the one that needs them.
         let ids = |ids: &BTreeSet<PointId>| self.slots_of(ids).ok();
         let vectors = |name: &str| Some(self.slots_with(name));
+        let filter = self.columns.analyzed(filter);
         let matches = self
             .columns
-            .resolve(filter, self.universe(), &ids, &vectors);
+            .resolve(&filter, self.universe(), &ids, &vectors);
         Selection {
             view: self,
             filter,
@@ -187,6 +189,6 @@ impl Selection<'_> {
         }
         self.looked_at.set(self.looked_at.get() + 1);
         let seq = self.view.seq_of(owner, slot)?;
-        self.view.meets(self.filter, owner, slot, seq)
+        self.view.meets(&self.filter, owner, slot, seq)
     }
 }

@@ -274,6 +274,7 @@ impl Writer {
             id,
             has_vector: &has_vector,
         };
+        let filter = self.payload_indexes.columns().analyzed(filter);
         Ok(filter.is_met(who, &self.rows.object(id, &present.payload)?))
     }
 

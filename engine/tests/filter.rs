@@ -12,7 +12,7 @@ use quoit_columns::{Kind, Schema};
 use quoit_engine::{
     Change, Entry, FillStep, Metric, Operation, PayloadIndex, Query, VnodeWrite, Want,
 };
-use quoit_filter::{Condition, Edit, Filter, Range, Scalar, Test};
+use quoit_filter::{Analyzer, Condition, Edit, Filter, Range, Scalar, Test, Tokenizer};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use support::{Rig, ids, params, random, vnodes};
@@ -278,4 +278,55 @@ fn a_filter_that_few_points_meet_finds_them_also_where_a_sample_says_that_all_do
         .filter(|n| meets(*n))
         .map(|n| PointId::Num(n as u64));
     assert!(found.into_iter().eq(all));
+}
+
+#[test]
+fn words_are_taken_as_the_index_of_their_field_takes_them_built_or_not() {
+    let mut rig = Rig::new(params(Metric::Euclid, 2), &vnodes([0]));
+    let upsert = |n: u64, text: &str| {
+        let payload = format!(r#"{{"text": "{text}"}}"#).into_bytes();
+        Operation::upsert(PointId::Num(n), vec![1.0, 2.0], payload)
+    };
+    rig.apply(Entry::Write(vec![VnodeWrite {
+        vnode: Vnode(0),
+        operations: vec![upsert(1, "Terminal player"), upsert(2, "player")],
+    }]));
+    let begun = || field("text", Test::Text("term".into()));
+    let whole = || field("text", Test::Text("player".into()));
+    let counts = |rig: &Rig| {
+        let count = |filter| {
+            rig.view()
+                .count_matching(&vnodes([0]), &filter)
+                .unwrap()
+                .found
+        };
+        (count(begun()), count(whole()))
+    };
+    // A condition is decided where it is applied, by the same words.
+    let delete_if_begun = || {
+        let mut delete = Operation::delete(PointId::Num(1));
+        delete.only_if = quoit_engine::Condition::Meets(begun());
+        Entry::Write(vec![VnodeWrite {
+            vnode: Vnode(0),
+            operations: vec![delete],
+        }])
+    };
+    rig.apply(delete_if_begun());
+    assert_eq!(counts(&rig), (0, 2));
+
+    let analyzer = Analyzer {
+        tokenizer: Tokenizer::Prefix,
+        ..Analyzer::default()
+    };
+    rig.apply(Entry::SetSchema(Schema {
+        number: 1,
+        fields: [("text".parse().unwrap(), Kind::Text(analyzer))].into(),
+    }));
+    assert_eq!(counts(&rig), (1, 2), "while it is built");
+    fill(&rig);
+    assert_eq!(counts(&rig), (1, 2), "when it is built");
+
+    // Where the model of the tests knows no beginnings of words it is asked no more.
+    rig.try_apply(vec![delete_if_begun()]).unwrap();
+    assert_eq!(counts(&rig), (0, 1));
 }

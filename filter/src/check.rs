@@ -2,7 +2,7 @@
 
 use crate::geo::GeoPoint;
 use crate::time::timestamp;
-use crate::{Condition, Filter, Path, Scalar, Scalars, Test, Who, text};
+use crate::{Condition, Filter, Path, Scalar, Scalars, Test, Who};
 use serde_json::{Map, Value};
 
 type Payload = Map<String, Value>;
@@ -69,18 +69,16 @@ impl Test {
     /// an array. Tests of the whole field hold for none.
     #[must_use]
     pub fn holds(&self, value: &Value) -> bool {
-        let text = |has: fn(&str, &str) -> bool, words: &str| {
-            value.as_str().is_some_and(|stored| has(stored, words))
-        };
+        let text = |has: &dyn Fn(&str) -> bool| value.as_str().is_some_and(has);
         match self {
             Self::Value(scalar) => scalar.is(value),
             Self::Any(scalars) => scalars.contain(value),
             Self::Except(scalars) => !value.is_null() && !scalars.contain(value),
-            Self::Text(words) => text(text::has_all, words),
-            Self::TextAny(words) => text(text::has_any, words),
-            Self::Phrase(words) => text(text::has_phrase, words),
-            Self::Prefix(part) => text(|stored, part| stored.starts_with(part), part),
-            Self::Substring(part) => text(|stored, part| stored.contains(part), part),
+            Self::Text(words) => text(&|stored| words.are_all_in(stored)),
+            Self::TextAny(words) => text(&|stored| words.is_one_in(stored)),
+            Self::Phrase(words) => text(&|stored| words.are_in_order_in(stored)),
+            Self::Prefix(part) => text(&|stored| stored.starts_with(part.as_str())),
+            Self::Substring(part) => text(&|stored| stored.contains(part.as_str())),
             Self::Range(range) => value.as_f64().is_some_and(|x| range.contains(&x)),
             Self::Time(range) => {
                 let moment = value.as_str().and_then(|s| timestamp(s).ok());

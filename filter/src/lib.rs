@@ -9,6 +9,7 @@
 //! - a missing field meets no test but *is empty* (and what `must_not` makes of it);
 //! - numbers, booleans and texts are never equal to each other: 1 is not 1.0.
 
+mod analyzed;
 mod check;
 mod edit;
 mod geo;
@@ -21,7 +22,7 @@ pub use edit::{BadEdit, Edit, MAX_PAYLOAD_DEPTH};
 pub use geo::{GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius};
 pub use path::{BadPath, Path, RESERVED_KEYS, Step};
 pub use slice::{BadSlice, Slice};
-pub use text::{Analyzer, Tokenizer, tokens};
+pub use text::{Analyzer, MAX_PREFIX, Tokenizer, Words};
 pub use time::{BadTime, Timestamp, timestamp};
 
 use quoit_ring::PointId;
@@ -101,11 +102,11 @@ pub enum Test {
     /// It is there, not null, and none of these.
     Except(Scalars),
     /// A text that has all of these words.
-    Text(String),
+    Text(Words),
     /// A text that has one of these words.
-    TextAny(String),
+    TextAny(Words),
     /// A text that has these words, one after the other.
-    Phrase(String),
+    Phrase(Words),
     /// A text that begins with this, byte by byte.
     Prefix(String),
     /// A text that contains this, byte by byte.

@@ -10,7 +10,7 @@ mod schema;
 
 pub use client::{ErrorKind, ShardClient, ShardError};
 pub use filter::BadFilter;
-pub use schema::{BadSchema, kind};
+pub use schema::BadSchema;
 
 /// The services for clients as descriptors, for reflection.
 pub const CLIENT_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/clients.bin"));

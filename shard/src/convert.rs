@@ -381,10 +381,7 @@ pub fn facet_response(answer: Answer<Vec<Facet>>) -> v1::FacetResponse {
 /// Payload indexes as they are told of.
 pub fn payload_indexes(indexes: Vec<PayloadIndex>) -> Vec<v1::PayloadIndex> {
     let index = |index: PayloadIndex| v1::PayloadIndex {
-        field: Some(v1::IndexedField {
-            path: index.path.to_string(),
-            field_type: v1::FieldType::from(index.kind).into(),
-        }),
+        field: Some((&index.path, index.kind).into()),
         points: index.points,
         is_complete: index.is_complete,
     };

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use quoit_filter::{
     Analyzer, Condition, Filter, GeoBox, GeoPoint, GeoPolygon, GeoRadius, MinShould, Range, Scalar,
-    Scalars, Slice, Test, Tokenizer, timestamp,
+    Scalars, Slice, Test, Tokenizer, Words, timestamp,
 };
 use quoit_ring::PointId;
 use serde_json::{Value, json};
@@ -127,7 +127,7 @@ fn analyzers() -> impl Strategy<Value = Analyzer> {
     prop_oneof![
         3 => Just(Analyzer::default()),
         1 => Just(Analyzer { tokenizer: Tokenizer::Whitespace, lowercase: false, ..Analyzer::default() }),
-        1 => Just(Analyzer { tokenizer: Tokenizer::Prefix { min: 1, max: 3 }, ..Analyzer::default() }),
+        1 => Just(Analyzer { tokenizer: Tokenizer::Prefix, max_token_len: 3, ..Analyzer::default() }),
         1 => Just(Analyzer { tokenizer: Tokenizer::Multilingual, max_token_len: 5, ..Analyzer::default() }),
     ]
 }
@@ -179,7 +179,11 @@ pub fn tests() -> impl Strategy<Value = Test> {
         "a the music",
         "a player",
     ];
-    let words = || prop_oneof![text(), select(phrases).prop_map(str::to_owned)];
+    // Of any analyzer, which may be that of the column.
+    let words = || {
+        let text = prop_oneof![text(), select(phrases).prop_map(str::to_owned)];
+        (text, analyzers()).prop_map(|(text, analyzer)| Words { text, analyzer })
+    };
     let moment = select(&TEXTS[9..14]).prop_map(|s| timestamp(s).unwrap());
     let number = prop_oneof![
         select(&FLOATS[..]),

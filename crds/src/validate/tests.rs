@@ -5,6 +5,7 @@
 use super::*;
 use crate::collection::PayloadIndexType;
 use crate::index::Metric;
+use crate::text::TextAnalysis;
 
 fn docs() -> VectorCollectionSpec {
     VectorCollectionSpec::unnamed(384, Metric::Cosine)
@@ -125,6 +126,7 @@ const BROKEN: &[(Change, &str)] = &[
             let index = PayloadIndex {
                 field: "year".to_owned(),
                 kind: PayloadIndexType::Integer,
+                text: None,
             };
             spec.payload_indexes = vec![index.clone(), index];
         },
@@ -136,10 +138,27 @@ const BROKEN: &[(Change, &str)] = &[
             spec.payload_indexes = vec![PayloadIndex {
                 field: "x".repeat(256),
                 kind: PayloadIndexType::Text,
+                text: None,
             }];
         },
         "spec.payloadIndexes[0].field has 256 characters: name a payload field of at most 255 \
              characters",
+    ),
+    (
+        |spec| {
+            spec.payload_indexes = vec![PayloadIndex {
+                field: "f".to_owned(),
+                kind: PayloadIndexType::Keyword,
+                text: Some(TextAnalysis {
+                    min_token_len: 9,
+                    max_token_len: Some(3),
+                    ..TextAnalysis::default()
+                }),
+            }];
+        },
+        "spec.payloadIndexes[0].text is given with another type: remove it, or set type to text\n\
+             spec.payloadIndexes[0].text.minTokenLen is 9, more than maxTokenLen: lower it, or \
+             raise maxTokenLen",
     ),
     (
         |spec| spec.storage.size = "10GB".to_owned(),

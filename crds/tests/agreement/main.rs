@@ -79,7 +79,7 @@ fn with(pointer: &str, value: Value) -> Value {
         json!({
             "vectors": [{"name": "", "dimension": 4, "metric": "Dot", "index": {"hnsw": {}}}],
             "partitioning": {"type": "Field", "field": "f"},
-            "payloadIndexes": [{"field": "f", "type": "text"}],
+            "payloadIndexes": [{"field": "f", "type": "text", "text": {}}],
         })
     };
     assert!(verdict(&spec), "{spec}");
@@ -109,6 +109,8 @@ fn both_draw_every_numeric_bound_at_the_same_place() {
         ("/ring/vnodes".into(), 64, 65_536),
         // Not its own least, but the default of maxPayloadBytes, which it can't be under.
         ("/limits/maxRequestBytes".into(), 1 << 20, 256 << 20),
+        ("/payloadIndexes/0/text/minTokenLen".into(), 1, 1024),
+        ("/payloadIndexes/0/text/maxTokenLen".into(), 1, 1024),
         ("/limits/maxPayloadBytes".into(), 1 << 10, 16 << 20),
         ("/limits/maxBatchPoints".into(), 1, 100_000),
         ("/limits/maxBatchSearches".into(), 1, 10_000),
@@ -269,6 +271,9 @@ fn both_take_the_same_combinations_of_fields() {
         short(json!({"ring": {}, "storage": {}, "limits": {}, "payloadIndexes": []})),
         short(json!({"ring": null, "storage": null, "shards": null, "payloadIndexes": null})),
         short(json!({"payloadIndexes": indexes(64)})),
+        short(
+            json!({"payloadIndexes": [{"field": "f", "type": "text", "text": {"tokenizer": "prefix", "lowercase": false, "minTokenLen": 3, "maxTokenLen": 3}}]}),
+        ),
         short(json!({"limits": {"maxRequestBytes": 65_536, "maxPayloadBytes": 65_536}})),
         json!({"vectors": vectors(1)}),
         json!({"vectors": vectors(16)}),
@@ -301,6 +306,16 @@ fn both_take_the_same_combinations_of_fields() {
             json!({"payloadIndexes": [{"field": "f", "type": "geo"}, {"field": "f", "type": "text"}]}),
         ),
         short(json!({"payloadIndexes": [{"field": "f"}]})),
+        short(json!({"payloadIndexes": [{"field": "f", "type": "keyword", "text": {}}]})),
+        short(
+            json!({"payloadIndexes": [{"field": "f", "type": "text", "text": {"minTokenLen": 4, "maxTokenLen": 3}}]}),
+        ),
+        short(
+            json!({"payloadIndexes": [{"field": "f", "type": "text", "text": {"tokenizer": "regex"}}]}),
+        ),
+        short(
+            json!({"payloadIndexes": [{"field": "f", "type": "text", "text": {"lowercase": "yes"}}]}),
+        ),
         short(json!({"limits": {"maxRequestBytes": 65_536}})),
         short(json!({"limits": {"maxRequestBytes": 65_536, "maxPayloadBytes": 65_537}})),
         short(json!({"limits": {"maxRequestBytes": 65_535, "maxPayloadBytes": 65_535}})),
@@ -455,7 +470,7 @@ fn the_defaults_of_the_schema_are_those_of_rust() {
 #[test]
 fn the_judge_sees_every_rule_of_the_crd() {
     // One rule on the name, four on spec, and those of index, limits,
-    // partitioning (two) and vnodes, of which `self == oldSelf` is the same text
-    // twice.
-    assert_eq!(API_SERVER.rules(), 10);
+    // partitioning (two), vnodes, payload indexes and their words, of which
+    // `self == oldSelf` is the same text twice.
+    assert_eq!(API_SERVER.rules(), 12);
 }

@@ -110,6 +110,8 @@ fn spec() -> BoxedStrategy<Value> {
     let indexes = vec![
         json!([]),
         json!([{"field": "f", "type": "text"}]),
+        json!([{"field": "f", "type": "text", "text": {"minTokenLen": 2}}]),
+        json!([{"field": "f", "type": "uuid", "text": {"tokenizer": "word"}}]),
         json!([{"field": "f", "type": "text"}, {"field": "f", "type": "geo"}]),
     ];
     let limits = vec![

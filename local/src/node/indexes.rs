@@ -5,8 +5,10 @@
 
 use super::record::Record;
 use quoit_columns::{Kind, Schema};
-use quoit_crds::{PayloadIndex, PayloadIndexType, VectorCollectionSpec};
-use quoit_filter::{Analyzer, BadPath, Path};
+use quoit_crds::{
+    PayloadIndex, PayloadIndexType, TextAnalysis, TextTokenizer, VectorCollectionSpec,
+};
+use quoit_filter::{Analyzer, BadPath, Path, Tokenizer};
 use quoit_router::CatalogError;
 use serde::{Deserialize, Serialize};
 
@@ -51,7 +53,7 @@ impl Indexes {
     pub fn schema(&self) -> Result<Schema, BadPath> {
         let fields = self.fields.iter().map(|index| {
             let path: Path = index.field.parse()?;
-            Ok((path, kind(index.kind)))
+            Ok((path, kind(index)))
         });
         Ok(Schema {
             number: self.number,
@@ -71,16 +73,13 @@ fn names(indexes: &[PayloadIndex], field: &str) -> bool {
 /// The indexes with one of a field that a client asks for.
 pub fn with_index(record: &Record, path: &Path, kind: Kind) -> Result<Indexes, CatalogError> {
     let field = path.to_string();
-    let wished = PayloadIndex {
-        field: field.clone(),
-        kind: index_type(kind),
-    };
+    let wished = recorded(field.clone(), kind);
     let present = record
         .indexes
         .fields
         .iter()
         .find(|i| names(std::slice::from_ref(i), &field));
-    if present.is_some_and(|present| present.kind == wished.kind) {
+    if present.is_some_and(|present| self::kind(present) == kind) {
         return Ok(record.indexes.clone());
     }
     if names(&record.spec.payload_indexes, &field) {
@@ -123,8 +122,8 @@ fn declared(field: &str) -> CatalogError {
     ))
 }
 
-fn kind(name: PayloadIndexType) -> Kind {
-    match name {
+fn kind(index: &PayloadIndex) -> Kind {
+    match index.kind {
         PayloadIndexType::Keyword => Kind::Keyword,
         PayloadIndexType::Integer => Kind::Integer,
         PayloadIndexType::Float => Kind::Float,
@@ -132,19 +131,60 @@ fn kind(name: PayloadIndexType) -> Kind {
         PayloadIndexType::Datetime => Kind::Datetime,
         PayloadIndexType::Uuid => Kind::Uuid,
         PayloadIndexType::Geo => Kind::Geo,
-        PayloadIndexType::Text => Kind::Text(Analyzer::default()),
+        PayloadIndexType::Text => {
+            Kind::Text(index.text.as_ref().map_or_else(Analyzer::default, analyzer))
+        }
     }
 }
 
-fn index_type(kind: Kind) -> PayloadIndexType {
-    match kind {
-        Kind::Keyword => PayloadIndexType::Keyword,
-        Kind::Integer => PayloadIndexType::Integer,
-        Kind::Float => PayloadIndexType::Float,
-        Kind::Bool => PayloadIndexType::Bool,
-        Kind::Datetime => PayloadIndexType::Datetime,
-        Kind::Uuid => PayloadIndexType::Uuid,
-        Kind::Geo => PayloadIndexType::Geo,
-        Kind::Text(_) => PayloadIndexType::Text,
+fn analyzer(text: &TextAnalysis) -> Analyzer {
+    Analyzer {
+        tokenizer: match text.tokenizer {
+            TextTokenizer::Word => Tokenizer::Word,
+            TextTokenizer::Whitespace => Tokenizer::Whitespace,
+            TextTokenizer::Prefix => Tokenizer::Prefix,
+            TextTokenizer::Multilingual => Tokenizer::Multilingual,
+        },
+        lowercase: text.lowercase,
+        min_token_len: text.min_token_len as usize,
+        max_token_len: text.max_token_len.map_or(usize::MAX, |len| len as usize),
+    }
+}
+
+/// An index of a client's as the record has it.
+fn recorded(field: String, kind: Kind) -> PayloadIndex {
+    let (name, text) = match kind {
+        Kind::Keyword => (PayloadIndexType::Keyword, None),
+        Kind::Integer => (PayloadIndexType::Integer, None),
+        Kind::Float => (PayloadIndexType::Float, None),
+        Kind::Bool => (PayloadIndexType::Bool, None),
+        Kind::Datetime => (PayloadIndexType::Datetime, None),
+        Kind::Uuid => (PayloadIndexType::Uuid, None),
+        Kind::Geo => (PayloadIndexType::Geo, None),
+        Kind::Text(analyzer) => {
+            // Without what says nothing: as a file would have it.
+            let text = (analyzer != Analyzer::default()).then(|| analysis(analyzer));
+            (PayloadIndexType::Text, text)
+        }
+    };
+    PayloadIndex {
+        field,
+        kind: name,
+        text,
+    }
+}
+
+fn analysis(analyzer: Analyzer) -> TextAnalysis {
+    let len = |len: usize| u32::try_from(len).ok();
+    TextAnalysis {
+        tokenizer: match analyzer.tokenizer {
+            Tokenizer::Word => TextTokenizer::Word,
+            Tokenizer::Whitespace => TextTokenizer::Whitespace,
+            Tokenizer::Prefix => TextTokenizer::Prefix,
+            Tokenizer::Multilingual => TextTokenizer::Multilingual,
+        },
+        lowercase: analyzer.lowercase,
+        min_token_len: len(analyzer.min_token_len).unwrap_or(1),
+        max_token_len: len(analyzer.max_token_len),
     }
 }

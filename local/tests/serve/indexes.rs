@@ -107,3 +107,38 @@ fn indexes_of_a_file_come_and_go_with_it_and_are_not_for_clients_to_drop() {
     let schema = indexed(&mut server.client(), 100);
     assert_eq!(kinds(&schema), ["mark text", "mine bool", "new uuid"]);
 }
+
+#[test]
+fn the_words_of_a_text_index_are_those_of_the_file_or_of_the_client_also_after_a_restart() {
+    let dir = data_dir();
+    let data = dir.path().join("data");
+    let indexes = "[{field: mark, type: text, text: {tokenizer: prefix, minTokenLen: 2}}]";
+    let spec = format!("{{dimension: 4, metric: Euclid, shards: 2, payloadIndexes: {indexes}}}");
+    let path = file(dir.path(), &spec);
+    let server = Server::start(&data, &["-f", path.to_str().unwrap()]);
+    let mut client = server.client();
+    put(&mut client, "docs", 0, 100, "Terminal");
+    let tuned = json!({"type": "text", "tokenizer": "whitespace", "lowercase": false});
+    let body = json!({"field_name": "deep.word", "field_schema": tuned});
+    client.ok("PUT", INDEX, Some(&body));
+    let count = |client: &mut Client, words: &str| {
+        let filter = json!({"must": {"key": "mark", "match": {"text": words}}});
+        let path = "/collections/docs/points/count";
+        client.ok("POST", path, Some(&json!({"filter": filter})))["count"].clone()
+    };
+    let check = |client: &mut Client| {
+        assert_eq!(count(client, "term"), 100);
+        assert_eq!(count(client, "t"), 0);
+        assert_eq!(count(client, "inal"), 0);
+        let schema = indexed(client, 100);
+        let prefix =
+            json!({"type": "text", "tokenizer": "prefix", "lowercase": true, "min_token_len": 2});
+        assert_eq!(schema["mark"]["params"], prefix);
+        let own = json!({"type": "text", "tokenizer": "whitespace", "lowercase": false, "min_token_len": 1});
+        assert_eq!(schema["deep.word"]["params"], own);
+    };
+    check(&mut client);
+    server.stop();
+    let server = Server::start(&data, &[]);
+    check(&mut server.client());
+}

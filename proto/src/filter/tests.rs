@@ -43,9 +43,9 @@ fn test() -> impl Strategy<Value = Test> {
         scalars().prop_map(Test::Any),
         scalars().prop_map(Test::Except),
         (".{0,3}", 0..5).prop_map(|(s, kind)| match kind {
-            0 => Test::Text(s),
-            1 => Test::TextAny(s),
-            2 => Test::Phrase(s),
+            0 => Test::Text(s.into()),
+            1 => Test::TextAny(s.into()),
+            2 => Test::Phrase(s.into()),
             3 => Test::Prefix(s),
             _ => Test::Substring(s),
         }),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quoit_proto::v1::collections_server::Collections;
 use quoit_proto::v1::{
-    CollectionHealth, CollectionInfo, DistanceMetric, GetCollectionRequest, HnswInfo, IndexedField,
+    CollectionHealth, CollectionInfo, DistanceMetric, GetCollectionRequest, HnswInfo,
     ListCollectionsRequest, ListCollectionsResponse, PayloadIndex, PayloadIndexInfo, RequestLimits,
     VectorInfo,
 };
@@ -93,7 +93,7 @@ fn indexes(of_shards: Vec<PayloadIndex>) -> Vec<PayloadIndexInfo> {
         };
         let path = field.path.clone();
         let all = fields.entry(path).or_insert_with(|| PayloadIndexInfo {
-            field: Some(IndexedField { ..field }),
+            field: Some(field),
             points: 0,
             is_complete: true,
         });

@@ -305,9 +305,9 @@ impl TryFrom<MatchFields> for JsonMatch {
         if let Some(values) = fields.except {
             tests.push(Test::Except(scalars(values)?));
         }
-        tests.extend(fields.text.map(Test::Text));
-        tests.extend(fields.text_any.map(Test::TextAny));
-        tests.extend(fields.phrase.map(Test::Phrase));
+        tests.extend(fields.text.map(|words| Test::Text(words.into())));
+        tests.extend(fields.text_any.map(|words| Test::TextAny(words.into())));
+        tests.extend(fields.phrase.map(|words| Test::Phrase(words.into())));
         tests.extend(fields.prefix.map(Test::Prefix));
         tests.extend(fields.substring.map(Test::Substring));
         match (tests.pop(), tests.is_empty()) {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use quoit_columns::Kind;
-use quoit_filter::{Analyzer, Path};
-use quoit_proto::v1::{FieldType, PayloadIndex};
+use quoit_filter::{Analyzer, Path, Tokenizer};
+use quoit_proto::v1::{self, IndexedField, PayloadIndex};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -16,6 +16,9 @@ use super::error::Error;
 use super::filter::JsonPath;
 use super::not_yet::NotYet;
 use super::update;
+
+/// Bounds on the lengths of words are at most so much.
+const MAX_TOKEN_LEN: usize = 1024;
 
 #[derive(Deserialize)]
 struct Body {
@@ -48,17 +51,15 @@ enum Type {
 }
 
 /// What tunes an index. Where it lies and what it is meant for mean nothing
-/// here; what would make other words of texts is not here yet.
+/// here; lists of words and of their forms are not here yet.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tuned {
     r#type: Type,
     tokenizer: Option<String>,
     lowercase: Option<bool>,
-    #[serde(default, rename = "min_token_len")]
-    _min_token_len: NotYet,
-    #[serde(default, rename = "max_token_len")]
-    _max_token_len: NotYet,
+    min_token_len: Option<u64>,
+    max_token_len: Option<u64>,
     #[serde(default, rename = "stopwords")]
     _stopwords: NotYet,
     #[serde(default, rename = "stemmer")]
@@ -125,21 +126,63 @@ pub(crate) async fn drop(mut call: Call) -> Result<Reply, Error> {
 
 impl Tuned {
     fn kind(&self) -> Result<Kind, Error> {
+        let kind = kind(self.r#type);
+        let Kind::Text(_) = kind else {
+            let given = [
+                ("tokenizer", self.tokenizer.is_some()),
+                ("lowercase", self.lowercase.is_some()),
+                ("min_token_len", self.min_token_len.is_some()),
+                ("max_token_len", self.max_token_len.is_some()),
+            ];
+            return match given.iter().find(|(_, is_given)| *is_given) {
+                None => Ok(kind),
+                Some((field, _)) => {
+                    let message = "it is of texts: leave it out, or make the type text";
+                    Err(Error::fit(format!("field_schema.{field}"), message))
+                }
+            };
+        };
+        let analyzer = Analyzer {
+            tokenizer: self.tokenizer()?,
+            lowercase: self.lowercase.unwrap_or(true),
+            min_token_len: length("min_token_len", self.min_token_len)?.unwrap_or(1),
+            max_token_len: length("max_token_len", self.max_token_len)?.unwrap_or(usize::MAX),
+        };
+        if analyzer.min_token_len > analyzer.max_token_len {
+            let message = format!(
+                "{} is more than max_token_len: no word would be long enough and short enough",
+                analyzer.min_token_len
+            );
+            return Err(Error::fit("field_schema.min_token_len", message));
+        }
+        Ok(Kind::Text(analyzer))
+    }
+
+    fn tokenizer(&self) -> Result<Tokenizer, Error> {
         match self.tokenizer.as_deref() {
-            None | Some("word") => {}
-            Some(other @ ("whitespace" | "prefix" | "multilingual")) => {
-                return Err(Error::NotYet(format!("field_schema.tokenizer {other:?}")));
-            }
+            None | Some("word") => Ok(Tokenizer::Word),
+            Some("whitespace") => Ok(Tokenizer::Whitespace),
+            Some("prefix") => Ok(Tokenizer::Prefix),
+            Some("multilingual") => Ok(Tokenizer::Multilingual),
             Some(other) => {
                 let message =
                     format!("{other:?} is none of word, whitespace, prefix, multilingual");
-                return Err(Error::validate("field_schema.tokenizer", message));
+                Err(Error::validate("field_schema.tokenizer", message))
             }
         }
-        if self.lowercase == Some(false) {
-            return Err(Error::NotYet("field_schema.lowercase false".to_owned()));
+    }
+}
+
+fn length(field: &str, value: Option<u64>) -> Result<Option<usize>, Error> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    match usize::try_from(value) {
+        Ok(length) if (1..=MAX_TOKEN_LEN).contains(&length) => Ok(Some(length)),
+        _ => {
+            let message = format!("value {value} invalid, must be from 1 to {MAX_TOKEN_LEN}");
+            Err(Error::validate(format!("field_schema.{field}"), message))
         }
-        Ok(kind(self.r#type))
     }
 }
 
@@ -159,18 +202,35 @@ fn kind(name: Type) -> Kind {
 /// The indexes of all shards as a description has them: each field once, with
 /// the points of all.
 pub(crate) fn describe(indexes: Vec<PayloadIndex>) -> Value {
-    let mut fields: BTreeMap<String, (FieldType, u64)> = BTreeMap::new();
+    let mut fields: BTreeMap<String, (IndexedField, u64)> = BTreeMap::new();
     for index in indexes {
         let Some(field) = index.field else {
             continue;
         };
-        let field_type = field.field_type();
-        fields.entry(field.path).or_insert((field_type, 0)).1 += index.points;
+        let path = field.path.clone();
+        fields.entry(path).or_insert((field, 0)).1 += index.points;
     }
-    let field = |(path, (field_type, points)): (String, (FieldType, u64))| {
-        let data_type = field_type.as_str_name().to_lowercase();
+    let field = |(path, (field, points)): (String, (IndexedField, u64))| {
+        let data_type = field.field_type().as_str_name().to_lowercase();
         let data_type = data_type.trim_start_matches("field_type_");
-        (path, json!({"data_type": data_type, "points": points}))
+        let mut told = json!({"data_type": data_type, "points": points});
+        if let Some(analyzer) = field.analyzer {
+            told["params"] = words(&analyzer);
+        }
+        (path, told)
     };
     fields.into_iter().map(field).collect()
+}
+
+fn words(analyzer: &v1::Analyzer) -> Value {
+    let mut told = json!({
+        "type": "text",
+        "tokenizer": analyzer.tokenizer().as_str_name().to_lowercase(),
+        "lowercase": !analyzer.keep_case,
+        "min_token_len": analyzer.min_token_len,
+    });
+    if analyzer.max_token_len > 0 {
+        told["max_token_len"] = analyzer.max_token_len.into();
+    }
+    told
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quoit_columns::Kind;
-use quoit_filter::Analyzer;
+use quoit_filter::{Analyzer, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::support::Server;
@@ -38,6 +38,11 @@ async fn an_index_is_made_of_a_type_by_name_or_with_what_tunes_it() {
         ("j", json!("geo")),
         ("k", json!({"type": "bool"})),
         ("a", json!("geo")),
+        (
+            "l",
+            json!({"type": "text", "tokenizer": "prefix", "lowercase": false, "min_token_len": 2, "max_token_len": 9}),
+        ),
+        ("m", json!({"type": "text", "tokenizer": "multilingual"})),
     ] {
         create(&server, field, schema).await;
     }
@@ -51,6 +56,22 @@ async fn an_index_is_made_of_a_type_by_name_or_with_what_tunes_it() {
         ("i", Kind::Datetime),
         ("j", Kind::Geo),
         ("k", Kind::Bool),
+        (
+            "l",
+            Kind::Text(Analyzer {
+                tokenizer: Tokenizer::Prefix,
+                lowercase: false,
+                min_token_len: 2,
+                max_token_len: 9,
+            }),
+        ),
+        (
+            "m",
+            Kind::Text(Analyzer {
+                tokenizer: Tokenizer::Multilingual,
+                ..Analyzer::default()
+            }),
+        ),
     ];
     let expected = expected.map(|(field, kind)| (field.to_owned(), kind));
     assert_eq!(server.catalog.indexes(), BTreeMap::from(expected));
