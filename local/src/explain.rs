@@ -125,7 +125,8 @@ struct Step {
 
 #[derive(Deserialize)]
 struct Shard {
-    shard: u32,
+    #[serde(rename = "shard")]
+    number: u32,
     plan: String,
     why: String,
     vectors: u64,
@@ -232,7 +233,7 @@ fn text_of(explained: &Explained, found: usize, seconds: f64) -> String {
 fn of_shard(shard: &Shard) -> Vec<String> {
     let mut lines = vec![format!(
         "  shard {}  {}: {}",
-        shard.shard, shard.plan, shard.why
+        shard.number, shard.plan, shard.why
     )];
     let mut add = |name: &str, text: String| lines.push(format!("    {name:<9} {text}"));
     let tail = match shard.tail {

@@ -14,6 +14,7 @@ use quoit_filter::Path;
 use quoit_proto::ShardClient;
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 
+use crate::aliases::{AliasAction, Aliases, BadAliases};
 use crate::merge::Order;
 
 /// How the nearness of two vectors is measured.
@@ -343,6 +344,9 @@ pub enum CatalogError {
     /// What the collection's owner declared is not for clients to change.
     #[error("{0}")]
     Declared(String),
+    /// The aliases cannot be as they were to be.
+    #[error(transparent)]
+    Aliases(#[from] BadAliases),
     /// The disk has no room.
     #[error("{0}")]
     DiskFull(String),
@@ -354,7 +358,7 @@ pub enum CatalogError {
 /// The collections that a router serves.
 #[async_trait::async_trait]
 pub trait Catalog: Send + Sync + 'static {
-    /// The collection of that name, as it is now.
+    /// The collection of that name or alias, as it is now.
     ///
     /// # Errors
     /// There is none that can be served.
@@ -364,13 +368,18 @@ pub trait Catalog: Send + Sync + 'static {
     /// Makes a collection; returns when requests for it can be served. Also
     /// decides whether a wish for one that exists is granted or refused.
     async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError>;
-    /// Deletes a collection; says whether it was there.
+    /// Deletes a collection, by its own name, with its aliases; says whether it
+    /// was there.
     async fn delete(&self, name: &str) -> Result<bool, CatalogError>;
     /// Indexes a field of a collection's payloads; returns when every shard
     /// builds the index or has it. One of another kind is replaced.
     async fn create_index(&self, name: &str, path: Path, kind: Kind) -> Result<(), CatalogError>;
     /// Drops the index of a field, if there is one.
     async fn drop_index(&self, name: &str, path: Path) -> Result<(), CatalogError>;
+    /// Other names of collections.
+    fn aliases(&self) -> Aliases;
+    /// Changes them: all that is asked for, at once, or nothing.
+    async fn change_aliases(&self, actions: Vec<AliasAction>) -> Result<(), CatalogError>;
     /// Whether every shard can serve.
     fn ready(&self) -> bool;
 }

@@ -14,6 +14,7 @@
 //! vnodes are comes from a [`Catalog`]; the router keeps nothing of its own
 //! between two requests.
 
+mod aliases;
 mod catalog;
 mod check;
 mod condition;
@@ -38,6 +39,7 @@ mod server;
 mod spread;
 mod update;
 
+pub use aliases::{AliasAction, Aliases, BadAliases, changed as changed_aliases};
 pub use catalog::{
     BadPlacement, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
     CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams,

@@ -2,7 +2,8 @@
 //! they declare: which are to be made, which changed, and which cannot be.
 
 use super::hosted::{self, Hosted};
-use super::record::{self, Record};
+use super::record::Record;
+use super::sealed;
 use super::spec;
 use super::{Error, Held, Inner, Node};
 use quoit_crds::{VectorCollection, VectorCollectionSpec};
@@ -57,6 +58,11 @@ impl Inner {
     fn step(&self, name: &str, spec: &VectorCollectionSpec) -> Result<Step, String> {
         spec::resolve(spec).map_err(|e| e.to_string())?;
         let Some(present) = self.find(name) else {
+            if let Some(collection) = self.aliased(name) {
+                return Err(format!(
+                    "it is an alias of {collection}: delete the alias, or choose another name"
+                ));
+            }
             if spec.replicas > 1 {
                 tracing::info!(
                     collection = name,
@@ -100,7 +106,7 @@ impl Inner {
         };
         // The files can be opened once at a time.
         drop(present);
-        record::write(&*self.disk, &dir, &record)?;
+        sealed::write(&*self.disk, &dir, &record)?;
         let collection = Hosted::open(self.disk.clone(), &dir, record, self.options).await?;
         self.put(name, collection);
         Ok(())

@@ -9,6 +9,7 @@
 //! ```
 
 use super::record::{self, Record};
+use super::sealed;
 use super::{Error, directory};
 use quoit_disk::Disk;
 use std::fs::{File, TryLockError};
@@ -54,15 +55,15 @@ const DELETED: &str = ".deleted-";
 ///
 /// # Errors
 /// It cannot be made. What is left of it is no collection's folder.
-pub fn make(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), record::Error> {
+pub fn make(disk: &dyn Disk, dir: &Path, record: &Record) -> Result<(), sealed::Error> {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     let begun = dir.with_file_name(format!("{BEGUN}{name}"));
-    let written = |source| record::Error::Write {
+    let written = |source| sealed::Error::Write {
         path: dir.to_owned(),
         source,
     };
     let made = disk.create_dir_all(&begun).map_err(written);
-    let made = made.and_then(|()| record::write(disk, &begun, record));
+    let made = made.and_then(|()| sealed::write(disk, &begun, record));
     let made = made.and_then(|()| {
         let collections = dir.parent().unwrap_or(Path::new("."));
         let named = disk.rename(&begun, dir);
@@ -100,7 +101,7 @@ pub fn look_into(disk: &dyn Disk, path: PathBuf) -> Result<Option<Folder>, Error
         tracing::warn!(path = %path.display(), "not a collection's folder: left alone");
         return Ok(None);
     }
-    let record = record::read(disk, &path).map_err(|source| Error::Open {
+    let record: Option<Record> = sealed::read(disk, &path).map_err(|source| Error::Open {
         name: name.clone().into_owned(),
         source: source.into(),
     })?;

@@ -3,7 +3,8 @@
 
 use super::NodeOptions;
 use super::indexes::Indexes;
-use super::record::{self, Record};
+use super::record::Record;
+use super::sealed;
 use super::spec;
 use parking_lot::Mutex;
 use quoit_disk::Disk;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 pub enum Error {
     /// Its record.
     #[error("its record could not be read or written")]
-    Record(#[from] record::Error),
+    Record(#[from] sealed::Error),
     /// Its spec asks for what local mode does not do.
     #[error(transparent)]
     Spec(#[from] spec::Error),
@@ -122,7 +123,7 @@ impl Hosted {
         let picture = picture(&record.name, &resolved, &ring, &clients)?;
         if !record.founded {
             record.founded = true;
-            record::write(&*disk, dir, &record)?;
+            sealed::write(&*disk, dir, &record)?;
         }
         let opened = Self {
             dir: dir.to_owned(),
@@ -146,7 +147,7 @@ impl Hosted {
         let mut record = self.record();
         if record.indexes != indexes {
             record.indexes = indexes;
-            record::write(disk, &self.dir, &record).map_err(|error| {
+            sealed::write(disk, &self.dir, &record).map_err(|error| {
                 let text = super::chain(&error);
                 if error.is_disk_full() {
                     CatalogError::DiskFull(text)

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! DIR/LOCK                          held while a process uses the directory
+//! DIR/aliases                       other names of collections
 //! DIR/collections/UID/
 //!     record                        name, identity, spec, whether it is founded
 //!     ring                          the ring
@@ -16,13 +17,16 @@
 //! path is ever used twice: who still reads a deleted collection removes files
 //! by their paths, and these must not be those of one made after it.
 
+mod aliases;
 mod files;
 mod folders;
 mod hosted;
 mod indexes;
 mod record;
+mod sealed;
 mod spec;
 
+use aliases::Kept;
 use folders::{Folder, lock, look_into, remove, remove_deleted};
 use hosted::Hosted;
 use indexes::Indexes;
@@ -30,7 +34,9 @@ use quoit_columns::Kind;
 use quoit_crds::{CollectionName, VectorCollectionSpec};
 use quoit_disk::{Disk, RealDisk};
 use quoit_filter::Path;
-use quoit_router::{Catalog, CatalogError, Collection, CreateCollection, NoCollection};
+use quoit_router::{
+    AliasAction, Aliases, Catalog, CatalogError, Collection, CreateCollection, NoCollection,
+};
 use quoit_shard::UpkeepOptions;
 use quoit_shard::log::LogOptions;
 use record::Record;
@@ -84,6 +90,9 @@ pub enum Error {
         /// Another.
         other: PathBuf,
     },
+    /// It is not known which aliases there are.
+    #[error("the aliases cannot be read")]
+    Aliases(#[source] sealed::Error),
     /// A collection cannot be opened.
     #[error("collection {name} cannot be opened")]
     Open {
@@ -135,9 +144,14 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     options: NodeOptions,
     disk: Arc<dyn Disk>,
+    /// The data directory.
+    root: PathBuf,
+    /// That of the collections in it.
     dir: PathBuf,
     held: RwLock<BTreeMap<String, Held>>,
-    /// Held while a collection is made or deleted: one at a time.
+    /// Other names of them.
+    aliases: RwLock<Kept>,
+    /// Held while a collection or an alias is made or deleted: one at a time.
     changing: tokio::sync::Mutex<()>,
     /// Held open: the lock goes with it.
     _lock: File,
@@ -150,11 +164,19 @@ enum Held {
     /// What it is could be read, and what is in it not.
     Unopened {
         dir: PathBuf,
+        uid: Uuid,
         why: String,
     },
 }
 
 impl Held {
+    fn uid(&self) -> Uuid {
+        match self {
+            Self::Open(hosted) => hosted.record().uid,
+            Self::Unopened { uid, .. } => *uid,
+        }
+    }
+
     fn dir(&self) -> &std::path::Path {
         match self {
             Self::Open(hosted) => hosted.dir(),
@@ -176,6 +198,7 @@ impl Node {
             disk.create_dir_all(dir).map_err(directory("create", dir))?;
         }
         let lock = lock(dir)?;
+        let aliases = Kept::read(&*disk, dir).map_err(Error::Aliases)?;
         let mut held: BTreeMap<String, Held> = BTreeMap::new();
         for path in disk
             .list(&collections)
@@ -192,6 +215,7 @@ impl Node {
                     other: path,
                 });
             }
+            let uid = record.uid;
             let collection = Hosted::open(disk.clone(), &path, record, options).await;
             let collection = match collection {
                 Ok(collection) => {
@@ -206,7 +230,11 @@ impl Node {
                         error = why,
                         "cannot be opened: its requests are refused, the other collections are served"
                     );
-                    Held::Unopened { dir: path, why }
+                    Held::Unopened {
+                        dir: path,
+                        uid,
+                        why,
+                    }
                 }
             };
             held.insert(name, collection);
@@ -214,8 +242,10 @@ impl Node {
         Ok(Self(Arc::new(Inner {
             options,
             disk,
+            root: dir.to_owned(),
             dir: collections,
             held: RwLock::new(held),
+            aliases: RwLock::new(aliases),
             changing: tokio::sync::Mutex::new(()),
             _lock: lock,
         })))
@@ -295,6 +325,12 @@ impl Inner {
             };
             return Err(CatalogError::AlreadyExists { differs });
         }
+        if let Some(collection) = self.aliased(name) {
+            let differs = format!("it is an alias of {collection}; delete the alias first");
+            return Err(CatalogError::AlreadyExists {
+                differs: Some(differs),
+            });
+        }
         self.make(name, spec).await.map_err(|error| {
             let text = chain(&error);
             if error.is_disk_full() {
@@ -326,11 +362,13 @@ impl Inner {
             return Ok(false);
         };
         let dir = collection.dir().to_owned();
+        let uid = collection.uid();
         // First: if it cannot be, the collection is served as before.
         record::mark_deleted(&*self.disk, &dir).map_err(|error| not_deleted(&error))?;
         // From here on it takes no write, whatever happens to the rest: the
         // next start may find the mark.
         self.all_mut().remove(name);
+        self.forget_aliases(uid);
         let disk = self.disk.clone();
         let removed = tokio::task::spawn_blocking(move || {
             // Its threads must not find their files gone.
@@ -374,10 +412,10 @@ async fn to_its_end<T: Send + 'static>(
 #[async_trait::async_trait]
 impl Catalog for Node {
     fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
-        match self.0.all().get(name) {
+        match self.0.find(name).or_else(|| self.0.find_aliased(name)) {
             None => Err(NoCollection::Unknown),
             Some(Held::Open(hosted)) => Ok(hosted.picture()),
-            Some(Held::Unopened { why, .. }) => Err(NoCollection::Unopened(why.clone())),
+            Some(Held::Unopened { why, .. }) => Err(NoCollection::Unopened(why)),
         }
     }
 
@@ -414,6 +452,15 @@ impl Catalog for Node {
         let (node, name) = (self.0.clone(), name.to_owned());
         let change = move |record: &Record| indexes::without_index(record, &path);
         to_its_end(async move { node.reindex(&name, change).await }).await
+    }
+
+    fn aliases(&self) -> Aliases {
+        self.0.named_aliases()
+    }
+
+    async fn change_aliases(&self, actions: Vec<AliasAction>) -> Result<(), CatalogError> {
+        let node = self.0.clone();
+        to_its_end(async move { node.change_aliases(&actions).await }).await
     }
 
     fn ready(&self) -> bool {

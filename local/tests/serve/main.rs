@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aliases;
 mod deletion;
 mod files;
 mod folders;

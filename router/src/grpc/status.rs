@@ -11,6 +11,7 @@ use quoit_proto::v1::ImportPointsResponse;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::aliases::BadAliases;
 use crate::catalog::CatalogError;
 use crate::error::Error;
 
@@ -70,6 +71,10 @@ fn code(error: &Error) -> Code {
         Error::ChangeCollection { source, .. } => match source {
             CatalogError::AlreadyExists { .. } => Code::AlreadyExists,
             CatalogError::Declared(_) | CatalogError::Unsupported(_) => Code::FailedPrecondition,
+            CatalogError::Aliases(bad) => match bad {
+                BadAliases::FindCollection(_) | BadAliases::FindAlias(_) => Code::NotFound,
+                BadAliases::NameAlias(_) => Code::AlreadyExists,
+            },
             CatalogError::Invalid { .. } => Code::InvalidArgument,
             CatalogError::DiskFull(_) => Code::ResourceExhausted,
             CatalogError::Internal(_) => Code::Internal,

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use quoit_proto::ErrorKind;
 
 use super::envelope;
+use crate::aliases::BadAliases;
 use crate::catalog::CatalogError;
 pub(crate) use crate::error::Error;
 use crate::request::Said;
@@ -36,6 +37,12 @@ impl Error {
                 CatalogError::AlreadyExists { .. } | CatalogError::Declared(_) => {
                     StatusCode::CONFLICT
                 }
+                CatalogError::Aliases(bad) => match bad {
+                    BadAliases::FindCollection(_) | BadAliases::FindAlias(_) => {
+                        StatusCode::NOT_FOUND
+                    }
+                    BadAliases::NameAlias(_) => StatusCode::CONFLICT,
+                },
                 CatalogError::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
                 CatalogError::Unsupported(_) => StatusCode::BAD_REQUEST,
                 CatalogError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,

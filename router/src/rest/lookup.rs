@@ -55,11 +55,12 @@ impl LookupFrom {
         catalog: &dyn Catalog,
         place: &str,
     ) -> Result<Option<Source>, Error> {
-        let is_own = self.collection == collection.name();
+        let other = open(catalog, &self.collection)?;
+        // By whatever name.
+        let is_own = other.name() == collection.name();
         if is_own && self.vector.is_none() {
             return Ok(None);
         }
-        let other = open(catalog, &self.collection)?;
         let name = self.vector.as_deref().unwrap_or_default();
         let of_other = known(&other, name, || format!("{place}lookup_from.vector"))?;
         if is_own && of_other == using {

@@ -2,6 +2,7 @@
 //! what. A route of theirs that is not served yet is known all the same, so
 //! that it can be told from a mistyped one.
 
+mod aliases;
 mod body;
 mod call;
 mod collections;
@@ -74,6 +75,12 @@ fn of_collections(routes: Routes) -> Routes {
         .route(
             "/collections/{c}/exists",
             route(GET, Reads, collections::exists),
+        )
+        .route("/collections/aliases", route(POST, Writes, aliases::change))
+        .route("/aliases", route(GET, Reads, aliases::list))
+        .route(
+            "/collections/{c}/aliases",
+            route(GET, Reads, aliases::of_collection),
         )
         .route("/collections/{c}/facet", route(POST, Reads, facet::facet))
         .route(
@@ -201,9 +208,6 @@ fn of_searches(routes: Routes) -> Routes {
 /// What Qdrant has and Quoit has not yet.
 const NOT_YET: &[(&[MethodFilter], &str)] = &[
     (&[PATCH], "/collections/{c}"),
-    (&[POST], "/collections/aliases"),
-    (&[GET], "/aliases"),
-    (&[GET], "/collections/{c}/aliases"),
     (&[GET, POST], "/collections/{c}/cluster"),
     (&[GET], "/collections/{c}/optimizations"),
     (&[GET, PUT], "/collections/{c}/shards"),

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aliases;
 mod answers;
 mod bad_input;
 mod clients;

@@ -26,8 +26,9 @@ use quoit_proto::v1::{
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 use quoit_router::{
-    App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    CreateVector, Hnsw, Metric, NoCollection, ServerLimits, VectorParams,
+    AliasAction, Aliases, App, Catalog, CatalogError, Collection, CollectionLimits,
+    CollectionParams, CreateCollection, CreateVector, Hnsw, Metric, NoCollection, ServerLimits,
+    VectorParams, changed_aliases,
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -504,6 +505,7 @@ pub struct FakeCatalog {
     limits: CollectionLimits,
     all: Mutex<BTreeMap<String, Made>>,
     indexes: Mutex<BTreeMap<String, Kind>>,
+    aliases: Mutex<Aliases>,
 }
 
 impl FakeCatalog {
@@ -519,7 +521,7 @@ impl FakeCatalog {
 
     /// Everything that is stored, as text to compare.
     pub fn dump(&self) -> String {
-        let mut text = format!("{:?}", self.indexes());
+        let mut text = format!("{:?} {:?}", self.indexes(), self.aliases());
         for (name, (collection, shards)) in &*self.all.lock().unwrap() {
             writeln!(text, "{name} {:?}", collection.params()).unwrap();
             for shard in shards {
@@ -534,7 +536,9 @@ impl FakeCatalog {
 impl Catalog for FakeCatalog {
     fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
         let all = self.all.lock().unwrap();
-        let found = all.get(name).map(|c| Arc::clone(&c.0));
+        let aliases = self.aliases.lock().unwrap();
+        let found = all.get(name).or_else(|| all.get(aliases.get(name)?));
+        let found = found.map(|c| Arc::clone(&c.0));
         found.ok_or(NoCollection::Unknown)
     }
 
@@ -604,6 +608,17 @@ impl Catalog for FakeCatalog {
         Ok(())
     }
 
+    fn aliases(&self) -> Aliases {
+        self.aliases.lock().unwrap().clone()
+    }
+
+    async fn change_aliases(&self, actions: Vec<AliasAction>) -> Result<(), CatalogError> {
+        let all = self.all.lock().unwrap();
+        let mut aliases = self.aliases.lock().unwrap();
+        *aliases = changed_aliases(&aliases, &actions, |name| all.contains_key(name))?;
+        Ok(())
+    }
+
     fn ready(&self) -> bool {
         true
     }
@@ -668,6 +683,7 @@ impl Server {
             limits,
             all: Mutex::default(),
             indexes: Mutex::default(),
+            aliases: Mutex::default(),
         });
         let app = Arc::new(App::new(catalog.clone(), server, None));
         Self {

@@ -10,8 +10,8 @@ use quoit_filter::Path;
 use quoit_proto::ShardClient;
 use quoit_ring::ShardId;
 use quoit_router::{
-    App, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams, CreateCollection,
-    Metric, NoCollection, ServerLimits, VectorParams,
+    AliasAction, Aliases, App, Catalog, CatalogError, Collection, CollectionLimits,
+    CollectionParams, CreateCollection, Metric, NoCollection, ServerLimits, VectorParams,
 };
 use quoit_shard::{Shard, Watermark};
 use serde_json::{Value, json};
@@ -49,6 +49,14 @@ impl Catalog for One {
 
     async fn drop_index(&self, _: &str, _: Path) -> Result<(), CatalogError> {
         unreachable!("no test drops indexes")
+    }
+
+    fn aliases(&self) -> Aliases {
+        unreachable!("no test has aliases")
+    }
+
+    async fn change_aliases(&self, _: Vec<AliasAction>) -> Result<(), CatalogError> {
+        unreachable!("no test has aliases")
     }
 
     fn ready(&self) -> bool {

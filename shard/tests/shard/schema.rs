@@ -16,6 +16,7 @@ fn schema(number: u64, paths: &[&str]) -> v1::SetSchemaRequest {
     let field = |path: &&str| v1::IndexedField {
         path: (*path).into(),
         field_type: v1::FieldType::Integer.into(),
+        analyzer: None,
     };
     v1::SetSchemaRequest {
         schema: Some(v1::Schema {
