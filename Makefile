@@ -2,7 +2,8 @@
 
 CARGO ?= cargo
 QUOIT_PYTHON ?= $(CURDIR)/.venv/bin/python
-export QUOIT_PYTHON
+QUOIT_NODE ?= $(CURDIR)/.venv/bin/node
+export QUOIT_PYTHON QUOIT_NODE
 
 .PHONY: help setup demo test check fmt bench chaos deny crd
 
