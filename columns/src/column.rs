@@ -27,9 +27,8 @@ pub enum Kind {
     Uuid,
     /// Objects with a latitude and a longitude.
     Geo,
-    /// Texts by their words. Conditions are compared by the default analyzer,
-    /// so only a column of that one answers them; with another it knows no more
-    /// than which slots have a value.
+    /// Texts by their words. Conditions on the field take words as it does
+    /// ([`crate::Columns::analyzed`]).
     Text(Analyzer),
 }
 

@@ -18,6 +18,7 @@ mod order;
 mod plan;
 mod posting;
 mod resolve;
+mod restore;
 mod schema;
 mod tree;
 mod unindexed;

@@ -91,6 +91,41 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
+    fn what_is_left_of_a_restored_column_is_what_is_built_of_the_slots_that_stay(
+        kind in kinds(),
+        payloads in prop::collection::btree_map(0_u32..40, (payloads(), any::<bool>()), 0..40),
+    ) {
+        let schema = Schema {
+            number: 1,
+            fields: [(path("a"), kind)].into(),
+        };
+        let (mut all, mut some) = (Columns::default(), Columns::default());
+        all.adopt(&schema);
+        some.adopt(&schema);
+        let mut keep = RoaringBitmap::new();
+        for (number, (payload, stays)) in &payloads {
+            all.insert(slot(*number), payload);
+            if *stays {
+                some.insert(slot(*number), payload);
+                keep.insert(slot(*number));
+            }
+        }
+        some.complete(&path("a"));
+        let saved = all.iter().cloned().collect();
+        let left = Columns::restored(&schema, saved, &keep, keep.len());
+        let bytes = |columns: &Columns| columns.iter().map(Column::to_bytes).collect::<Vec<_>>();
+        prop_assert_eq!(bytes(&left), bytes(&some));
+        let one_more = Columns::restored(&schema, left.iter().cloned().collect(), &keep, keep.len() + 1);
+        prop_assert!(one_more.iter().all(|column| !column.is_complete()));
+        prop_assert!(keep.iter().all(|slot| one_more.is_filled(slot)));
+        prop_assert!(!one_more.is_filled(slot(99)));
+    }
+}
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
     fn columns_agree_with_the_payloads_and_their_clones_never_change(
         kinds in prop::collection::vec((select(&PATHS[..]), kinds(), 0_u8..8), 1..8),
         steps in prop::collection::vec((0_u32..40, prop::option::weighted(0.8, payloads())), 1..80),

@@ -1,18 +1,20 @@
 //! What a restart needs, in an order that a power cut cannot break.
 //!
-//! 1. Each graph, if enough came to it since it was last saved, under a new name.
+//! 1. Each graph and the payload indexes, if enough came to them since they were
+//!    last saved, under new names.
 //! 2. The rows, and the vectors, synced.
 //! 3. The manifest, renamed into place: it names the graphs and the log index
 //!    from which the log is replayed.
 //! 4. Only then what the former manifest named is removed.
 //!
-//! The graphs come before the rows: all they hold was applied by then, so rows
-//! that survive a power cut are never behind a graph, and no slot that a graph
-//! knows is given out a second time by the replay.
+//! Graphs and indexes come before the rows: all they hold was applied by then, so
+//! rows that survive a power cut are never behind them, and no slot that they
+//! know is given out a second time by the replay.
 
 use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};
 use crate::index::{Graph, HnswParams, Precision, Quantizer};
+use crate::saved_columns::{self, Named, SavedColumns};
 use crate::slots::SlotSet;
 use crate::space::Space;
 use crate::{Identity, VectorParams};
@@ -29,12 +31,15 @@ pub struct Manifest {
     pub applied: u64,
     /// The saved graphs, one for each of the collection's vectors that has one.
     pub graphs: Vec<Option<SavedGraph>>,
+    /// The saved payload indexes.
+    pub columns: Option<Named>,
 }
 
 impl Manifest {
-    /// The number of the next graph.
-    pub fn next_graph(&self) -> u64 {
-        let numbers = self.graphs.iter().flatten().map(|g| g.number);
+    /// The number of the next file.
+    pub fn next_file(&self) -> u64 {
+        let graphs = self.graphs.iter().flatten().map(|g| g.number);
+        let numbers = graphs.chain(self.columns.iter().map(|c| c.number));
         numbers.max().unwrap_or(0) + 1
     }
 }
@@ -58,15 +63,23 @@ pub struct Saved {
     /// For each of the collection's vectors the graph that the manifest names,
     /// and its slots.
     pub(crate) graphs: Vec<(Option<SavedGraph>, SlotSet)>,
+    /// The payload indexes that the manifest names.
+    pub(crate) columns: Option<Named>,
     /// How many checkpoints this process has made.
     pub(crate) made: u64,
-    /// The number of the next graph to be saved. Never one that was tried
+    /// The number of the next file to be saved. Never one that was tried
     /// before: a checkpoint that failed late may have left a manifest that
     /// names it.
-    pub(crate) next_graph: u64,
+    pub(crate) next_file: u64,
 }
 
 impl Saved {
+    fn take_number(&mut self) -> u64 {
+        let number = self.next_file;
+        self.next_file += 1;
+        number
+    }
+
     /// How many slots of a segment the saved graphs have.
     pub(crate) fn len_of_segment(&self, number: u32) -> u32 {
         let slots = self.graphs.iter().map(|(_, slots)| slots);
@@ -105,12 +118,12 @@ impl Engine {
                 && worth_saving(save, &indexing, &saved.1, &in_graph)
                 && self.has_room_for(&graph)?
             {
-                let number = indexing.saved.next_graph;
-                indexing.saved.next_graph += 1;
+                let number = indexing.saved.take_number();
                 let named = self.save_graph(number, params, &graph, &in_graph)?;
                 *saved = (Some(named), in_graph);
             }
         }
+        let (columns, changes) = self.save_columns(save, &mut indexing.saved)?;
         let (applied, dirty) = {
             let mut writer = self.writer.lock();
             (writer.applied, writer.vectors.take_dirty())
@@ -120,16 +133,52 @@ impl Engine {
         let manifest = Manifest {
             applied,
             graphs: graphs.iter().map(|(named, _)| named.clone()).collect(),
+            columns: columns.clone(),
         };
         write_manifest(&*self.disk, &self.dir, self.identity, &manifest)?;
         indexing.saved.graphs = graphs;
+        indexing.saved.columns = columns;
+        self.writer.lock().payload_indexes.note_saved(changes);
         indexing.saved.applied = applied;
         indexing.saved.made += 1;
-        if let Err(error) = remove_unnamed_graphs(&*self.disk, &self.dir, &manifest) {
+        if let Err(error) = remove_unnamed(&*self.disk, &self.dir, &manifest) {
             // The checkpoint is made; what stays is removed by the next one.
-            tracing::warn!(%error, "a saved graph that nothing needs could not be removed");
+            tracing::warn!(%error, "a file of a former checkpoint could not be removed");
         }
         Ok(applied)
+    }
+
+    /// The payload indexes that the next manifest is to name, and how many of
+    /// their changes are in them that are not in those saved before.
+    fn save_columns(&self, save: SaveGraph, saved: &mut Saved) -> Result<(Option<Named>, u64)> {
+        let (columns, changes) = {
+            let writer = self.writer.lock();
+            let indexes = &writer.payload_indexes;
+            if !indexes.indexes_any() {
+                return Ok((None, indexes.unsaved()));
+            }
+            let much = match save {
+                SaveGraph::IfAnythingIsNew => 1,
+                SaveGraph::IfMuchIsNew => 1000.max(writer.visible.len() / 8),
+            };
+            if indexes.unsaved() < much {
+                return Ok((saved.columns.clone(), 0));
+            }
+            let count = self.params.vnodes;
+            let columns = SavedColumns::new(indexes.columns(), count, &writer.vnodes);
+            (columns, indexes.unsaved())
+        };
+        let (free, needed) = (self.free_space()?, columns.bytes());
+        if free < needed {
+            tracing::warn!(
+                free,
+                needed,
+                "no room to save the payload indexes: what the saved ones lack is indexed again after a restart"
+            );
+            return Ok((saved.columns.clone(), 0));
+        }
+        let named = columns.write(&*self.disk, &self.dir, saved.take_number())?;
+        Ok((Some(named), changes))
     }
 
     /// Without room for the graph the checkpoint is made all the same: it lets
@@ -236,7 +285,11 @@ fn write_manifest(
     disk.sync_dir(dir).map_err(Error::file("sync", dir))
 }
 
-fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file and syncs it.
+///
+/// # Errors
+/// The disk failed.
+pub fn write_whole(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<()> {
     let file = disk.open(path).map_err(Error::file("open", path))?;
     // One of a checkpoint that was cut short may be longer.
     file.set_len(0).map_err(Error::file("empty", path))?;
@@ -300,19 +353,21 @@ pub fn load_graph(
     Ok(Some((Arc::new(graph), slots)))
 }
 
-/// Removes graphs that a checkpoint wrote and no manifest came to name.
+/// Removes what a checkpoint wrote and no manifest came to name.
 ///
 /// # Errors
 /// The folder cannot be read or changed.
-pub fn remove_unnamed_graphs(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()> {
+pub fn remove_unnamed(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Result<()> {
     let named = manifest.graphs.iter().flatten();
     let named = named.map(|g| graph_paths(dir, g.number));
-    let keep: Vec<PathBuf> = named.flat_map(|(a, b)| [a, b]).collect();
+    let columns = manifest.columns.iter();
+    let columns = columns.map(|c| saved_columns::path(dir, c.number));
+    let keep: Vec<PathBuf> = named.flat_map(|(a, b)| [a, b]).chain(columns).collect();
     for path in disk.list(dir).map_err(Error::file("list", dir))? {
-        let is_graph = path
+        let is_saved = path
             .extension()
-            .is_some_and(|e| e == "graph" || e == "slots");
-        if is_graph && !keep.contains(&path) {
+            .is_some_and(|e| e == "graph" || e == "slots" || e == "columns");
+        if is_saved && !keep.contains(&path) {
             disk.remove(&path).map_err(Error::file("remove", &path))?;
         }
     }

@@ -13,6 +13,7 @@ use crate::indexing::Rebuild;
 use crate::names::Name;
 use crate::payload_indexes::PayloadIndexes;
 use crate::rows::{self, Rows, RowsTuning, VnodeState};
+use crate::saved_columns::SavedColumns;
 use crate::slots::{Slot, SlotSet};
 use crate::space::Space;
 use crate::vectors::{Layout, Segment, Vectors};
@@ -24,6 +25,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use quoit_disk::Disk;
 use quoit_ring::Vnode;
+use roaring::RoaringBitmap;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -124,11 +126,18 @@ impl Engine {
             return Err(Error::damaged(dir, what));
         }
         let vnodes = VnodeTable::new(params.vnodes, rows.vnode_states()?);
+        let columns = match &manifest.columns {
+            Some(named) => SavedColumns::read(&*disk, dir, named)?,
+            None => SavedColumns::default(),
+        };
         let Shown {
             visible,
             edited,
             has,
-        } = shown(&rows, &vnodes, &params, dir)?;
+            unchanged,
+        } = shown(&rows, &vnodes, &params, &columns, dir)?;
+        let payload_indexes =
+            PayloadIndexes::restored(rows.schema()?, columns.columns, &unchanged, visible.len());
         let vectors = Vectors::open(
             disk.clone(),
             &dir.join("vectors"),
@@ -137,9 +146,10 @@ impl Engine {
             Slot(replica.next_slot),
             &visible,
         )?;
-        checkpoint::remove_unnamed_graphs(&*disk, dir, &manifest)?;
+        checkpoint::remove_unnamed(&*disk, dir, &manifest)?;
         let mut saved = Saved {
-            next_graph: manifest.next_graph(),
+            next_file: manifest.next_file(),
+            columns: manifest.columns.clone(),
             applied: manifest.applied,
             ..Saved::default()
         };
@@ -167,7 +177,7 @@ impl Engine {
             vnodes,
             visible,
             edited,
-            payload_indexes: PayloadIndexes::new(rows.schema()?),
+            payload_indexes,
             spaces,
         };
         Ok(Self {
@@ -289,15 +299,24 @@ struct Shown {
     edited: SlotSet,
     /// For each of the collection's vectors, those that have one.
     has: Vec<SlotSet>,
+    /// Those of which the saved payload indexes know what is still so.
+    unchanged: RoaringBitmap,
 }
 
 /// Also shows that the vnodes' counts are those of the
 /// rows: a replica that lost rows must not serve what is left.
-fn shown(rows: &Rows, vnodes: &VnodeTable, params: &Params, dir: &Path) -> Result<Shown> {
+fn shown(
+    rows: &Rows,
+    vnodes: &VnodeTable,
+    params: &Params,
+    columns: &SavedColumns,
+    dir: &Path,
+) -> Result<Shown> {
     let mut shown = Shown {
         visible: SlotSet::default(),
         edited: SlotSet::default(),
         has: params.vectors.iter().map(|_| SlotSet::default()).collect(),
+        unchanged: RoaringBitmap::new(),
     };
     let mut counts: BTreeMap<Vnode, u64> = BTreeMap::new();
     for row in rows.view().ids_from(None) {
@@ -310,6 +329,9 @@ fn shown(rows: &Rows, vnodes: &VnodeTable, params: &Params, dir: &Path) -> Resul
         }
         if row.is_edited {
             shown.edited.insert(row.slot);
+        }
+        if columns.include(vnode, row.seq) {
+            shown.unchanged.insert(row.slot.0);
         }
         if !params.names().contains_all(row.names) {
             let what = format!("point {id} has a vector of a name that the collection lacks");

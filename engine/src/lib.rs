@@ -24,6 +24,7 @@ mod payload_indexes;
 mod plan;
 mod reclaim;
 mod rows;
+mod saved_columns;
 mod search;
 mod selection;
 mod slots;

@@ -3,7 +3,8 @@
 //!
 //! A new index is built behind the writes, a step at a time, in the order of
 //! ids. A change made meanwhile goes to all indexes at once, so that the pass
-//! may meet a point before or after it. After a restart all are built anew.
+//! may meet a point before or after it. After a restart they have what the last
+//! checkpoint had and still holds, and the pass brings the rest.
 
 use crate::engine::Engine;
 use crate::error::Result;
@@ -11,11 +12,14 @@ use crate::slots::Slot;
 use crate::writer::Writer;
 use quoit_columns::{Column, Columns, Schema};
 use quoit_ring::{PointId, Vnode};
+use roaring::RoaringBitmap;
 use serde_json::{Map, Value};
 
 /// Points that a step gives to new indexes, and bytes of their payloads, about
 /// at most: writes wait for no longer.
 const STEP: usize = 256;
+/// Points that a step may pass over because the indexes have them.
+const STEP_OVER: usize = 16 * STEP;
 const STEP_BYTES: usize = 1 << 20;
 
 /// What a step did.
@@ -41,17 +45,24 @@ pub struct PayloadIndexes {
     columns: Columns,
     /// The last point that the columns which are not complete were given.
     filled_to: Option<(PointId, Vnode)>,
+    /// Changes since they were saved, about.
+    unsaved: u64,
 }
 
 impl PayloadIndexes {
-    /// Those of a schema, with nothing in them.
-    pub fn new(schema: Schema) -> Self {
-        let mut columns = Columns::default();
-        columns.adopt(&schema);
+    /// Those of a schema, with what a checkpoint has of slots whose payloads are
+    /// `unchanged` since, of so many that are visible.
+    pub fn restored(
+        schema: Schema,
+        saved: Vec<Column>,
+        unchanged: &RoaringBitmap,
+        visible: u64,
+    ) -> Self {
         Self {
+            columns: Columns::restored(&schema, saved, unchanged, visible),
             schema,
-            columns,
             filled_to: None,
+            unsaved: 0,
         }
     }
 
@@ -68,8 +79,21 @@ impl PayloadIndexes {
         !self.schema.fields.is_empty()
     }
 
+    /// How many changes came since they were saved.
+    pub fn unsaved(&self) -> u64 {
+        self.unsaved
+    }
+
+    /// So many changes are saved now.
+    pub fn note_saved(&mut self, changes: u64) {
+        self.unsaved = self.unsaved.saturating_sub(changes);
+    }
+
     /// Takes changes that were made, in their order.
     pub fn change(&mut self, changes: Vec<PayloadChange>) {
+        if self.indexes_any() {
+            self.unsaved += changes.len() as u64;
+        }
         for change in changes {
             match change {
                 PayloadChange::Insert(slot, payload) => self.columns.insert(slot.0, &payload),
@@ -82,6 +106,7 @@ impl PayloadIndexes {
     pub fn adopt(&mut self, schema: Schema) {
         self.columns.adopt(&schema);
         self.schema = schema;
+        self.unsaved += 1;
         // The pass was on its way without the columns that are new.
         self.filled_to = None;
     }
@@ -117,17 +142,23 @@ impl Writer {
         let paths: Vec<_> = incomplete.map(|c| c.path().clone()).collect();
         let after = indexes.filled_to;
         let rows = self.rows.view();
-        let (mut seen, mut bytes) = (0, 0);
+        let (mut seen, mut over, mut bytes) = (0, 0, 0);
         for row in rows.ids_from(after.map(|(id, _)| id)) {
             let (id, vnode, row) = row?;
             if after.is_some_and(|after| (id, vnode) <= after) {
                 continue;
             }
-            if seen == STEP || bytes >= STEP_BYTES {
+            if seen == STEP || over == STEP_OVER || bytes >= STEP_BYTES {
                 return Ok(());
+            }
+            if indexes.columns.is_filled(row.slot.0) {
+                over += 1;
+                indexes.filled_to = Some((id, vnode));
+                continue;
             }
             let payload = rows.feed_row(vnode, row.seq)?.payload;
             seen += 1;
+            indexes.unsaved += 1;
             bytes += payload.len();
             let payload = rows.object(id, &payload)?;
             for path in &paths {
