@@ -106,6 +106,7 @@ fn read(mut bytes: &[u8]) -> Option<Column> {
         path: Arc::new(path),
         kind,
         complete,
+        closed: false,
         facts,
         keys,
     })

@@ -38,6 +38,8 @@ pub struct Column {
     pub(crate) path: Arc<Path>,
     pub(crate) kind: Kind,
     pub(crate) complete: bool,
+    /// It takes no slots and answers nothing.
+    pub(crate) closed: bool,
     pub(crate) facts: Facts,
     pub(crate) keys: Keys,
 }
@@ -133,9 +135,24 @@ impl Column {
             path: Arc::new(path),
             kind,
             complete: false,
+            closed: false,
             facts: Facts::default(),
             keys: Keys::new(kind),
         }
+    }
+
+    /// Without slots, and never to have any.
+    pub(crate) fn close(&mut self) {
+        self.complete = false;
+        self.closed = true;
+        self.facts = Facts::default();
+        self.keys = Keys::new(self.kind);
+    }
+
+    /// Whether it was closed: it takes no slots and answers nothing.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Where its values are.
@@ -180,6 +197,9 @@ impl Column {
     }
 
     pub(crate) fn change(&mut self, slot: u32, payload: &Map<String, Value>, change: Change) {
+        if self.closed {
+            return;
+        }
         // A slot that is there already, or is not yet there, is left alone: a
         // column that is filled behind meets slots twice and early.
         if !set(&mut self.facts.slots, &(), slot, change) {

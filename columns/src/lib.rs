@@ -145,10 +145,33 @@ impl Columns {
         }
     }
 
+    /// Closes the largest columns until all together take no more than so many
+    /// bytes; says which.
+    pub fn close_beyond(&mut self, bytes: usize) -> Vec<Path> {
+        let mut closed = Vec::new();
+        while self.bytes() > bytes {
+            let open = self.columns.iter_mut().filter(|column| !column.is_closed());
+            let Some(largest) = open.max_by_key(|column| column.bytes()) else {
+                break;
+            };
+            closed.push(largest.path().clone());
+            Arc::make_mut(largest).close();
+        }
+        closed
+    }
+
+    /// Opens the columns that were closed; they are to be filled from nothing.
+    pub fn reopen(&mut self) {
+        for column in self.columns.iter_mut().filter(|column| column.is_closed()) {
+            Arc::make_mut(column).closed = false;
+        }
+    }
+
     /// Says that a column has all slots, and may answer.
     pub fn complete(&mut self, path: &Path) {
         if let Ok(at) = self.place(path) {
-            Arc::make_mut(&mut self.columns[at]).complete = true;
+            let column = Arc::make_mut(&mut self.columns[at]);
+            column.complete = !column.closed;
         }
     }
 

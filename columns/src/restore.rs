@@ -33,15 +33,21 @@ impl Columns {
         columns
     }
 
-    /// Whether a slot is in all columns that are not complete.
+    /// Whether a slot is in all columns that are to be filled.
     #[must_use]
     pub fn is_filled(&self, slot: u32) -> bool {
-        let mut open = self.iter().filter(|column| !column.is_complete());
+        let mut open = self.iter().filter(|column| column.is_to_be_filled());
         open.all(|column| column.facts.slots.contains(&(), slot))
     }
 }
 
 impl Column {
+    /// Whether it does not have all slots yet, and is to have them.
+    #[must_use]
+    pub fn is_to_be_filled(&self) -> bool {
+        !self.complete && !self.closed
+    }
+
     fn retain(&mut self, keep: &RoaringBitmap) {
         if self.facts.slots.slots_of(&()).is_subset(keep) {
             return;

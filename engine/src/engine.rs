@@ -136,8 +136,13 @@ impl Engine {
             has,
             unchanged,
         } = shown(&rows, &vnodes, &params, &columns, dir)?;
-        let payload_indexes =
-            PayloadIndexes::restored(rows.schema()?, columns.columns, &unchanged, visible.len());
+        let payload_indexes = PayloadIndexes::restored(
+            rows.schema()?,
+            columns.columns,
+            &unchanged,
+            visible.len(),
+            tuning.payload_index_bytes,
+        );
         let vectors = Vectors::open(
             disk.clone(),
             &dir.join("vectors"),

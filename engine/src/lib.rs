@@ -146,6 +146,9 @@ pub struct Tuning {
     pub index_threads: usize,
     /// Bytes of cached rows.
     pub cache_bytes: u64,
+    /// Bytes that the payload indexes may take. The largest are given up where
+    /// all together would take more: filters on their fields read payloads.
+    pub payload_index_bytes: u64,
     /// Bytes of rows that wait in memory for their file, in each of four keyspaces.
     pub memtable_bytes: u64,
 }
@@ -157,6 +160,7 @@ impl Default for Tuning {
             index_threads: std::thread::available_parallelism().map_or(1, usize::from),
             cache_bytes: 8 << 20,
             memtable_bytes: 8 << 20,
+            payload_index_bytes: 1 << 30,
         }
     }
 }

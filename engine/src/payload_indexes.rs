@@ -47,6 +47,8 @@ pub struct PayloadIndexes {
     filled_to: Option<(PointId, Vnode)>,
     /// Changes since they were saved, about.
     unsaved: u64,
+    /// So many bytes they may take.
+    room: usize,
 }
 
 impl PayloadIndexes {
@@ -57,12 +59,28 @@ impl PayloadIndexes {
         saved: Vec<Column>,
         unchanged: &RoaringBitmap,
         visible: u64,
+        room: u64,
     ) -> Self {
-        Self {
+        let mut indexes = Self {
             columns: Columns::restored(&schema, saved, unchanged, visible),
             schema,
             filled_to: None,
             unsaved: 0,
+            room: usize::try_from(room).unwrap_or(usize::MAX),
+        };
+        indexes.keep_within_room();
+        indexes
+    }
+
+    /// Gives up the largest where all together take too much: without them filters
+    /// are slower, and without memory there is nothing.
+    fn keep_within_room(&mut self) {
+        for path in self.columns.close_beyond(self.room) {
+            tracing::warn!(
+                field = %path,
+                room = self.room,
+                "the payload indexes would take more memory than they may: this one is given up, filters on the field read payloads"
+            );
         }
     }
 
@@ -100,11 +118,14 @@ impl PayloadIndexes {
                 PayloadChange::Remove(slot, payload) => self.columns.remove(slot.0, &payload),
             }
         }
+        self.keep_within_room();
     }
 
     /// Takes a schema in the place of the present one.
     pub fn adopt(&mut self, schema: Schema) {
         self.columns.adopt(&schema);
+        // Where one was dropped there may be room for another.
+        self.columns.reopen();
         self.schema = schema;
         self.unsaved += 1;
         // The pass was on its way without the columns that are new.
@@ -112,7 +133,7 @@ impl PayloadIndexes {
     }
 
     fn is_complete(&self) -> bool {
-        self.columns.iter().all(Column::is_complete)
+        !self.columns.iter().any(Column::is_to_be_filled)
     }
 }
 
@@ -138,7 +159,7 @@ impl Writer {
     /// is the payload that a later change will take from it.
     fn fill(&mut self) -> Result<()> {
         let indexes = &mut self.payload_indexes;
-        let incomplete = indexes.columns.iter().filter(|c| !c.is_complete());
+        let incomplete = indexes.columns.iter().filter(|c| c.is_to_be_filled());
         let paths: Vec<_> = incomplete.map(|c| c.path().clone()).collect();
         let after = indexes.filled_to;
         let rows = self.rows.view();
@@ -164,6 +185,7 @@ impl Writer {
             for path in &paths {
                 indexes.columns.fill(path, row.slot.0, &payload);
             }
+            indexes.keep_within_room();
             indexes.filled_to = Some((id, vnode));
         }
         for path in &paths {

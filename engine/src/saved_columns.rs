@@ -38,7 +38,8 @@ impl SavedColumns {
     pub fn new(columns: &Columns, count: VnodeCount, vnodes: &VnodeTable) -> Self {
         let seqs = count.iter().map(|vnode| (vnode, vnodes.get(vnode).seq));
         Self {
-            columns: columns.iter().cloned().collect(),
+            // A closed one is tried again after a restart: there may be more room.
+            columns: columns.iter().filter(|c| !c.is_closed()).cloned().collect(),
             seqs: seqs.filter(|(_, seq)| *seq > 0).collect(),
         }
     }

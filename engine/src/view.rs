@@ -50,6 +50,8 @@ pub struct PayloadIndex {
     pub points: u64,
     /// Whether it has all, and is used.
     pub is_complete: bool,
+    /// It was given up, since all together would take too much memory.
+    pub is_given_up: bool,
 }
 
 /// An answer for the vnodes that the replica holds, and those it does not.
@@ -134,6 +136,7 @@ impl View {
             kind: column.kind(),
             points: column.slots(),
             is_complete: column.is_complete(),
+            is_given_up: column.is_closed(),
         };
         self.columns.iter().map(index).collect()
     }

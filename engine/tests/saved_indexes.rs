@@ -1,5 +1,6 @@
 //! Payload indexes over a restart: what a checkpoint has of them is not built
-//! again, and what changed after it is right all the same.
+//! again, and what changed after it is right all the same. And in little memory:
+//! what has no room is given up, and answers are right all the same.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -155,4 +156,73 @@ fn an_index_of_another_kind_than_the_saved_one_is_built_from_nothing() {
             .iter()
             .all(|f| f.extension().is_none_or(|e| e != "columns"))
     );
+}
+
+#[test]
+fn the_largest_index_is_given_up_where_all_take_too_much_and_comes_back_when_there_is_room() {
+    let mut rig = Rig::new(params(Metric::Euclid, 2), &vnodes([0]));
+    rig.tuning.payload_index_bytes = 400_000;
+    rig.reopen();
+    let both = |number, fields: &[&str]| {
+        let field = |path: &&str| (path.parse().unwrap(), Kind::Keyword);
+        Entry::SetSchema(Schema {
+            number,
+            fields: fields.iter().map(field).collect(),
+        })
+    };
+    let upsert = |n: u16| {
+        let payload = format!(r#"{{"kind": "{}", "own": "{n}", "also": "{n}"}}"#, n % 4);
+        Operation::upsert(
+            PointId::Num(n.into()),
+            vec![f32::from(n), 1.0],
+            payload.into_bytes(),
+        )
+    };
+    let state = |rig: &Rig| {
+        let state = |i: PayloadIndex| (i.path.to_string(), i.is_complete, i.is_given_up);
+        rig.view()
+            .payload_indexes()
+            .into_iter()
+            .map(state)
+            .collect::<Vec<_>>()
+    };
+    let known = |name: &str, is_complete, is_given_up| (name.to_owned(), is_complete, is_given_up);
+    rig.apply(both(1, &["kind", "own"]));
+    fill(&rig);
+    rig.apply(write((0..2000).map(upsert).collect()));
+    assert_eq!(
+        state(&rig),
+        [known("kind", true, false), known("own", true, false)]
+    );
+    // A write makes it too large, and so does the build of another.
+    rig.apply(write((2000..4000).map(upsert).collect()));
+    assert_eq!(
+        state(&rig),
+        [known("kind", true, false), known("own", false, true)]
+    );
+    assert_eq!(rig.engine().fill_step().unwrap(), FillStep::Idle);
+    rig.apply(both(2, &["kind", "also"]));
+    fill(&rig);
+    assert_eq!(
+        state(&rig),
+        [known("also", false, true), known("kind", true, false)]
+    );
+    assert_eq!(count(&rig, "3"), 1000);
+
+    // So it is after a restart; with more room it is built.
+    rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
+    rig.reopen();
+    fill(&rig);
+    assert_eq!(
+        state(&rig),
+        [known("also", false, true), known("kind", true, false)]
+    );
+    rig.tuning.payload_index_bytes = 4_000_000;
+    rig.reopen();
+    fill(&rig);
+    assert_eq!(
+        state(&rig),
+        [known("also", true, false), known("kind", true, false)]
+    );
+    rig.check();
 }

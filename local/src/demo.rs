@@ -157,6 +157,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
         checkpoint_seconds: options.upkeep.checkpoint_after.as_secs(),
         log_segment_bytes: options.log_segment_bytes,
         disk_reserve: options.upkeep.watermark.stop_below,
+        payload_index_bytes: options.payload_index_bytes,
     };
     let server = Server::open(&wish).await?;
     let stop = serve::stop_signal().map_err(Error::Signals)?;

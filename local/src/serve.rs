@@ -62,6 +62,10 @@ pub struct ServeArgs {
     /// a quarter more: what is written besides, such as checkpoints, needs room too.
     #[arg(long, value_name = "BYTES", default_value_t = Watermark::default().stop_below, help_heading = "Advanced")]
     pub disk_reserve: u64,
+    /// The memory that the payload indexes of a collection may take, spread over its shards. The
+    /// largest are given up where all together would take more: filters on their fields read payloads.
+    #[arg(long, value_name = "BYTES", default_value_t = NodeOptions::default().payload_index_bytes, help_heading = "Advanced")]
+    pub payload_index_bytes: u64,
 }
 
 impl ServeArgs {
@@ -74,6 +78,7 @@ impl ServeArgs {
         NodeOptions {
             upkeep,
             log_segment_bytes: self.log_segment_bytes,
+            payload_index_bytes: self.payload_index_bytes,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! How a collection is, made of what its shards say of themselves.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quoit_proto::v1::PayloadIndex;
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) enum Health {
     /// Everything is indexed.
     Green,
-    /// Indexing goes on.
+    /// Indexing goes on, or something is slower than it was meant to be.
     Yellow,
     /// A shard is silent or refuses writes.
     Red,
@@ -33,6 +34,8 @@ pub(crate) struct Condition {
     pub(crate) payload_indexes: Vec<PayloadIndex>,
     /// Why it is not well, for people.
     pub(crate) troubles: Vec<String>,
+    /// What is slower than it was meant to be, for people.
+    pub(crate) warnings: BTreeSet<String>,
 }
 
 impl Condition {
@@ -48,6 +51,9 @@ impl Condition {
         for status in statuses {
             match status {
                 Ok(status) => {
+                    let given_up = status.payload_indexes.iter().filter(|i| i.is_given_up);
+                    let paths = given_up.filter_map(|i| Some(&i.field.as_ref()?.path));
+                    all.warnings.extend(paths.map(|path| given_up_text(path)));
                     all.payload_indexes.extend(status.payload_indexes);
                     all.points += status.points;
                     all.indexed += status.indexed;
@@ -69,8 +75,14 @@ impl Condition {
     pub(crate) fn health(&self) -> Health {
         match self {
             _ if !self.troubles.is_empty() => Health::Red,
-            _ if self.tail > 0 => Health::Yellow,
+            _ if self.tail > 0 || !self.warnings.is_empty() => Health::Yellow,
             _ => Health::Green,
         }
     }
+}
+
+fn given_up_text(path: &str) -> String {
+    format!(
+        "the index of {path} is given up, since the payload indexes would take more memory than they may: filters on it read payloads; drop an index, or give them more memory"
+    )
 }

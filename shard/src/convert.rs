@@ -384,6 +384,7 @@ pub fn payload_indexes(indexes: Vec<PayloadIndex>) -> Vec<v1::PayloadIndex> {
         field: Some((&index.path, index.kind).into()),
         points: index.points,
         is_complete: index.is_complete,
+        is_given_up: index.is_given_up,
     };
     indexes.into_iter().map(index).collect()
 }

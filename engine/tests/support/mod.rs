@@ -75,6 +75,7 @@ pub fn tuning() -> Tuning {
         // No table is written behind a test's back: the store syncs its journal
         // before it does so, and `journal` would cut what was synced.
         memtable_bytes: 64 << 20,
+        payload_index_bytes: 1 << 30,
     }
 }
 

@@ -264,7 +264,7 @@ fn shard_options(
         dir: dir.join("shards").join(shard.to_string()),
         birth,
         params: resolved.engine.clone(),
-        tuning: spec::tuning(record.spec.shards),
+        tuning: spec::tuning(record.spec.shards, options.payload_index_bytes),
         upkeep: options.upkeep,
         log: LogOptions {
             segment_bytes: options.log_segment_bytes,

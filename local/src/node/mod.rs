@@ -126,6 +126,8 @@ pub struct NodeOptions {
     pub upkeep: UpkeepOptions,
     /// The size of one file of a shard's log.
     pub log_segment_bytes: u64,
+    /// The memory that a collection's payload indexes may take.
+    pub payload_index_bytes: u64,
 }
 
 impl Default for NodeOptions {
@@ -133,6 +135,7 @@ impl Default for NodeOptions {
         Self {
             upkeep: UpkeepOptions::default(),
             log_segment_bytes: LogOptions::new(0, 0).segment_bytes,
+            payload_index_bytes: 1 << 30,
         }
     }
 }

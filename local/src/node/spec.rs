@@ -120,12 +120,13 @@ fn for_router(
 }
 
 /// How a shard's engine is sized where several share one machine.
-pub fn tuning(shards: u32) -> Tuning {
+pub fn tuning(shards: u32, payload_index_bytes: u64) -> Tuning {
     let share = u64::from(shards.clamp(1, 8));
     let all = Tuning::default();
     Tuning {
         cache_bytes: (16 << 20) / share,
         memtable_bytes: ((8 << 20) / share).max(1 << 20),
+        payload_index_bytes: payload_index_bytes / u64::from(shards.max(1)),
         ..all
     }
 }

@@ -142,3 +142,28 @@ fn the_words_of_a_text_index_are_those_of_the_file_or_of_the_client_also_after_a
     let server = Server::start(&data, &[]);
     check(&mut server.client());
 }
+
+#[test]
+fn an_index_without_room_in_memory_is_told_of_and_filters_are_right_without_it() {
+    let dir = data_dir();
+    let server = Server::start(dir.path(), &["--payload-index-bytes", "20000"]);
+    let mut client = server.client();
+    create(&mut client, "docs", 2);
+    put(&mut client, "docs", 0, 300, "x");
+    client.ok("PUT", INDEX, Some(&index("mark", "keyword")));
+    assert_eq!(indexed(&mut client, 300)["mark"]["points"], 300);
+    let points: Vec<Value> = (0..300)
+        .map(|id| json!({"id": id, "vector": [1, 2, 3, 4], "payload": {"mark": format!("mark {id}")}}))
+        .collect();
+    let path = "/collections/docs/points?wait=true";
+    client.ok("PUT", path, Some(&json!({"points": points})));
+    let info = info(&mut client, "docs");
+    assert_eq!(info["status"], "yellow");
+    let warning = info["warnings"][0]["message"].as_str().unwrap();
+    assert!(
+        warning.contains("the index of mark is given up"),
+        "{warning}"
+    );
+    assert!(warning.contains("give them more memory"), "{warning}");
+    assert_eq!(count_marked(&mut client, "mark 7"), 1);
+}

@@ -96,9 +96,11 @@ fn indexes(of_shards: Vec<PayloadIndex>) -> Vec<PayloadIndexInfo> {
             field: Some(field),
             points: 0,
             is_complete: true,
+            is_given_up: false,
         });
         all.points += index.points;
         all.is_complete &= index.is_complete;
+        all.is_given_up |= index.is_given_up;
     }
     fields.into_values().collect()
 }

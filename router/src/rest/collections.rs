@@ -287,6 +287,8 @@ fn describe(collection: &Collection, condition: Condition) -> Value {
     } else {
         json!({"error": condition.troubles.join("; ")})
     };
+    let warnings = condition.warnings.iter();
+    let warnings: Vec<Value> = warnings.map(|text| json!({"message": text})).collect();
     // Those of the first stand for all, as far as no vector says otherwise.
     let graph = graph(params.vectors.first().and_then(|v| v.hnsw));
     let described = |vector: &crate::VectorParams| {
@@ -307,6 +309,7 @@ fn describe(collection: &Collection, condition: Condition) -> Value {
     json!({
         "status": status,
         "optimizer_status": optimizer,
+        "warnings": warnings,
         "indexed_vectors_count": condition.indexed,
         "points_count": condition.points,
         "segments_count": condition.segments,
