@@ -38,7 +38,7 @@ pub enum Why {
     /// By estimate the other way takes longer.
     Cheaper,
     /// The graph's lists had too few points that meet the filter, and one that
-    /// would do takes longer than to compare all that may meet it.
+    /// would do takes longer than another way.
     ListsTooShort,
     /// Payloads left fewer of a list than the estimate said.
     TooFewLeft,
@@ -59,14 +59,16 @@ pub struct Filtered {
     pub unindexed: Vec<String>,
 }
 
-/// What two ways are expected to take, in nanoseconds. Their ratio counts: the
+/// What each way is expected to take, in nanoseconds. Their ratio counts: the
 /// numbers are of the machine that they were fitted on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     /// To compare all points that may be found.
     pub scan: f64,
-    /// To ask the graph.
+    /// To ask the graph for a list.
     pub graph: f64,
+    /// To walk along its edges; `None` where payloads decide what may be found.
+    pub walk: Option<f64>,
 }
 
 /// A list of the graph's candidates.

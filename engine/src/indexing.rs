@@ -227,7 +227,12 @@ impl Source<'_> {
     ) -> Result<()> {
         let vector = |slot| segments.vector(slot, self.name);
         graph.reserve(slots.len())?;
-        in_parallel(slots, threads, |slot| graph.add(slot, vector(slot)?))?;
+        {
+            let adding = graph.adding();
+            in_parallel(slots, threads, |slot| {
+                graph.add(&adding, slot, vector(slot)?)
+            })?;
+        }
         if threads == 1 {
             return Ok(());
         }
@@ -240,8 +245,9 @@ impl Source<'_> {
         })?;
         let lost = lost.into_inner();
         graph.reserve(lost.len())?;
+        let adding = graph.adding();
         for slot in lost {
-            graph.add_again(slot, vector(slot)?)?;
+            graph.add_again(&adding, slot, vector(slot)?)?;
         }
         Ok(())
     }

@@ -12,6 +12,9 @@ pub enum Plan {
     Scan,
     /// The graph proposes candidates, the more the fewer meet the filter.
     Graph,
+    /// The graph's edges are followed from one point that meets the filter to the
+    /// next, over those that do not.
+    Walk,
 }
 
 /// Below so many points every one is compared: as quick, and exact.
@@ -31,6 +34,27 @@ const CANDIDATE: (f64, f64) = (800.0, 2.4);
 /// The list is so much longer than what must pass: the points that do are not
 /// spread evenly over it.
 const SPARE: f64 = 2.0;
+
+/// Before a walk there is a short list to begin from.
+const BEGIN: f64 = 150_000.0;
+
+/// To be told a node's edges on a walk, and a look at one of them.
+const NODE: f64 = 200.0;
+const LOOK: f64 = 6.0;
+
+/// At each step of a walk so many nodes are stepped over that may not be found:
+/// more where few may, times those that may not over those that may; and times
+/// those that may not. Of the others so many are compared for the first time: at
+/// least, and times those that may be found.
+const STEPPED_OVER: (f64, f64) = (0.7, 3.0);
+const WALKED_TO: (f64, f64) = (6.0, 4.0);
+
+/// One comparison on a walk: at a random place of memory.
+const FAR_COMPARISON: (f64, f64) = (350.0, 1.4);
+
+/// To mark a point that meets the filter, and to have room for the marks, a point.
+const MARK: f64 = 3.0;
+const CLEAR: f64 = 0.02;
 
 /// How many of the nearest are looked at first where it matters whether the
 /// points that meet a filter are near the query or elsewhere.
@@ -61,6 +85,9 @@ pub struct Task {
     pub findable: u64,
     /// Payloads decide of some of them.
     pub is_unsure: bool,
+    /// It is known which points meet the filter, and so a walk can step over the
+    /// others.
+    pub can_walk: bool,
     /// How many are wanted.
     pub limit: usize,
     /// The size of the candidate list, at least.
@@ -77,13 +104,17 @@ impl Task {
         let cost = Cost {
             scan: self.scan_cost(),
             graph: self.graph_cost(self.list()),
+            walk: self.can_walk.then(|| self.walk_cost()),
         };
+        let walk = cost.walk.unwrap_or(f64::INFINITY);
         let (plan, why) = if self.possible <= SCAN_BELOW {
             (Plan::Scan, Why::Few)
-        } else if cost.graph < cost.scan {
+        } else if cost.scan <= cost.graph.min(walk) {
+            (Plan::Scan, Why::Cheaper)
+        } else if cost.graph <= walk {
             (Plan::Graph, Why::Cheaper)
         } else {
-            (Plan::Scan, Why::Cheaper)
+            (Plan::Walk, Why::Cheaper)
         };
         Choice { plan, why, cost }
     }
@@ -111,17 +142,53 @@ impl Task {
         let needed = SPARE * float(self.limit as u64) / share;
         let next = whole(needed).max(2 * asked).max(self.ef);
         *spent += self.graph_cost(asked);
-        (*spent + self.graph_cost(next) < PATIENCE * self.scan_cost()).then_some(next)
+        (*spent + self.graph_cost(next) < PATIENCE * self.next_cost()).then_some(next)
     }
 
     /// Whether a look at the nearest few is worth its cost: if nothing that
-    /// passes is among them, a scan is the shorter way.
+    /// passes is among them, a scan is the shorter way. Where a walk comes after a
+    /// list that is too short, it goes on from there.
     pub fn is_uncertain(&self) -> bool {
-        self.possible < self.all && self.scan_cost() < CERTAIN * self.graph_cost(self.list())
+        let is_lost =
+            !self.walks_next() && self.scan_cost() < CERTAIN * self.graph_cost(self.list());
+        self.possible < self.all && is_lost
     }
 
     fn scan_cost(&self) -> f64 {
         float(self.possible) * per(COMPARISON, self.dimension)
+    }
+
+    /// The size of a walk's list of candidates: longer by half, since what meets a
+    /// filter may lie in several places, with few ways from one to the next.
+    pub fn walked(&self) -> usize {
+        self.ef + self.ef / 2
+    }
+
+    /// Whether a walk comes next where the lists were too short, and not a scan.
+    pub fn walks_next(&self) -> bool {
+        self.can_walk && self.walk_cost() < self.scan_cost()
+    }
+
+    /// What the next way takes where the lists are too short.
+    fn next_cost(&self) -> f64 {
+        if self.walks_next() {
+            self.walk_cost()
+        } else {
+            self.scan_cost()
+        }
+    }
+
+    fn walk_cost(&self) -> f64 {
+        let share = (float(self.possible.max(1)) / float(self.all.max(1))).min(1.0);
+        let others = 1.0 - share;
+        let edges = 2.0 * float(self.m as u64);
+        let (rare, any) = STEPPED_OVER;
+        let nodes = 1.0 + rare * others / share + any * others;
+        let (least, more) = WALKED_TO;
+        let compared = (least + more * share) * edges / 32.0;
+        let step = nodes * (NODE + edges * LOOK) + compared * per(FAR_COMPARISON, self.dimension);
+        let marks = float(self.possible) * MARK + float(self.all) * CLEAR;
+        BEGIN + marks + float(self.walked() as u64) * step
     }
 
     fn graph_cost(&self, list: usize) -> f64 {
@@ -156,6 +223,7 @@ mod tests {
             possible: findable,
             findable,
             is_unsure: false,
+            can_walk: false,
             limit: 10,
             ef: 64,
             m: 16,

@@ -9,9 +9,11 @@
 //! order the results come, is decided here on the view and on full precision.
 //!
 //! With a filter, either all points that may meet it are compared, or the graph
-//! is asked for so many more candidates as the filter leaves fewer of them.
+//! is asked for so many more candidates as the filter leaves fewer of them, or its
+//! edges are walked from one that meets it to the next.
 
 mod by_examples;
+mod walk;
 mod way;
 
 use crate::VectorParams;
@@ -424,10 +426,11 @@ impl View {
     ) -> Result<Plan> {
         let Within { space, params, .. } = allowed.within;
         let distance = |v: &[f32]| params.metric.distance(vector, v);
-        let Some(way) = allowed.way(query, &mut best.trace) else {
+        let Some(mut way) = allowed.way(query, &mut best.trace) else {
             return allowed.scan_all(&distance, best);
         };
-        let Some(candidates) = way.candidates(allowed, vector, &mut best.trace)? else {
+        let candidates = way.candidates(allowed, vector, &distance, &mut best.trace)?;
+        let Some(candidates) = candidates else {
             best.clear(Why::ListsTooShort);
             return allowed.scan_all(&distance, best);
         };
@@ -458,7 +461,7 @@ impl View {
         }
         let tail = space.tail.iter().filter(|s| !offered.contains(s));
         allowed.scan(tail, &distance, best)?;
-        Ok(Plan::Graph)
+        Ok(way.plan())
     }
 }
 

@@ -138,6 +138,24 @@ impl Selection<'_> {
         Box::new(both.map(Slot))
     }
 
+    /// One more than the last slot.
+    pub fn end(&self) -> u32 {
+        let Matches { sure, maybe } = &self.matches;
+        sure.max()
+            .max(maybe.max())
+            .map_or(0, |last| last.saturating_add(1))
+    }
+
+    /// Some of the points that meet the filter for sure, from all parts of them.
+    pub fn spread(&self, count: u64) -> impl Iterator<Item = Slot> {
+        let sure = &self.matches.sure;
+        let step = (sure.len() / count).max(1);
+        let places = (0..count).map(move |n| n * step + scattered(n) % step);
+        let places = places.take_while(|place| *place < sure.len());
+        let slots = places.filter_map(|place| sure.select(u32::try_from(place).ok()?));
+        slots.map(Slot)
+    }
+
     /// The slots of those that only may.
     pub fn unsure_slots(&self) -> Box<dyn Iterator<Item = Slot> + '_> {
         Box::new(self.matches.maybe.iter().map(Slot))

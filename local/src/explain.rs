@@ -17,7 +17,8 @@ use crate::figures::thousands;
 
 const AFTER_HELP: &str = "\
 What the lines say:
-  graph       the graph proposed candidates; `scan`: all points that may be found were compared
+  scan        all points that may be found were compared; `graph`: the graph proposed candidates;
+              `walk`: its edges were followed, over points that do not meet the filter
   expected    what each way was expected to take, by the measurements of one machine
   sure        points of which the indexes alone say that they meet the filter
   unsure      points whose payloads must be read to know; an index on the named fields tells
@@ -132,7 +133,7 @@ struct Shard {
     vectors: u64,
     tail: u64,
     filter: Option<Filter>,
-    expected: Option<Expected>,
+    expected_us: Option<Expected>,
     lists: Vec<List>,
     compared: u64,
     payloads_read: u64,
@@ -148,8 +149,9 @@ struct Filter {
 
 #[derive(Deserialize)]
 struct Expected {
-    scan_us: f64,
-    graph_us: f64,
+    scan: f64,
+    graph: f64,
+    walk: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -254,10 +256,11 @@ fn of_shard(shard: &Shard) -> Vec<String> {
         );
         add("filter", text);
     }
-    if let Some(Expected { scan_us, graph_us }) = shard.expected {
+    if let Some(Expected { scan, graph, walk }) = shard.expected_us {
+        let walk = walk.map_or_else(String::new, |us| format!(", {us:.0} µs by a walk"));
         add(
             "expected",
-            format!("{graph_us:.0} µs by the graph, {scan_us:.0} µs by a scan"),
+            format!("{scan:.0} µs by a scan, {graph:.0} µs by the graph{walk}"),
         );
     }
     if !shard.lists.is_empty() {

@@ -251,6 +251,7 @@ fn explanation(explanation: Explanation) -> v1::Explanation {
     let plan = match explanation.plan {
         Plan::Scan => to::Plan::Scan,
         Plan::Graph => to::Plan::Graph,
+        Plan::Walk => to::Plan::Walk,
     };
     let why = match explanation.why {
         Why::Asked => to::Why::Asked,
@@ -276,6 +277,7 @@ fn explanation(explanation: Explanation) -> v1::Explanation {
         cost: explanation.cost.map(|cost| to::Cost {
             scan: cost.scan,
             graph: cost.graph,
+            walk: cost.walk,
         }),
         lists: lists
             .map(|list| to::CandidateList {

@@ -11,12 +11,14 @@
 //! Never removes: concurrent removal leaves live vectors unreachable in this
 //! library. A graph with too many dead slots is built anew instead.
 
+mod edges;
 mod manhattan;
 mod quantizer;
 
 use crate::error::{Error, Result};
 use crate::metric::Metric;
 use crate::slots::Slot;
+pub use edges::{Adding, Edges, Node};
 use parking_lot::{Condvar, Mutex, RwLock};
 pub use quantizer::Quantizer;
 use std::num::NonZero;
@@ -71,6 +73,8 @@ pub struct Graph {
     /// Written to grow or load, which must not run beside anything else (the
     /// library would free memory twice); read for all else.
     index: RwLock<usearch::Index>,
+    /// Written to by who adds, read by who follows edges.
+    still: RwLock<()>,
     quantizer: Option<Quantizer>,
     threads: usize,
     permits: Permits,
@@ -156,6 +160,7 @@ impl Graph {
             .map_err(Error::graph("reserve"))?;
         Ok(Self {
             index: RwLock::new(index),
+            still: RwLock::new(()),
             quantizer,
             threads,
             permits: Permits::new(threads),
@@ -196,7 +201,7 @@ impl Graph {
     ///
     /// # Errors
     /// The library could not.
-    pub fn add(&self, slot: Slot, vector: &[f32]) -> Result<()> {
+    pub fn add(&self, _: &Adding<'_>, slot: Slot, vector: &[f32]) -> Result<()> {
         self.add_key(u64::from(slot.0), vector)
     }
 
@@ -205,7 +210,7 @@ impl Graph {
     ///
     /// # Errors
     /// The library could not.
-    pub fn add_again(&self, slot: Slot, vector: &[f32]) -> Result<()> {
+    pub fn add_again(&self, _: &Adding<'_>, slot: Slot, vector: &[f32]) -> Result<()> {
         self.add_key(u64::from(slot.0) | AGAIN, vector)
     }
 

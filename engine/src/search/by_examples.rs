@@ -58,7 +58,7 @@ impl Allowed<'_> {
         let mut offered: HashSet<Slot> = HashSet::new();
         let mut reach = Vec::with_capacity(seeds.len());
         for seed in &seeds {
-            let Some(candidates) = way.candidates(self, seed, &mut best.trace)? else {
+            let Some(candidates) = way.listed(self, seed, &mut best.trace)? else {
                 best.clear(Why::ListsTooShort);
                 return self.scan_all(&distance, best);
             };

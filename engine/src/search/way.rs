@@ -1,5 +1,6 @@
 //! The way through the graph: whether it is gone, and what candidates it brings.
 
+use super::walk::NEAR;
 use super::{Allowed, Query};
 use crate::error::Result;
 use crate::explain::{List, Trace, Why};
@@ -11,13 +12,30 @@ use crate::slots::Slot;
 /// The way through the graph.
 pub(super) struct Way<'a> {
     graph: &'a Graph,
+    /// By lists of candidates, or on foot.
+    plan: Plan,
     pub(super) task: Task,
     pub(super) precision: Precision,
     /// It is to be gone, whatever it costs.
     is_asked_for: bool,
+    /// The graph's nearest to the query, whether they may be found or not, as far as
+    /// they are known.
+    near: Vec<Slot>,
 }
 
 impl<'a> Allowed<'a> {
+    /// How many that may be found the graph does not have.
+    fn in_tail(&self) -> Result<u64> {
+        let tail = &self.within.space.tail;
+        let mut in_tail = tail.len();
+        if !self.is_everything() {
+            for slot in tail.iter() {
+                in_tail -= u64::from(!self.contains(slot)?);
+            }
+        }
+        Ok(in_tail)
+    }
+
     /// The graph, unless a scan is the cheaper way or asked for.
     pub(super) fn way(&self, query: &Query, trace: &mut Trace) -> Option<Way<'a>> {
         let space = self.within.space;
@@ -36,6 +54,7 @@ impl<'a> Allowed<'a> {
             possible: selection.map_or(self.points, Selection::possible),
             findable: self.points,
             is_unsure: selection.is_some_and(|s| s.unsure() > 0),
+            can_walk: selection.is_some_and(|s| s.unsure() == 0),
             limit: query.limit,
             ef: query.ef.unwrap_or(index.ef_search).max(query.limit),
             m: index.m,
@@ -43,38 +62,78 @@ impl<'a> Allowed<'a> {
         };
         let choice = task.choose();
         let (plan, why) = match query.plan {
+            Some(Plan::Walk) if !task.can_walk => (Plan::Graph, Why::Asked),
             Some(plan) => (plan, Why::Asked),
             None => (choice.plan, choice.why),
         };
         trace.why = Some(why);
         trace.cost = Some(choice.cost);
-        (plan == Plan::Graph && query.limit > 0).then_some(Way {
+        (plan != Plan::Scan && query.limit > 0).then_some(Way {
             graph,
+            plan,
             task,
             precision: index.precision,
             is_asked_for: query.plan.is_some(),
+            near: Vec::new(),
         })
     }
 }
 
 impl Way<'_> {
+    /// How the candidates come.
+    pub(super) fn plan(&self) -> Plan {
+        self.plan
+    }
+
+    /// Allowed slots, nearest first; `None` where a scan costs less, or the walk
+    /// ended too soon.
+    pub(super) fn candidates(
+        &mut self,
+        allowed: &Allowed<'_>,
+        vector: &[f32],
+        distance: &impl Fn(&[f32]) -> f32,
+        trace: &mut Trace,
+    ) -> Result<Option<Vec<Slot>>> {
+        if self.plan == Plan::Graph {
+            let listed = self.listed(allowed, vector, trace)?;
+            if listed.is_some() || !self.task.walks_next() {
+                return Ok(listed);
+            }
+            trace.why = Some(Why::ListsTooShort);
+            self.plan = Plan::Walk;
+        }
+        if self.near.is_empty() {
+            self.near = self.graph.candidates(vector, NEAR)?;
+        }
+        let Some(selection) = allowed.selection else {
+            return Ok(None);
+        };
+        let (graph, near) = (self.graph, &self.near);
+        let Some(found) = allowed.walk(graph, selection, near, distance, &self.task, trace)? else {
+            // Vectors are being added. There are lists all the same, if none was
+            // asked for yet.
+            self.plan = Plan::Graph;
+            return match trace.lists.as_slice() {
+                [] => self.listed(allowed, vector, trace),
+                _ => Ok(None),
+            };
+        };
+        let in_graph = allowed.points.saturating_sub(allowed.in_tail()?);
+        let enough = in_graph.min(self.task.limit as u64);
+        Ok((found.len() as u64 >= enough).then_some(found))
+    }
+
     /// Allowed slots from the graph, nearest first by its precision; `None`
     /// where a scan costs less.
-    pub(super) fn candidates(
-        &self,
+    pub(super) fn listed(
+        &mut self,
         allowed: &Allowed<'_>,
         vector: &[f32],
         trace: &mut Trace,
     ) -> Result<Option<Vec<Slot>>> {
         let space = allowed.within.space;
         let in_graph = self.graph.len();
-        let mut in_tail = space.tail.len();
-        if !allowed.is_everything() {
-            for slot in space.tail.iter() {
-                in_tail -= u64::from(!allowed.contains(slot)?);
-            }
-        }
-        let findable = allowed.points.saturating_sub(in_tail);
+        let findable = allowed.points.saturating_sub(allowed.in_tail()?);
         if findable == 0 {
             return Ok(Some(Vec::new()));
         }
@@ -91,6 +150,9 @@ impl Way<'_> {
         loop {
             let mut slots = self.graph.candidates(vector, want)?;
             let got = slots.len();
+            if self.task.can_walk {
+                self.near = slots.iter().take(NEAR).copied().collect();
+            }
             if is_mixed {
                 let mut kept = Vec::with_capacity(slots.len());
                 for slot in slots {

@@ -27,7 +27,8 @@ struct ExplainedStep<'a> {
 #[derive(Serialize)]
 struct ExplainedShard<'a> {
     shard: u32,
-    /// `scan`: every point that may be found was compared; `graph`.
+    /// `scan`: every point that may be found was compared; `graph`: the graph
+    /// proposed candidates; `walk`: its edges were followed.
     plan: &'static str,
     why: &'static str,
     vectors: u64,
@@ -36,7 +37,7 @@ struct ExplainedShard<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     filter: Option<ExplainedFilter<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    expected: Option<Expected>,
+    expected_us: Option<Expected>,
     lists: Vec<ExplainedList>,
     compared: u64,
     payloads_read: u64,
@@ -53,8 +54,10 @@ struct ExplainedFilter<'a> {
 /// In microseconds.
 #[derive(Serialize)]
 struct Expected {
-    scan_us: f64,
-    graph_us: f64,
+    scan: f64,
+    graph: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    walk: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +102,7 @@ fn of_shard(shard: u32, explanation: &Explanation) -> ExplainedShard<'_> {
         plan: match explanation.plan() {
             Way::Scan => "scan",
             Way::Graph => "graph",
+            Way::Walk => "walk",
             Way::Unspecified => "unknown",
         },
         why: why(explanation),
@@ -110,7 +114,7 @@ fn of_shard(shard: u32, explanation: &Explanation) -> ExplainedShard<'_> {
             estimate: filter.estimate,
             without_index: &filter.unindexed,
         }),
-        expected: explanation.cost.as_ref().map(expected),
+        expected_us: explanation.cost.as_ref().map(expected),
         lists: lists
             .map(|list| ExplainedList {
                 asked: list.asked,
@@ -128,9 +132,12 @@ fn why(explanation: &Explanation) -> &'static str {
         (Why::NoGraph, _) => "there is no graph: the index is flat, or not built yet",
         (Why::Few, _) => "so few points may be found that to compare them all is as quick",
         (Why::Cheaper, Way::Graph) => "to compare all that may be found would take longer",
+        (Why::Cheaper, Way::Walk) => {
+            "to compare all that may be found would take longer, and so would a list with enough of it"
+        }
         (Why::Cheaper, _) => "so few meet the filter that the graph would take longer",
         (Why::ListsTooShort, _) => {
-            "what meets the filter is not near the query: a list of the graph with enough of it would take longer"
+            "what meets the filter is not near the query: to find enough of it by the graph would take longer"
         }
         (Why::TooFewLeft, _) => {
             "payloads left too few of the graph's list; an index on the fields without one tells before"
@@ -146,7 +153,8 @@ fn why(explanation: &Explanation) -> &'static str {
 fn expected(cost: &Cost) -> Expected {
     let us = |ns: f64| (ns / 100.0).round() / 10.0;
     Expected {
-        scan_us: us(cost.scan),
-        graph_us: us(cost.graph),
+        scan: us(cost.scan),
+        graph: us(cost.graph),
+        walk: cost.walk.map(us),
     }
 }
