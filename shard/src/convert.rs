@@ -380,3 +380,6 @@ pub fn vnode(vnode: u32, params: &Params) -> Result<Vnode, Misfit> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;
