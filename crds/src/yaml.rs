@@ -10,11 +10,11 @@
 use std::cell::Cell;
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Visitor,
 };
-use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
 use crate::load::Position;
@@ -31,7 +31,8 @@ pub(crate) struct NotYaml {
 /// no remedy.
 const TWICE: &str = "is given twice: keep one";
 const TAG: &str = "a tag (!name) has no meaning here: remove it";
-const LARGE: &str = "the aliases (*name) stand for too much: write what they stand for where it is wanted";
+const LARGE: &str =
+    "the aliases (*name) stand for too much: write what they stand for where it is wanted";
 
 /// What the values of a text may come to, each counted by its bytes and one
 /// more: so many times the text, and in small texts this much. Without aliases
