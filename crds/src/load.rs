@@ -98,7 +98,7 @@ impl fmt::Display for Listing<'_> {
 
 /// So many problems of a file get a place: to find one is to read the text once
 /// more, and a file that is nothing but mistakes has one every few bytes.
-const PLACED: usize = 100;
+const PLACED: usize = 40;
 
 /// Reads every `VectorCollection` of a YAML text, in order, at least one.
 ///
