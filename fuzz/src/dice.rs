@@ -24,6 +24,15 @@ impl Dice {
         usize::try_from(self.next() % end).unwrap_or(0)
     }
 
+    /// How often to do something: mostly a few times, now and then up to
+    /// two to the power of `most`. Large inputs are slow, and few are needed.
+    pub fn times(&mut self, most: usize) -> usize {
+        1 << match self.below(8) {
+            0 => self.below(most),
+            _ => self.below(3),
+        }
+    }
+
     /// One of some.
     ///
     /// # Panics

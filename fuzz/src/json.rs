@@ -78,22 +78,27 @@ fn change(root: &mut Value, dice: &mut Dice) {
         0 => any(root, dice).clone(),
         _ => some_value(dice),
     };
-    let what = dice.below(8);
     let here = any(root, dice);
-    match what {
-        0 => *here = part,
-        1 | 2 => put(here, part, dice),
-        3 => take_away(here, dice),
-        4 => rename(here, dice),
-        5 => {
-            let inner = here.take();
-            *here = match dice.below(3) {
-                0 => json!([inner]),
-                _ => json!({ (some_name(dice)): inner }),
-            };
-        }
-        6 => deepen(here, dice),
-        _ => repeat(here, dice),
+    if dice.below(8) == 0 {
+        return match dice.below(3) {
+            0 => *here = part,
+            1 => *here = json!([here.take()]),
+            _ => *here = json!({ (some_name(dice)): here.take() }),
+        };
+    }
+    // Mostly of the same kind as before: another kind is refused at once.
+    match here {
+        Value::Null => *here = part,
+        Value::Bool(yes) => *yes = !*yes,
+        Value::Number(_) => *here = some_number(dice),
+        Value::String(_) => *here = some_text(dice),
+        Value::Array(_) | Value::Object(_) => match dice.below(8) {
+            0 => take_away(here, dice),
+            1 => rename(here, dice),
+            2 | 3 => put(here, part, dice),
+            4 | 5 => repeat(here, dice),
+            _ => deepen(here, dice),
+        },
     }
 }
 
@@ -144,7 +149,7 @@ fn rename(here: &mut Value, dice: &mut Dice) {
 fn deepen(here: &mut Value, dice: &mut Dice) {
     let pattern = here.clone();
     let place = dice.below(count(here));
-    let times = 1 << dice.below(7);
+    let times = dice.times(7);
     let mut depth = depth_of(&pattern);
     for _ in 0..times {
         depth += depth_of(&pattern);
@@ -156,16 +161,21 @@ fn deepen(here: &mut Value, dice: &mut Dice) {
     }
 }
 
+/// Some element once more, or many times.
 fn repeat(here: &mut Value, dice: &mut Dice) {
-    let times = 1 << dice.below(9);
-    if let Value::Array(items) = here
-        && let Some(first) = items.first().cloned()
-        && count(&first) * times < 5_000
-    {
-        items.extend(std::iter::repeat_n(first, times));
-    } else if count(here) * times < 5_000 {
-        let item = here.take();
-        *here = Value::Array(vec![item; times]);
+    let times = dice.times(9);
+    match here {
+        Value::Array(items) if !items.is_empty() => {
+            let one = items[dice.below(items.len())].clone();
+            if count(&one) * times < 5_000 {
+                items.extend(std::iter::repeat_n(one, times));
+            }
+        }
+        other if count(other) * times < 5_000 => {
+            let item = other.take();
+            *other = Value::Array(vec![item; times]);
+        }
+        _ => {}
     }
 }
 
@@ -179,12 +189,11 @@ fn some_name(dice: &mut Dice) -> String {
     dice.pick(&names).trim_matches('"').to_owned()
 }
 
-fn some_value(dice: &mut Dice) -> Value {
-    let numbers = [
-        json!(0),
-        json!(1),
-        json!(2),
-        json!(3),
+fn some_number(dice: &mut Dice) -> Value {
+    if dice.below(2) == 0 {
+        return json!(dice.below(12));
+    }
+    let all = [
         json!(-1),
         json!(1.5),
         json!(-0.0),
@@ -197,7 +206,11 @@ fn some_value(dice: &mut Dice) -> Value {
         json!(i64::MAX),
         json!(u64::MAX),
     ];
-    let texts = [
+    dice.pick(&all).clone()
+}
+
+fn some_text(dice: &mut Dice) -> Value {
+    let all = [
         "",
         "a",
         "text",
@@ -217,14 +230,19 @@ fn some_value(dice: &mut Dice) -> Value {
         "$serde_json::private::RawValue",
         "\u{1f980}\u{200d}\u{301}",
     ];
-    match dice.below(8) {
+    match dice.below(3) {
+        0 => json!(some_name(dice)),
+        _ => json!(dice.pick(&all)),
+    }
+}
+
+fn some_value(dice: &mut Dice) -> Value {
+    match dice.below(6) {
         0 => Value::Null,
         1 => Value::Bool(dice.below(2) == 0),
-        2 => dice.pick(&numbers).clone(),
-        3 => json!(dice.below(12)),
-        4 => json!(dice.pick(&texts)),
-        5 => json!(some_name(dice)),
-        6 => json!([]),
+        2 => some_number(dice),
+        3 => some_text(dice),
+        4 => json!([]),
         _ => json!({}),
     }
 }

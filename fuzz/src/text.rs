@@ -17,7 +17,7 @@ pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize
         // A piece, many times where it is.
         0 | 1 => {
             let room = (max_size.saturating_sub(size) / (to - from).max(1)).max(1);
-            let times = (1 << dice.below(13)).min(room);
+            let times = dice.times(13).min(room);
             [&text[..from], &text[from..to].repeat(times), &text[to..]].concat()
         }
         // A piece, elsewhere too.

@@ -77,7 +77,7 @@ fn change(fields: &mut Vec<Field>, dice: &mut Dice) {
             let list = some_list(fields, dice);
             if !list.is_empty() {
                 let one = list[dice.below(list.len())].clone();
-                let times = 1 << dice.below(9);
+                let times = dice.times(9);
                 if times * size_of_all(std::slice::from_ref(&one)) < 16_384 {
                     list.extend(std::iter::repeat_n(one, times));
                 }
@@ -125,7 +125,7 @@ fn change(fields: &mut Vec<Field>, dice: &mut Dice) {
 
 /// Puts a message into a place inside itself, again and again.
 fn deepen(fields: &mut Vec<Field>, dice: &mut Dice) {
-    let times = 1 << dice.below(7);
+    let times = dice.times(7);
     let Some(field) = some_field(fields, dice) else {
         return;
     };
