@@ -5,7 +5,10 @@ QUOIT_PYTHON ?= $(CURDIR)/.venv/bin/python
 QUOIT_NODE ?= $(CURDIR)/.venv/bin/node
 export QUOIT_PYTHON QUOIT_NODE
 
-.PHONY: help setup demo test check fmt bench chaos deny crd
+# How long `make fuzz` takes for each of its targets.
+FUZZ_SECONDS ?= 600
+
+.PHONY: help setup demo test check fmt fuzz bench chaos deny crd
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -19,13 +22,19 @@ demo: setup ## Load 20,000 real embeddings, search them, and stay up to be tried
 test: setup check ## Everything that must pass: format, lints, all tests (no root needed)
 	$(CARGO) test --workspace --doc
 	$(CARGO) test --workspace --all-targets
+	scripts/fuzz 30
 
 check: setup ## Format and lints only; changes nothing
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --workspace --all-targets --no-deps -- -D warnings
 
 fmt: ## Format the code
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
+
+fuzz: setup ## Feed every decoder with anything: FUZZ_SECONDS each, or 10 minutes
+	scripts/fuzz $(FUZZ_SECONDS)
 
 bench: setup ## Measure, and write docs/benchmarks.md anew
 	$(CARGO) build --release --bin quoit

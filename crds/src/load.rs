@@ -96,6 +96,10 @@ impl fmt::Display for Listing<'_> {
     }
 }
 
+/// So many problems of a file get a place: to find one is to read the text once
+/// more, and a file that is nothing but mistakes has one every few bytes.
+const PLACED: usize = 40;
+
 /// Reads every `VectorCollection` of a YAML text, in order, at least one.
 ///
 /// Beyond the rules of [`VectorCollectionSpec`](crate::VectorCollectionSpec),
@@ -124,17 +128,23 @@ pub fn load(text: &str, file_name: &str) -> Result<Vec<VectorCollection>, LoadEr
         }
         match read(document.clone()) {
             Ok(collection) => collections.push(collection),
-            Err(findings) => problems.extend(findings.into_iter().map(|(violation, part)| {
-                let position = locate(text, number, document, violation.path(), part);
-                Problem {
-                    position,
-                    violation,
+            Err(findings) => {
+                for (violation, part) in findings {
+                    let position = if problems.len() < PLACED {
+                        locate(text, number, document, violation.path(), part)
+                    } else {
+                        None
+                    };
+                    problems.push(Problem {
+                        position,
+                        violation,
+                    });
                 }
-            })),
+            }
         }
     }
     if !problems.is_empty() {
-        problems.sort_by_key(|problem: &Problem| problem.position);
+        problems.sort_by_key(|problem| (problem.position.is_none(), problem.position));
         return Err(LoadError::Invalid { file, problems });
     }
     if collections.is_empty() {

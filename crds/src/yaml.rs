@@ -7,13 +7,14 @@
 //! that was. So positions come from the same parser as the values, whatever
 //! style, anchors or documents the text uses, and cost nothing until asked for.
 
+use std::cell::Cell;
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error as _, IgnoredAny, MapAccess, SeqAccess,
     Visitor,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::load::Position;
@@ -30,6 +31,15 @@ pub(crate) struct NotYaml {
 /// no remedy.
 const TWICE: &str = "is given twice: keep one";
 const TAG: &str = "a tag (!name) has no meaning here: remove it";
+const LARGE: &str =
+    "the aliases (*name) stand for too much: write what they stand for where it is wanted";
+
+/// What the values of a text may come to, each counted by its bytes and one
+/// more: so many times the text, and in small texts this much. Without aliases
+/// no text comes near it; a few that stand for a long list, each many times,
+/// would take up all memory, and the library's own bound only counts aliases.
+const TIMES: usize = 4;
+const SMALL: usize = 1 << 16;
 
 /// Which part of a field a position is wanted of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,11 +50,11 @@ pub(crate) enum Part {
 
 /// The documents of a text, in order; an empty document is `Null`.
 pub(crate) fn documents(text: &str) -> Result<Vec<Value>, NotYaml> {
+    let room = Cell::new(text.len() * TIMES + SMALL);
     serde_yaml::Deserializer::from_str(text)
         .map(|document| {
-            Tree::deserialize(document)
-                .map(|Tree(value)| value)
-                .map_err(|error| not_yaml(text, &error))
+            let value = Tree(&room).deserialize(document);
+            value.map_err(|error| not_yaml(text, &error))
         })
         .collect()
 }
@@ -92,7 +102,8 @@ fn not_yaml(text: &str, error: &serde_yaml::Error) -> NotYaml {
     let is_tab = error
         .location()
         .is_some_and(|at| text.as_bytes().get(at.index()) == Some(&b'\t'));
-    let message = if reason.ends_with(TWICE) || reason.ends_with(TAG) {
+    let ours = [TWICE, TAG, LARGE];
+    let message = if ours.iter().any(|end| reason.ends_with(end)) {
         reason
     } else if is_tab {
         "not valid YAML, a tab: indent with spaces".to_owned()
@@ -102,74 +113,94 @@ fn not_yaml(text: &str, error: &serde_yaml::Error) -> NotYaml {
     NotYaml { position, message }
 }
 
-/// A JSON value read from YAML. Unlike `serde_json::Value` by itself, it
-/// refuses a key given twice, of which the last would win in silence.
-struct Tree(Value);
+/// Reads a JSON value from YAML, while there is room. Unlike
+/// `serde_json::Value` by itself, it refuses a key given twice, of which the
+/// last would win in silence.
+#[derive(Clone, Copy)]
+struct Tree<'a>(&'a Cell<usize>);
 
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TreeVisitor).map(Tree)
+impl Tree<'_> {
+    fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        let left = self.0.get().checked_sub(bytes + 1);
+        self.0.set(left.ok_or_else(|| E::custom(LARGE))?);
+        Ok(())
+    }
+
+    fn scalar<E: serde::de::Error>(self, value: impl Into<Value>) -> Result<Value, E> {
+        self.take(0)?;
+        Ok(value.into())
     }
 }
 
-struct TreeVisitor;
+impl<'de> DeserializeSeed<'de> for Tree<'_> {
+    type Value = Value;
 
-impl<'de> Visitor<'de> for TreeVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Tree<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
+        self.scalar(())
     }
 
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_none<E: serde::de::Error>(self) -> Result<Value, E> {
+        self.scalar(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
+        self.scalar(value)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
+        self.scalar(value)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+        self.scalar(value)
     }
 
-    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-        Ok(beyond_64_bits(&value.to_string()))
+    fn visit_i128<E: serde::de::Error>(self, value: i128) -> Result<Value, E> {
+        self.scalar(beyond_64_bits(&value.to_string()))
     }
 
-    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
-        Ok(beyond_64_bits(&value.to_string()))
+    fn visit_u128<E: serde::de::Error>(self, value: u128) -> Result<Value, E> {
+        self.scalar(beyond_64_bits(&value.to_string()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
         // JSON has no infinity and no NaN; nor has any field.
-        Ok(Number::from_f64(value).map_or_else(|| value.to_string().into(), Value::Number))
+        let number = Number::from_f64(value).map(Value::Number);
+        self.scalar(number.unwrap_or_else(|| value.to_string().into()))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.take(value.len())?;
         Ok(value.into())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        self.take(0)?;
         let mut list = Vec::new();
-        while let Some(Tree(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        self.take(0)?;
         let mut map = Map::new();
         while let Some(key) = fields.next_key_seed(NewKey(&map))? {
-            let Tree(value) = fields.next_value()?;
+            self.take(key.len())?;
+            let value = fields.next_value_seed(self)?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))

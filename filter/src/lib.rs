@@ -28,8 +28,10 @@ pub use time::{BadTime, Timestamp, timestamp};
 use quoit_ring::PointId;
 use std::collections::BTreeSet;
 
-/// How deep filters may lie in each other.
-pub const MAX_DEPTH: usize = 32;
+/// How deep filters may lie in each other. As protobuf, a level takes up to four
+/// messages within each other, and decoders take no more than a hundred: what is
+/// logged must be readable, with all the messages around it.
+pub const MAX_DEPTH: usize = 20;
 
 /// How many conditions a filter may have, those inside others included.
 pub const MAX_CONDITIONS: usize = 4096;

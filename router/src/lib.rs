@@ -48,4 +48,5 @@ pub use connections::serve;
 pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};
 pub use limits::ServerLimits;
 pub use metrics::prometheus;
+pub use rest::filter_from_json;
 pub use server::{App, DIALECT_VERSION, router};

@@ -425,3 +425,6 @@ pub fn vnode(vnode: u32, params: &Params) -> Result<Vnode, Misfit> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

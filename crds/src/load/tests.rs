@@ -414,10 +414,39 @@ fn deep_nesting_and_multiplying_anchors_are_refused() {
         writeln!(anchors, "a{n}: &a{n} [{items}]").unwrap();
     }
     assert!(
-        answer(&anchors).contains("repetition limit"),
+        answer(&anchors).contains("stand for too much"),
         "{}",
         answer(&anchors)
     );
+}
+
+/// The library counts aliases, and not what they stand for.
+#[test]
+fn a_few_aliases_of_a_long_list_do_not_take_up_all_memory() {
+    let long = "1,".repeat(4_000);
+    for list in [format!("[{long}]"), format!("\"{long}\"")] {
+        let text = format!("a: &a {list}\nb: [{}]\n", "*a,".repeat(2_700));
+        let answer = answer(&text);
+        assert!(
+            answer.starts_with("c.yaml:") && answer.contains("stand for too much: write"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_nothing_but_mistakes_is_not_read_once_for_each() {
+    let mut text = format!("{HEAD}  dimension: 2\n  metric: Dot\n");
+    for n in 0..300 {
+        writeln!(text, "  strange{n}: 1").unwrap();
+    }
+    let Err(LoadError::Invalid { problems, .. }) = load(&text, "c.yaml") else {
+        panic!("taken");
+    };
+    assert_eq!(problems.len(), 300);
+    let (placed, others) = problems.split_at(PLACED);
+    assert!(placed.iter().all(|p| p.position.is_some()));
+    assert!(others.iter().all(|p| p.position.is_none()));
 }
 
 const FULL: &str = include_str!("../../../config/samples/collection-full.yaml");

@@ -125,6 +125,61 @@ fn the_deepest_filter_that_is_allowed_arrives_and_a_deeper_one_is_refused() {
     assert!(error.what.contains("deep"), "{error}");
 }
 
+/// The filter that takes the most messages within each other: each level lies
+/// in a nested condition of a `min_should`, and the last tests a polygon.
+fn deepest() -> v1::Filter {
+    let lone = |kind: Kind| v1::Filter {
+        min_should: Some(v1::MinShould {
+            conditions: vec![v1::Condition { kind: Some(kind) }],
+            min_count: 1,
+        }),
+        ..v1::Filter::default()
+    };
+    let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)];
+    let ring = corners.map(|(lat, lon)| v1::GeoPoint { lat, lon });
+    let last = lone(Kind::Field(v1::FieldCondition {
+        path: "a".into(),
+        test: Some(Wire::GeoPolygon(v1::GeoPolygon {
+            exterior: Some(v1::GeoRing {
+                points: ring.into(),
+            }),
+            interiors: vec![],
+        })),
+    }));
+    (1..MAX_DEPTH).fold(last, |inner, _| {
+        lone(Kind::Nested(v1::NestedCondition {
+            path: "a".into(),
+            filter: Some(inner),
+        }))
+    })
+}
+
+/// A decoder takes no more than a hundred messages within each other. What is
+/// acknowledged and cannot be decoded would keep a shard from ever starting.
+#[test]
+fn every_filter_that_is_allowed_can_be_read_from_the_log() {
+    let filter = deepest();
+    assert!(Filter::try_from(filter.clone()).is_ok());
+    let operation = v1::Operation {
+        id: Some(PointId::Num(1).into()),
+        only_if: Some(v1::operation::OnlyIf::MeetsOrMissing(filter)),
+        change: Some(v1::Change {
+            kind: Some(v1::change::Kind::Delete(v1::Delete {})),
+        }),
+    };
+    let write = v1::VnodeWrite {
+        vnode: 0,
+        operations: vec![operation],
+    };
+    let entry = v1::LogEntry {
+        kind: Some(v1::log_entry::Kind::Write(v1::WriteRequest {
+            writes: vec![write],
+        })),
+    };
+    let read = v1::LogEntry::decode(entry.encode_to_vec().as_slice());
+    assert_eq!(read, Ok(entry));
+}
+
 #[test]
 fn what_means_nothing_is_refused_and_its_place_is_named() {
     let field = |path: &str, test: Option<Wire>| v1::Condition {

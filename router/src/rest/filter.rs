@@ -28,6 +28,14 @@ impl<'de> Deserialize<'de> for JsonFilter {
     }
 }
 
+/// The filter that a text in JSON is, where it is by itself and not in a body.
+///
+/// # Errors
+/// It means nothing, or is past the bounds of filters.
+pub fn filter_from_json(text: &[u8]) -> Result<Filter, serde_json::Error> {
+    serde_json::from_slice(text).map(|JsonFilter(filter)| filter)
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct Clauses {

@@ -45,6 +45,8 @@ use call::Effect::{Reads, Writes};
 use call::route;
 use error::Error;
 
+pub use filter::filter_from_json;
+
 type Routes = Router<Arc<App>>;
 
 const GET: MethodFilter = MethodFilter::GET;

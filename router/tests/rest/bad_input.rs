@@ -647,7 +647,7 @@ async fn filters_that_mean_nothing_are_refused() {
         case("POST", COUNT, r#"{"filter": []}"#, 400, &["filter"]),
         case("POST", COUNT, r#"{"filter": {"must": 1}}"#, 400, &["filter.must", "a condition or a list of conditions"]),
         case("POST", COUNT, r#"{"filter": {"all": []}}"#, 400, &["filter", "unknown field `all`"]),
-        case("POST", COUNT, &in_array(40), 400, &["filter", "more than 32 deep"]),
+        case("POST", COUNT, &in_array(21), 400, &["filter", "more than 20 deep"]),
         case("POST", COUNT, &in_array(100), 400, &["JSON body"]),
         case("POST", COUNT, &many, 400, &["filter", "more than 4096 conditions", "`any`"]),
     ];

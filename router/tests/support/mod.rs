@@ -54,7 +54,7 @@ struct Stored {
     payload: Bytes,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct State {
     points: BTreeMap<PointId, Stored>,
     seq: u64,
@@ -130,7 +130,9 @@ impl FakeShard {
             let state = self.state();
             (state.delay, state.fail)
         };
-        tokio::time::sleep(delay).await;
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         fail.map_or(Ok(()), |kind| {
             Err(ShardError::new(kind, "as the test says"))
         })
@@ -499,6 +501,12 @@ fn meets(filter: Option<&quoit_proto::v1::Filter>, id: PointId, stored: &Stored)
 /// A collection and its shards.
 type Made = (Arc<Collection>, Vec<Arc<FakeShard>>);
 
+/// The collections as they were at some time, without their indexes.
+pub struct Saved {
+    all: BTreeMap<String, Made>,
+    states: Vec<Vec<State>>,
+}
+
 /// The collections of a test.
 pub struct FakeCatalog {
     shard_count: u32,
@@ -512,6 +520,27 @@ impl FakeCatalog {
     /// The shards of a collection.
     pub fn shards(&self, name: &str) -> Vec<Arc<FakeShard>> {
         self.all.lock().unwrap()[name].1.clone()
+    }
+
+    /// What is there now.
+    pub fn save(&self) -> Saved {
+        let all = self.all.lock().unwrap().clone();
+        let states = |(_, shards): &Made| shards.iter().map(|s| s.state().clone()).collect();
+        Saved {
+            states: all.values().map(states).collect(),
+            all,
+        }
+    }
+
+    /// From now on there is what was there then.
+    pub fn restore(&self, saved: &Saved) {
+        for ((_, shards), states) in saved.all.values().zip(&saved.states) {
+            for (shard, state) in shards.iter().zip(states) {
+                shard.state().clone_from(state);
+            }
+        }
+        self.all.lock().unwrap().clone_from(&saved.all);
+        self.indexes.lock().unwrap().clear();
     }
 
     /// The indexed fields, of all collections.
@@ -562,8 +591,14 @@ impl Catalog for FakeCatalog {
                 message: "leave out the slash".to_owned(),
             });
         }
-        let vnodes = VnodeCount::new(VNODES).unwrap();
         let count = wish.shard_number.unwrap_or(self.shard_count);
+        if count > VNODES {
+            return Err(CatalogError::Invalid {
+                field: "shard_number".to_owned(),
+                message: format!("make it {VNODES} at most"),
+            });
+        }
+        let vnodes = VnodeCount::new(VNODES).unwrap();
         let map: Vec<ShardId> = (0..VNODES).map(|v| ShardId(v % count)).collect();
         let metrics = wish.vectors.iter().map(|v| (v.name.clone(), v.metric));
         let metrics: BTreeMap<_, _> = metrics.collect();
