@@ -1,5 +1,6 @@
 //! The measurements, each in a module of its own.
 
+mod building;
 mod commit;
 mod filter;
 mod grpc;
@@ -42,6 +43,11 @@ pub const ALL: &[Measurement] = &[
         name: "filter",
         about: "searches with filters, by each way that they can go",
         run: filter::run,
+    },
+    Measurement {
+        name: "building",
+        about: "searches while a payload index is built",
+        run: building::run,
     },
     Measurement {
         name: "rest",

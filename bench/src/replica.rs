@@ -66,19 +66,37 @@ impl Replica {
 
     /// Indexes fields of payloads, as integers; to the end.
     pub fn index_fields(&self, fields: &[&str]) -> Result<()> {
-        let paths = fields.iter().map(|field| {
+        let fields: Vec<_> = fields.iter().map(|field| (*field, Kind::Integer)).collect();
+        self.begin_indexes(&fields)?;
+        while self.fill()? {}
+        Ok(())
+    }
+
+    /// Drops all payload indexes, and begins others.
+    pub fn begin_indexes(&self, fields: &[(&str, Kind)]) -> Result<()> {
+        let paths = fields.iter().map(|(field, kind)| {
             let path = field.parse::<quoit_filter::Path>();
             let path = path.map_err(|e| Error::unexpected(e.to_string()))?;
-            Ok((path, Kind::Integer))
+            Ok((path, *kind))
         });
+        let index = self.engine.applied() + 1;
         let schema = Schema {
-            number: 1,
+            number: index,
             fields: paths.collect::<Result<_>>()?,
         };
-        let index = self.engine.applied() + 1;
         self.engine.apply(vec![(index, Entry::SetSchema(schema))])?;
-        while self.engine.fill_step()? != FillStep::Idle {}
         Ok(())
+    }
+
+    /// Brings the indexes that were begun a step further; says whether there was one.
+    pub fn fill(&self) -> Result<bool> {
+        Ok(self.engine.fill_step()? != FillStep::Idle)
+    }
+
+    /// Points that the payload indexes have, all together.
+    pub fn indexed_points(&self) -> u64 {
+        let indexes = self.view().payload_indexes();
+        indexes.iter().map(|index| index.points).sum()
     }
 
     /// The newest view.
