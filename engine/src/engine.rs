@@ -41,6 +41,8 @@ pub struct Engine {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) indexing: Mutex<Indexing>,
     view: ArcSwap<View>,
+    /// Former views, of which some reader may use some still.
+    retired: Mutex<Vec<Arc<View>>>,
 }
 
 /// What steps of indexing, checkpoint and reclaim know of each other.
@@ -187,6 +189,7 @@ impl Engine {
         };
         Ok(Self {
             view: ArcSwap::from_pointee(writer.picture()),
+            retired: Mutex::default(),
             indexing: Mutex::new(Indexing {
                 saved,
                 ..Indexing::default()
@@ -292,7 +295,19 @@ impl Engine {
     }
 
     pub(crate) fn publish(&self, writer: &Writer) {
-        self.view.store(Arc::new(writer.picture()));
+        let former = self.view.swap(Arc::new(writer.picture()));
+        self.retired.lock().push(former);
+        self.free_views();
+    }
+
+    /// Frees the former views that no reader uses any more. To take a view's sets and
+    /// indexes apart can take milliseconds: a reader who is the last to let go of it
+    /// must not wait for that.
+    pub(crate) fn free_views(&self) {
+        // Nobody can come to use one again: only the newest is given out.
+        let is_unused = |view: &mut Arc<View>| Arc::strong_count(view) == 1;
+        let unused: Vec<_> = self.retired.lock().extract_if(.., is_unused).collect();
+        drop(unused);
     }
 }
 

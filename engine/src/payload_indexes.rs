@@ -144,6 +144,8 @@ impl Engine {
     /// # Errors
     /// Stored data is damaged or cannot be read.
     pub fn fill_step(&self) -> Result<FillStep> {
+        // Also where nothing is written any more.
+        self.free_views();
         let mut writer = self.writer.lock();
         if writer.payload_indexes.is_complete() {
             return Ok(FillStep::Idle);
