@@ -96,7 +96,7 @@ impl Way<'_> {
     ) -> Result<Option<Vec<Slot>>> {
         if self.plan == Plan::Graph {
             let listed = self.listed(allowed, vector, trace)?;
-            if listed.is_some() || !self.task.walks_next() {
+            if listed.is_some() || self.is_asked_for || !self.task.walks_next() {
                 return Ok(listed);
             }
             trace.why = Some(Why::ListsTooShort);
