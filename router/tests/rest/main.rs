@@ -10,6 +10,7 @@ mod support;
 mod aliases;
 mod answers;
 mod bad_input;
+mod bodies;
 mod clients;
 mod edits;
 mod explain;
