@@ -5,7 +5,7 @@ QUOIT_PYTHON ?= $(CURDIR)/.venv/bin/python
 QUOIT_NODE ?= $(CURDIR)/.venv/bin/node
 export QUOIT_PYTHON QUOIT_NODE
 
-.PHONY: help setup demo test check fmt bench chaos deny crd
+.PHONY: help setup demo test check fmt bench chaos deny crd openapi
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -39,3 +39,6 @@ deny: ## Licences, sources and duplicates of dependencies (needs cargo-deny)
 
 crd: ## Write the CRD anew from the types
 	$(CARGO) run --quiet --package quoit-crds --bin quoit-crdgen > crds/quoit.dev_vectorcollections.yaml
+
+openapi: ## Write the description of the REST API anew from the handlers
+	$(CARGO) run --quiet --package quoit-router --bin quoit-openapi > docs/openapi.json

@@ -2,17 +2,22 @@
 //! one that has fields of two kinds, or a field that is not known, is refused
 //! and not guessed at: a condition left out would answer another question.
 
+mod geo;
+mod schema;
+
 use std::fmt;
 
 use quoit_filter::{
-    BadSlice, Condition, Filter, GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius, MinShould,
-    Path, Range, Scalar, Scalars, Slice, Test, Timestamp, timestamp,
+    BadSlice, Condition, Filter, MinShould, Path, Range, Scalar, Scalars, Slice, Test, Timestamp,
+    timestamp,
 };
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::ids::JsonId;
+use geo::{JsonBox, JsonPolygon, JsonRadius};
 
 /// A filter in a JSON body; absent or null, every point meets it.
 #[derive(Debug, Default, Clone)]
@@ -28,8 +33,10 @@ impl<'de> Deserialize<'de> for JsonFilter {
     }
 }
 
-#[derive(Deserialize, Default)]
+/// Which points are meant.
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Filter)]
 struct Clauses {
     #[serde(default)]
     must: Conditions,
@@ -58,10 +65,13 @@ impl Clauses {
     }
 }
 
-#[derive(Deserialize)]
+/// How many of some conditions are to be met.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MinShould)]
 struct AtLeast {
     conditions: Conditions,
+    #[schema(minimum = 1)]
     min_count: usize,
 }
 
@@ -199,8 +209,10 @@ impl TryFrom<Fields> for JsonCondition {
     }
 }
 
-#[derive(Deserialize)]
+/// A filter that one element of an array is to meet.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Nested)]
 struct Nested {
     key: JsonPath,
     filter: Clauses,
@@ -223,8 +235,10 @@ impl TryFrom<String> for JsonPath {
 #[serde(try_from = "SliceFields")]
 struct JsonSlice(Slice);
 
-#[derive(Deserialize)]
+/// Of so many equal parts of all ids, this one.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Slice)]
 struct SliceFields {
     total: u64,
     index: u64,
@@ -280,11 +294,15 @@ impl<'de> Deserialize<'de> for WishOrField {
 #[serde(try_from = "MatchFields")]
 struct JsonMatch(Test);
 
-#[derive(Deserialize)]
+/// Exactly one of these.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Match)]
 struct MatchFields {
     value: Option<JsonScalar>,
+    #[schema(value_type = Option<schema::Values>)]
     any: Option<Vec<JsonScalar>>,
+    #[schema(value_type = Option<schema::Values>)]
     except: Option<Vec<JsonScalar>>,
     text: Option<String>,
     text_any: Option<String>,
@@ -470,94 +488,5 @@ impl<'de> Deserialize<'de> for Bound {
         }
 
         deserializer.deserialize_any(BoundVisitor)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "LatLon")]
-struct Place(GeoPoint);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LatLon {
-    lat: f64,
-    lon: f64,
-}
-
-impl TryFrom<LatLon> for Place {
-    type Error = GeoError;
-
-    fn try_from(LatLon { lat, lon }: LatLon) -> Result<Self, GeoError> {
-        GeoPoint::new(lat, lon).map(Self)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(from = "Corners")]
-struct JsonBox(GeoBox);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Corners {
-    top_left: Place,
-    bottom_right: Place,
-}
-
-impl From<Corners> for JsonBox {
-    fn from(corners: Corners) -> Self {
-        Self(GeoBox {
-            top_left: corners.top_left.0,
-            bottom_right: corners.bottom_right.0,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "Circle")]
-struct JsonRadius(GeoRadius);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Circle {
-    center: Place,
-    radius: f64,
-}
-
-impl TryFrom<Circle> for JsonRadius {
-    type Error = GeoError;
-
-    fn try_from(circle: Circle) -> Result<Self, GeoError> {
-        GeoRadius::new(circle.center.0, circle.radius).map(Self)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "Rings")]
-struct JsonPolygon(GeoPolygon);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rings {
-    exterior: Ring,
-    interiors: Option<Vec<Ring>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ring {
-    points: Vec<Place>,
-}
-
-impl TryFrom<Rings> for JsonPolygon {
-    type Error = GeoError;
-
-    fn try_from(rings: Rings) -> Result<Self, GeoError> {
-        let ring = |ring: Ring| ring.points.into_iter().map(|p| p.0).collect();
-        let interiors = rings.interiors.unwrap_or_default();
-        GeoPolygon::new(
-            ring(rings.exterior),
-            interiors.into_iter().map(ring).collect(),
-        )
-        .map(Self)
     }
 }
