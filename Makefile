@@ -8,7 +8,7 @@ export QUOIT_PYTHON QUOIT_NODE
 # How long `make fuzz` takes for each of its targets.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup demo test check fmt fuzz bench chaos deny crd
+.PHONY: help setup demo test check fmt fuzz bench chaos deny crd openapi
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -48,3 +48,6 @@ deny: ## Licences, sources and duplicates of dependencies (needs cargo-deny)
 
 crd: ## Write the CRD anew from the types
 	$(CARGO) run --quiet --package quoit-crds --bin quoit-crdgen > crds/quoit.dev_vectorcollections.yaml
+
+openapi: ## Write the description of the REST API anew from the handlers
+	$(CARGO) run --quiet --package quoit-router --bin quoit-openapi > docs/openapi.json

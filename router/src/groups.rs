@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::rest::openapi::shape::{any_of, integer, shaped, text};
+
 /// What the points of a group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
@@ -21,6 +23,8 @@ pub(crate) enum GroupId {
     /// A text.
     Text(String),
 }
+
+shaped!(GroupId as "GroupId" => any_of([text(), integer()]));
 
 impl GroupId {
     fn of(value: &Value) -> Option<Self> {

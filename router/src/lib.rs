@@ -4,6 +4,7 @@
 //! HTTP ─→ request (id, span, log, counts)
 //!      ─→ rest::call (admission, deadline, envelope)
 //!      ─→ rest::{collections, upsert, points, query, …} (decode, validate)
+//!      (rest::table says which route goes where, and rest::openapi describes it for `/openapi.json`)
 //!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, sample, groups: pure)
 //!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
 //!      ─→ ShardClient, one a shard
@@ -49,4 +50,5 @@ pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};
 pub use limits::ServerLimits;
 pub use metrics::prometheus;
 pub use rest::filter_from_json;
+pub use rest::openapi::openapi;
 pub use server::{App, DIALECT_VERSION, router};

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::error::Error;
 use crate::json::list;
+use crate::rest::openapi::shape::{any_of, flag, list as list_of, named, only, shaped, text};
 
 /// Which part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,6 +198,21 @@ impl<'de> Deserialize<'de> for Fields<'de> {
         deserializer.deserialize_map(FieldsVisitor)
     }
 }
+
+shaped!(Selector as "WithPayloadInterface" of Included, Excluded => any_of([
+    flag(),
+    list_of(text()),
+    named::<Included>(),
+    named::<Excluded>(),
+]));
+
+enum Included {}
+
+shaped!(Included as "PayloadSelectorInclude" => only(&[("include", list_of(text()))], &[]));
+
+enum Excluded {}
+
+shaped!(Excluded as "PayloadSelectorExclude" => only(&[("exclude", list_of(text()))], &[]));
 
 impl<'de> Deserialize<'de> for Selector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

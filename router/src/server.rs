@@ -7,12 +7,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::catalog::Catalog;
 use crate::limits::{Admission, ServerLimits};
+use crate::rest::openapi::{self, Operation, Routes, Tag, a};
 use crate::{metrics, request, rest};
 
 /// The version of the dialect: clients warn unless it is near their own.
@@ -45,15 +46,39 @@ impl App {
     }
 }
 
+/// All routes, and what is told of them.
+pub(crate) fn routes() -> Routes {
+    let about = |id, summary| Operation::new(Tag::Service, id, summary);
+    Routes::new()
+        .page(
+            "/",
+            root,
+            about("root", "Tell what this is").answers_bare(a::<About>),
+        )
+        .page("/healthz", alive, about("healthz", "Answer at all"))
+        .page("/livez", alive, about("livez", "Answer at all"))
+        .page(
+            "/readyz",
+            ready,
+            about("readyz", "Tell whether every shard is ready").may_be_unwell(),
+        )
+        .page(
+            "/metrics",
+            scrape,
+            about("metrics", "Tell the figures that Prometheus reads"),
+        )
+        .page(
+            "/openapi.json",
+            openapi::serve,
+            about("openapi", "Describe the API").answers_bare(openapi::any_document),
+        )
+        .and(rest::routes())
+}
+
 /// All routes, ready to be served.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/", get(root))
-        .route("/healthz", get(alive))
-        .route("/livez", get(alive))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(scrape))
-        .merge(rest::routes())
+    routes()
+        .into_router()
         .fallback(rest::no_route)
         .method_not_allowed_fallback(rest::no_method)
         .layer(axum::middleware::from_fn(request::observe))
@@ -61,12 +86,21 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 /// What clients read to find out whom they talk to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VersionInfo)]
+struct About {
+    title: &'static str,
+    /// The version of the dialect.
+    version: &'static str,
+    quoit_version: &'static str,
+}
+
 async fn root() -> Response {
-    axum::Json(json!({
-        "title": "quoit - vector database",
-        "version": DIALECT_VERSION,
-        "quoit_version": env!("CARGO_PKG_VERSION"),
-    }))
+    axum::Json(About {
+        title: "quoit - vector database",
+        version: DIALECT_VERSION,
+        quoit_version: env!("CARGO_PKG_VERSION"),
+    })
     .into_response()
 }
 

@@ -8,14 +8,16 @@ use quoit_proto::v1::change::Kind;
 use quoit_proto::v1::operation::OnlyIf;
 use quoit_ring::PointId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::catalog::Collection;
 use crate::error::Error;
 use crate::fanout::write::{self, Change};
 
 /// Which points an upsert is about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = UpdateMode)]
 pub(crate) enum Mode {
     /// All.
     #[default]

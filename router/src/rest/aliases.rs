@@ -1,7 +1,7 @@
 //! Aliases: other names of collections, changed all at once.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -13,26 +13,57 @@ use crate::catalog::CatalogError;
 /// Changes of one request.
 const MAX_ACTIONS: usize = 1000;
 
-#[derive(Deserialize)]
-struct Body {
+/// Several changes.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChangeAliasesOperation)]
+pub(crate) struct Body {
     actions: Vec<Action>,
 }
 
 /// One change: an object with one of these as its only field.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AliasOperations)]
 enum Action {
     #[serde(rename = "create_alias")]
-    Create {
-        collection_name: String,
-        alias_name: String,
-    },
+    Create(CreateAlias),
     #[serde(rename = "delete_alias")]
-    Delete { alias_name: String },
+    Delete(DeleteAlias),
     #[serde(rename = "rename_alias")]
-    Rename {
-        old_alias_name: String,
-        new_alias_name: String,
-    },
+    Rename(RenameAlias),
+}
+
+/// One more name, or one that is another's from now on.
+#[derive(Deserialize, ToSchema)]
+struct CreateAlias {
+    collection_name: String,
+    alias_name: String,
+}
+
+/// One name less.
+#[derive(Deserialize, ToSchema)]
+struct DeleteAlias {
+    alias_name: String,
+}
+
+/// Another name for the same.
+#[derive(Deserialize, ToSchema)]
+struct RenameAlias {
+    old_alias_name: String,
+    new_alias_name: String,
+}
+
+/// Some aliases.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CollectionsAliasesResponse)]
+pub(crate) struct Listed {
+    aliases: Vec<Alias>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = AliasDescription)]
+struct Alias {
+    alias_name: String,
+    collection_name: String,
 }
 
 /// `POST /collections/aliases`.
@@ -73,27 +104,30 @@ pub(crate) async fn of_collection(mut call: Call) -> Result<Reply, Error> {
 fn listed(call: &Call, is_wanted: impl Fn(&str) -> bool) -> Result<Reply, Error> {
     let all = call.app.catalog.aliases().into_iter();
     let wanted = all.filter(|(_, collection)| is_wanted(collection));
-    let aliases: Vec<Value> = wanted
-        .map(|(alias, collection)| json!({"alias_name": alias, "collection_name": collection}))
-        .collect();
-    Reply::of(&json!({"aliases": aliases}))
+    let aliases = wanted.map(|(alias_name, collection_name)| Alias {
+        alias_name,
+        collection_name,
+    });
+    Reply::of(&Listed {
+        aliases: aliases.collect(),
+    })
 }
 
 impl From<Action> for AliasAction {
     fn from(action: Action) -> Self {
         match action {
-            Action::Create {
+            Action::Create(CreateAlias {
                 collection_name,
                 alias_name,
-            } => Self::Create {
+            }) => Self::Create {
                 collection: collection_name,
                 alias: alias_name,
             },
-            Action::Delete { alias_name } => Self::Delete { alias: alias_name },
-            Action::Rename {
+            Action::Delete(DeleteAlias { alias_name }) => Self::Delete { alias: alias_name },
+            Action::Rename(RenameAlias {
                 old_alias_name,
                 new_alias_name,
-            } => Self::Rename {
+            }) => Self::Rename {
                 from: old_alias_name,
                 to: new_alias_name,
             },

@@ -1,38 +1,57 @@
-//! Collections: made, listed, described and deleted.
+//! Collections: made, listed and deleted.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
-use super::indexes;
 use super::not_yet::NotYet;
-use crate::catalog::{Collection, CreateCollection, CreateVector, Metric, NoCollection};
-use crate::condition::{Condition, Health};
+use super::openapi::shape::{any_of, map, named, shaped, word};
+use crate::catalog::{CreateCollection, CreateVector, Metric, NoCollection};
 
 /// The largest dimension that Qdrant takes.
 const MAX_DIMENSION: u64 = 65_536;
 /// The shortest candidate list that Qdrant builds with.
-const MIN_EF_CONSTRUCT: u32 = 4;
+pub(crate) const MIN_EF_CONSTRUCT: u32 = 4;
+
+/// All collections.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CollectionsResponse)]
+pub(crate) struct Listed {
+    collections: Vec<Name>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = CollectionDescription)]
+struct Name {
+    name: String,
+}
 
 /// `GET /collections`.
 pub(crate) async fn list(call: Call) -> Result<Reply, Error> {
-    let names = call.app.catalog.names();
-    let collections: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
-    Reply::of(&json!({"collections": collections}))
+    let names = call.app.catalog.names().into_iter();
+    let collections = names.map(|name| Name { name }).collect();
+    Reply::of(&Listed { collections })
+}
+
+/// Whether there is such a collection.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CollectionExistence)]
+pub(crate) struct Existence {
+    exists: bool,
 }
 
 /// `GET /collections/{c}/exists`.
 pub(crate) async fn exists(call: Call) -> Result<Reply, Error> {
     let found = call.app.catalog.get(call.path("c"));
     let exists = !matches!(found, Err(NoCollection::Unknown));
-    Reply::of(&json!({"exists": exists}))
+    Reply::of(&Existence { exists })
 }
 
 /// `DELETE /collections/{c}`.
@@ -44,48 +63,76 @@ pub(crate) async fn delete(call: Call) -> Result<Reply, Error> {
     }
 }
 
-#[derive(Deserialize)]
-struct CreateBody {
+/// What a collection is to be. What tunes parts that Quoit does not have is
+/// ignored.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateCollection)]
+pub(crate) struct CreateBody {
+    #[schema(value_type = Vectors, required = true)]
     vectors: Option<Vectors>,
+    #[schema(minimum = 1)]
     shard_number: Option<u32>,
+    #[schema(minimum = 1)]
     replication_factor: Option<u32>,
     #[serde(default)]
     hnsw_config: Option<HnswConfig>,
+    #[schema(value_type = Option<ShardingMethod>)]
     sharding_method: Option<String>,
     #[serde(default, rename = "sparse_vectors")]
+    #[schema(ignore)]
     _sparse_vectors: NotYet,
     #[serde(default, rename = "quantization_config")]
+    #[schema(ignore)]
     _quantization_config: NotYet,
     #[serde(default, rename = "init_from")]
+    #[schema(ignore)]
     _init_from: NotYet,
     #[serde(default, rename = "strict_mode_config")]
+    #[schema(ignore)]
     _strict_mode_config: NotYet,
     #[serde(default, rename = "metadata")]
+    #[schema(ignore)]
     _metadata: NotYet,
 }
 
 /// The parameters of a graph that mean the same here; the others tune what
 /// Quoit does not have.
-#[derive(Deserialize, Default, Clone, Copy)]
+#[derive(Deserialize, Default, Clone, Copy, ToSchema)]
+#[schema(as = HnswConfigDiff)]
 struct HnswConfig {
     m: Option<u32>,
+    #[schema(minimum = 4)]
     ef_construct: Option<u32>,
 }
 
-#[derive(Deserialize)]
+/// The vectors of one name.
+#[derive(Deserialize, ToSchema)]
 struct VectorParams {
+    #[schema(minimum = 1, maximum = 65536)]
     size: u64,
     distance: Distance,
     #[serde(default)]
     hnsw_config: Option<HnswConfig>,
+    #[schema(value_type = Option<Datatype>)]
     datatype: Option<String>,
     #[serde(default, rename = "quantization_config")]
+    #[schema(ignore)]
     _quantization_config: NotYet,
     #[serde(default, rename = "multivector_config")]
+    #[schema(ignore)]
     _multivector_config: NotYet,
 }
 
-#[derive(Deserialize, Clone, Copy)]
+enum ShardingMethod {}
+
+shaped!(ShardingMethod as "ShardingMethod" => word(["auto"]));
+
+enum Datatype {}
+
+shaped!(Datatype as "Datatype" => word(["float32"]));
+
+/// How near is told.
+#[derive(Deserialize, Clone, Copy, ToSchema)]
 enum Distance {
     Cosine,
     Dot,
@@ -96,6 +143,11 @@ enum Distance {
 /// `vectors` as clients write it: the parameters, or an object with those of
 /// each name.
 struct Vectors(Vec<(String, VectorParams)>);
+
+shaped!(Vectors as "VectorsConfig" of VectorParams => any_of([
+    named::<VectorParams>(),
+    map(named::<VectorParams>()),
+]));
 
 impl<'de> Deserialize<'de> for Vectors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -264,85 +316,4 @@ fn at_least(field: &str, value: Option<u32>, least: u32) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// `GET /collections/{c}`.
-pub(crate) async fn info(mut call: Call) -> Result<Reply, Error> {
-    let collection = call.collection().await?;
-    let condition = Condition::of(&collection).await;
-    Reply::of(&describe(&collection, condition))
-}
-
-/// What Qdrant's clients expect to be told of a collection.
-fn describe(collection: &Collection, condition: Condition) -> Value {
-    let params = collection.params();
-    let status = match condition.health() {
-        Health::Red => "red",
-        Health::Yellow => "yellow",
-        Health::Green => "green",
-    };
-    let payload_schema = indexes::describe(condition.payload_indexes);
-    let optimizer = if condition.troubles.is_empty() {
-        json!("ok")
-    } else {
-        json!({"error": condition.troubles.join("; ")})
-    };
-    let warnings = condition.warnings.iter();
-    let warnings: Vec<Value> = warnings.map(|text| json!({"message": text})).collect();
-    // Those of the first stand for all, as far as no vector says otherwise.
-    let graph = graph(params.vectors.first().and_then(|v| v.hnsw));
-    let described = |vector: &crate::VectorParams| {
-        let mut described = json!({"size": vector.dimension, "distance": vector.metric.name()});
-        let own = self::graph(vector.hnsw);
-        if own != graph {
-            described["hnsw_config"] = json!({"m": own.0, "ef_construct": own.1});
-        }
-        described
-    };
-    let vectors = match params.vectors.as_slice() {
-        [one] if one.name.is_empty() => described(one),
-        named => named
-            .iter()
-            .map(|v| (v.name.clone(), described(v)))
-            .collect(),
-    };
-    json!({
-        "status": status,
-        "optimizer_status": optimizer,
-        "warnings": warnings,
-        "indexed_vectors_count": condition.indexed,
-        "points_count": condition.points,
-        "segments_count": condition.segments,
-        "config": {
-            "params": {
-                "vectors": vectors,
-                "shard_number": collection.targets().len(),
-                "replication_factor": params.replicas,
-                "write_consistency_factor": params.replicas / 2 + 1,
-                "on_disk_payload": true,
-            },
-            "hnsw_config": {
-                "m": graph.0,
-                "ef_construct": graph.1,
-                "full_scan_threshold": 0,
-                "max_indexing_threads": 0,
-                "on_disk": false,
-            },
-            "optimizer_config": {
-                "deleted_threshold": 0.25,
-                "vacuum_min_vector_number": 1,
-                "default_segment_number": 1,
-                "flush_interval_sec": 0,
-            },
-            "wal_config": null,
-            "quantization_config": null,
-        },
-        "payload_schema": payload_schema,
-    })
-}
-
-/// Edges and candidates. A vector without a graph has one of no edges, as
-/// Qdrant writes it.
-fn graph(hnsw: Option<crate::Hnsw>) -> (u32, u32) {
-    hnsw.map_or((0, MIN_EF_CONSTRUCT), |h| (h.m, h.ef_construct))
 }

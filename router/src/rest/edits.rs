@@ -7,6 +7,7 @@ use quoit_proto::v1::payload_edit::Kind as Edit;
 use quoit_proto::v1::{self, Delete, Paths, PayloadEdit};
 use quoit_ring::PointId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -18,7 +19,7 @@ use super::not_yet::NotYet;
 use super::payload::Payload;
 use super::update::{Reading, many, one};
 use super::upsert::{self, kept};
-use super::vectors::{Bare, MaybeNamed, fitting_all};
+use super::vectors::{OfPoint, fitting_all};
 use crate::check::known;
 use crate::fanout::write::Change;
 use crate::update::{Mode, Update};
@@ -95,15 +96,18 @@ pub(crate) async fn batch(call: Call) -> Result<Reply, Error> {
     .await
 }
 
-#[derive(Deserialize)]
-struct Batch<'a> {
+/// Several changes, in their order.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UpdateOperations)]
+pub(crate) struct Batch<'a> {
     #[serde(borrow)]
     operations: Vec<Operation<'a>>,
 }
 
 /// One of a batch: exactly one of its fields is there.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UpdateOperation)]
 struct Operation<'a> {
     #[serde(borrow)]
     upsert: Option<upsert::Body<'a>>,
@@ -156,11 +160,14 @@ impl Operation<'_> {
     }
 }
 
-#[derive(Deserialize)]
-struct Selected {
+/// Points by their ids or by a filter: one of these two.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PointsSelector)]
+pub(crate) struct Selected {
     points: Option<Vec<JsonId>>,
     filter: Option<JsonFilter>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -176,14 +183,17 @@ impl Selected {
     }
 }
 
-#[derive(Deserialize)]
-struct Values<'a> {
+/// A payload, and the points that get it: by ids or by a filter.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SetPayload)]
+pub(crate) struct Values<'a> {
     #[serde(borrow)]
     payload: Payload<'a>,
     points: Option<Vec<JsonId>>,
     filter: Option<JsonFilter>,
     key: Option<JsonPath>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -208,12 +218,15 @@ impl Values<'_> {
     }
 }
 
-#[derive(Deserialize)]
-struct Removal {
+/// Keys, and the points that lose them: by ids or by a filter.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DeletePayload)]
+pub(crate) struct Removal {
     keys: Vec<JsonPath>,
     points: Option<Vec<JsonId>>,
     filter: Option<JsonFilter>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -226,18 +239,23 @@ impl Removal {
     }
 }
 
-#[derive(Deserialize)]
-struct Vectors {
+/// Other vectors of points.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = UpdateVectors)]
+pub(crate) struct Vectors {
     points: Vec<PointVector>,
     update_filter: Option<JsonFilter>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
-#[derive(Deserialize)]
+/// The vectors of one point.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PointVectors)]
 struct PointVector {
     id: JsonId,
-    vector: MaybeNamed<Bare>,
+    vector: OfPoint,
 }
 
 impl Vectors {
@@ -260,12 +278,15 @@ impl Vectors {
     }
 }
 
-#[derive(Deserialize)]
-struct VectorRemoval {
+/// Names of vectors, and the points that lose them: by ids or by a filter.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DeleteVectors)]
+pub(crate) struct VectorRemoval {
     vector: Vec<String>,
     points: Option<Vec<JsonId>>,
     filter: Option<JsonFilter>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 

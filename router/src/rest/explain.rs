@@ -4,18 +4,19 @@
 use quoit_proto::v1::explanation::{Cost, Plan as Way, Why};
 use quoit_proto::v1::{Explanation, ShardExplanation};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::plan::{Goal, Plan, Step};
 use super::run::Found;
 
 /// A search.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Explained<'a> {
     /// Its steps, those first whose results others need.
     steps: Vec<ExplainedStep<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ExplainedStep<'a> {
     /// Where in the body it is asked for; empty for the query itself.
     place: &'a str,
@@ -24,7 +25,7 @@ struct ExplainedStep<'a> {
     shards: Vec<ExplainedShard<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ExplainedShard<'a> {
     shard: u32,
     /// `scan`: every point that may be found was compared; `graph`: the graph
@@ -43,7 +44,7 @@ struct ExplainedShard<'a> {
     payloads_read: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ExplainedFilter<'a> {
     sure: u64,
     unsure: u64,
@@ -52,7 +53,7 @@ struct ExplainedFilter<'a> {
 }
 
 /// In microseconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Expected {
     scan: f64,
     graph: f64,
@@ -60,7 +61,7 @@ struct Expected {
     walk: Option<f64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ExplainedList {
     asked: u64,
     passed: u64,

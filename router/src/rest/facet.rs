@@ -1,8 +1,9 @@
 //! `POST /collections/{c}/facet`: how many points have each value of a field.
 
 use quoit_proto::v1::facet::Value as FacetValue;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -10,22 +11,48 @@ use super::envelope::Reply;
 use super::error::Error;
 use super::filter::{JsonFilter, JsonPath};
 use super::not_yet::NotYet;
+use super::openapi::shape::{any_of, flag, integer, shaped, text};
 use crate::check::window;
 use crate::fanout;
 
-#[derive(Deserialize)]
+/// Which values are counted.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = FacetRequest)]
+pub(crate) struct Body {
     key: JsonPath,
     limit: Option<u64>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     // A count is exact either way.
     #[serde(default, rename = "exact")]
     _exact: Option<bool>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
+
+/// The values found, those of the most points first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FacetResponse)]
+pub(crate) struct Found {
+    hits: Vec<Hit>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = FacetValueHit)]
+struct Hit {
+    #[schema(value_type = Counted)]
+    value: Value,
+    /// How many points have it.
+    count: u64,
+}
+
+/// A value of a kind that can be counted.
+enum Counted {}
+
+shaped!(Counted as "FacetValue" => any_of([text(), integer(), flag()]));
 
 /// Counts values.
 pub(crate) async fn facet(mut call: Call) -> Result<Reply, Error> {
@@ -43,7 +70,9 @@ pub(crate) async fn facet(mut call: Call) -> Result<Reply, Error> {
             FacetValue::Integer(n) => n.into(),
             FacetValue::Boolean(yes) => yes.into(),
         };
-        json!({"value": value, "count": count})
+        Hit { value, count }
     });
-    Reply::of(&json!({"hits": hits.collect::<Vec<_>>()}))
+    Reply::of(&Found {
+        hits: hits.collect(),
+    })
 }

@@ -2,17 +2,22 @@
 //! one that has fields of two kinds, or a field that is not known, is refused
 //! and not guessed at: a condition left out would answer another question.
 
+mod geo;
+mod schema;
+
 use std::fmt;
 
 use quoit_filter::{
-    BadSlice, Condition, Filter, GeoBox, GeoError, GeoPoint, GeoPolygon, GeoRadius, MinShould,
-    Path, Range, Scalar, Scalars, Slice, Test, Timestamp, timestamp,
+    BadSlice, Condition, Filter, MinShould, Path, Range, Scalar, Scalars, Slice, Test, Timestamp,
+    timestamp,
 };
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::ids::JsonId;
+use geo::{JsonBox, JsonPolygon, JsonRadius};
 
 /// A filter in a JSON body; absent or null, every point meets it.
 #[derive(Debug, Default, Clone)]
@@ -36,8 +41,10 @@ pub fn filter_from_json(text: &[u8]) -> Result<Filter, serde_json::Error> {
     serde_json::from_slice(text).map(|JsonFilter(filter)| filter)
 }
 
-#[derive(Deserialize, Default)]
+/// Which points are meant.
+#[derive(Deserialize, Default, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Filter)]
 struct Clauses {
     #[serde(default)]
     must: Conditions,
@@ -66,10 +73,13 @@ impl Clauses {
     }
 }
 
-#[derive(Deserialize)]
+/// How many of some conditions are to be met.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MinShould)]
 struct AtLeast {
     conditions: Conditions,
+    #[schema(minimum = 1)]
     min_count: usize,
 }
 
@@ -111,49 +121,106 @@ impl<'de> Deserialize<'de> for Conditions {
 #[serde(try_from = "Fields")]
 struct JsonCondition(Condition);
 
+/// A field that may be absent or null. That it was there at all tells a condition
+/// of nothing from a filter of nothing, which every point meets.
+struct Given<T> {
+    is_given: bool,
+    value: Option<T>,
+}
+
+impl<T> Default for Given<T> {
+    fn default() -> Self {
+        Self {
+            is_given: false,
+            value: None,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self {
+            is_given: true,
+            value: Option::deserialize(deserializer)?,
+        })
+    }
+}
+
 /// All fields that any condition has.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fields {
-    key: Option<JsonPath>,
-    #[serde(rename = "match")]
-    matches: Option<JsonMatch>,
-    range: Option<JsonRange>,
-    geo_bounding_box: Option<JsonBox>,
-    geo_radius: Option<JsonRadius>,
-    geo_polygon: Option<JsonPolygon>,
-    values_count: Option<JsonCount>,
-    is_empty: Option<WishOrField>,
-    is_null: Option<WishOrField>,
-    has_id: Option<Vec<JsonId>>,
-    nested: Option<Nested>,
+    #[serde(default)]
+    key: Given<JsonPath>,
+    #[serde(default, rename = "match")]
+    matches: Given<JsonMatch>,
+    #[serde(default)]
+    range: Given<JsonRange>,
+    #[serde(default)]
+    geo_bounding_box: Given<JsonBox>,
+    #[serde(default)]
+    geo_radius: Given<JsonRadius>,
+    #[serde(default)]
+    geo_polygon: Given<JsonPolygon>,
+    #[serde(default)]
+    values_count: Given<JsonCount>,
+    #[serde(default)]
+    is_empty: Given<WishOrField>,
+    #[serde(default)]
+    is_null: Given<WishOrField>,
+    #[serde(default)]
+    has_id: Given<Vec<JsonId>>,
+    #[serde(default)]
+    nested: Given<Nested>,
     must: Option<Conditions>,
     should: Option<Conditions>,
     must_not: Option<Conditions>,
     min_should: Option<AtLeast>,
-    has_vector: Option<String>,
-    slice: Option<JsonSlice>,
+    #[serde(default)]
+    has_vector: Given<String>,
+    #[serde(default)]
+    slice: Given<JsonSlice>,
 }
 
 const TESTS: &str =
     "match, range, geo_bounding_box, geo_radius, geo_polygon, values_count, is_empty, is_null";
 
+impl Fields {
+    /// Whether a field is there that is none of a filter's.
+    fn is_any_given(&self) -> bool {
+        self.key.is_given
+            || self.matches.is_given
+            || self.range.is_given
+            || self.geo_bounding_box.is_given
+            || self.geo_radius.is_given
+            || self.geo_polygon.is_given
+            || self.values_count.is_given
+            || self.is_empty.is_given
+            || self.is_null.is_given
+            || self.has_id.is_given
+            || self.nested.is_given
+            || self.has_vector.is_given
+            || self.slice.is_given
+    }
+}
+
 impl TryFrom<Fields> for JsonCondition {
     type Error = String;
 
     fn try_from(fields: Fields) -> Result<Self, String> {
+        let is_given = fields.is_any_given();
         let mut tests = Vec::new();
-        tests.extend(fields.matches.map(|m| m.0));
-        tests.extend(fields.range.map(|r| r.0));
-        tests.extend(fields.geo_bounding_box.map(|b| Test::GeoBox(b.0)));
-        tests.extend(fields.geo_radius.map(|r| Test::GeoRadius(r.0)));
-        tests.extend(fields.geo_polygon.map(|p| Test::GeoPolygon(p.0)));
-        tests.extend(fields.values_count.map(|c| Test::Count(c.into())));
+        tests.extend(fields.matches.value.map(|m| m.0));
+        tests.extend(fields.range.value.map(|r| r.0));
+        tests.extend(fields.geo_bounding_box.value.map(|b| Test::GeoBox(b.0)));
+        tests.extend(fields.geo_radius.value.map(|r| Test::GeoRadius(r.0)));
+        tests.extend(fields.geo_polygon.value.map(|p| Test::GeoPolygon(p.0)));
+        tests.extend(fields.values_count.value.map(|c| Test::Count(c.into())));
         // What is no test of the field that `key` names.
         let mut others = Vec::new();
         for (about, test) in [
-            (fields.is_empty, Test::IsEmpty as fn(bool) -> Test),
-            (fields.is_null, Test::IsNull),
+            (fields.is_empty.value, Test::IsEmpty as fn(bool) -> Test),
+            (fields.is_null.value, Test::IsNull),
         ] {
             match about {
                 Some(WishOrField::Wish(wish)) => tests.push(test(wish)),
@@ -164,12 +231,12 @@ impl TryFrom<Fields> for JsonCondition {
                 None => {}
             }
         }
-        if let Some(ids) = fields.has_id {
+        if let Some(ids) = fields.has_id.value {
             others.push(Condition::HasId(ids.iter().map(|id| id.0).collect()));
         }
-        others.extend(fields.slice.map(|slice| Condition::Slice(slice.0)));
-        others.extend(fields.has_vector.map(Condition::HasVector));
-        if let Some(Nested { key, filter }) = fields.nested {
+        others.extend(fields.slice.value.map(|slice| Condition::Slice(slice.0)));
+        others.extend(fields.has_vector.value.map(Condition::HasVector));
+        if let Some(Nested { key, filter }) = fields.nested.value {
             others.push(Condition::Nested {
                 path: key.0,
                 filter: Box::new(filter.into_filter()?),
@@ -179,7 +246,7 @@ impl TryFrom<Fields> for JsonCondition {
             || fields.should.is_some()
             || fields.must_not.is_some()
             || fields.min_should.is_some();
-        let is_bare = fields.key.is_none() && tests.is_empty() && others.is_empty();
+        let is_bare = !is_given && tests.is_empty() && others.is_empty();
         if has_clauses || is_bare {
             let clauses = Clauses {
                 must: fields.must.unwrap_or_default(),
@@ -189,7 +256,7 @@ impl TryFrom<Fields> for JsonCondition {
             };
             others.push(Condition::Filter(Box::new(clauses.into_filter()?)));
         }
-        match (fields.key, tests.pop(), others.pop()) {
+        match (fields.key.value, tests.pop(), others.pop()) {
             (Some(path), Some(test), None) if tests.is_empty() => {
                 Ok(Self(Condition::Field { path: path.0, test }))
             }
@@ -199,6 +266,9 @@ impl TryFrom<Fields> for JsonCondition {
                 path.0
             )),
             (None, Some(_), None) => Err("missing field `key`: which field is it about?".into()),
+            (None, None, None) => Err(format!(
+                "the condition is null: give it a `key` and one of {TESTS}, or has_id, has_vector, slice or nested"
+            )),
             _ => Err(
                 "this is more than one condition: put each in an object of its own, in `must`"
                     .into(),
@@ -207,8 +277,10 @@ impl TryFrom<Fields> for JsonCondition {
     }
 }
 
-#[derive(Deserialize)]
+/// A filter that one element of an array is to meet.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Nested)]
 struct Nested {
     key: JsonPath,
     filter: Clauses,
@@ -231,8 +303,10 @@ impl TryFrom<String> for JsonPath {
 #[serde(try_from = "SliceFields")]
 struct JsonSlice(Slice);
 
-#[derive(Deserialize)]
+/// Of so many equal parts of all ids, this one.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Slice)]
 struct SliceFields {
     total: u64,
     index: u64,
@@ -288,11 +362,15 @@ impl<'de> Deserialize<'de> for WishOrField {
 #[serde(try_from = "MatchFields")]
 struct JsonMatch(Test);
 
-#[derive(Deserialize)]
+/// Exactly one of these.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Match)]
 struct MatchFields {
     value: Option<JsonScalar>,
+    #[schema(value_type = Option<schema::Values>)]
     any: Option<Vec<JsonScalar>>,
+    #[schema(value_type = Option<schema::Values>)]
     except: Option<Vec<JsonScalar>>,
     text: Option<String>,
     text_any: Option<String>,
@@ -478,94 +556,5 @@ impl<'de> Deserialize<'de> for Bound {
         }
 
         deserializer.deserialize_any(BoundVisitor)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "LatLon")]
-struct Place(GeoPoint);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LatLon {
-    lat: f64,
-    lon: f64,
-}
-
-impl TryFrom<LatLon> for Place {
-    type Error = GeoError;
-
-    fn try_from(LatLon { lat, lon }: LatLon) -> Result<Self, GeoError> {
-        GeoPoint::new(lat, lon).map(Self)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(from = "Corners")]
-struct JsonBox(GeoBox);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Corners {
-    top_left: Place,
-    bottom_right: Place,
-}
-
-impl From<Corners> for JsonBox {
-    fn from(corners: Corners) -> Self {
-        Self(GeoBox {
-            top_left: corners.top_left.0,
-            bottom_right: corners.bottom_right.0,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "Circle")]
-struct JsonRadius(GeoRadius);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Circle {
-    center: Place,
-    radius: f64,
-}
-
-impl TryFrom<Circle> for JsonRadius {
-    type Error = GeoError;
-
-    fn try_from(circle: Circle) -> Result<Self, GeoError> {
-        GeoRadius::new(circle.center.0, circle.radius).map(Self)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "Rings")]
-struct JsonPolygon(GeoPolygon);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Rings {
-    exterior: Ring,
-    interiors: Option<Vec<Ring>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ring {
-    points: Vec<Place>,
-}
-
-impl TryFrom<Rings> for JsonPolygon {
-    type Error = GeoError;
-
-    fn try_from(rings: Rings) -> Result<Self, GeoError> {
-        let ring = |ring: Ring| ring.points.into_iter().map(|p| p.0).collect();
-        let interiors = rings.interiors.unwrap_or_default();
-        GeoPolygon::new(
-            ring(rings.exterior),
-            interiors.into_iter().map(ring).collect(),
-        )
-        .map(Self)
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use quoit_filter::{Filter, Path};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -39,9 +40,11 @@ const GROWTH: usize = 4;
 /// that one search may find.
 const MAX_ROUNDS: usize = 3;
 
-#[derive(Deserialize)]
+/// A query, and how the points it finds are grouped.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct QueryGroupsBody {
+#[schema(as = QueryGroupsRequest)]
+pub(crate) struct QueryGroupsBody {
     query: Option<Wish>,
     #[serde(default)]
     prefetch: Prefetches,
@@ -50,6 +53,7 @@ struct QueryGroupsBody {
     limit: Option<u64>,
     using: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -59,17 +63,21 @@ struct QueryGroupsBody {
     with_lookup: Option<WithLookup>,
     lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
-#[derive(Deserialize)]
+/// The older search by a vector, for groups.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SearchGroupsBody {
+#[schema(as = SearchGroupsRequest)]
+pub(crate) struct SearchGroupsBody {
     vector: Older,
     group_by: String,
     group_size: u64,
     limit: u64,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -78,13 +86,15 @@ struct SearchGroupsBody {
     with_vector: WithVector,
     with_lookup: Option<WithLookup>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
 /// The older call for groups of what is near to some and far from others.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RecommendGroupsBody {
+#[schema(as = RecommendGroupsRequest)]
+pub(crate) struct RecommendGroupsBody {
     positive: Option<Vec<Start>>,
     negative: Option<Vec<Start>>,
     strategy: Option<Strategy>,
@@ -93,6 +103,7 @@ struct RecommendGroupsBody {
     limit: u64,
     using: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -102,6 +113,7 @@ struct RecommendGroupsBody {
     with_lookup: Option<WithLookup>,
     lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 

@@ -5,7 +5,11 @@ use std::fmt;
 
 use quoit_ring::PointId;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
+use utoipa::openapi::SchemaFormat;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use uuid::Uuid;
+
+use super::openapi::shape::{any_of, at_least, shaped};
 
 /// A point id in a JSON body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +23,12 @@ impl<'de> Deserialize<'de> for JsonId {
         deserializer.deserialize_any(IdVisitor)
     }
 }
+
+shaped!(JsonId as "ExtendedPointId" => {
+    let uuid = ObjectBuilder::new().schema_type(Type::String);
+    let uuid = uuid.format(Some(SchemaFormat::Custom("uuid".to_owned())));
+    any_of([at_least(0), uuid.into()])
+});
 
 struct IdVisitor;
 

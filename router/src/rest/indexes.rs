@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use quoit_columns::Kind;
 use quoit_filter::{Analyzer, Path, Tokenizer};
 use quoit_proto::v1::{self, IndexedField, PayloadIndex};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -15,19 +15,24 @@ use super::envelope::Reply;
 use super::error::Error;
 use super::filter::JsonPath;
 use super::not_yet::NotYet;
+use super::openapi::shape::{shaped, word};
 use super::update;
 
 /// Bounds on the lengths of words are at most so much.
 const MAX_TOKEN_LEN: usize = 1024;
 
-#[derive(Deserialize)]
-struct Body {
+/// Which field is indexed, and how.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CreateFieldIndex)]
+pub(crate) struct Body {
     field_name: JsonPath,
+    #[schema(value_type = FieldSchema, required = true)]
     field_schema: Option<FieldSchema>,
 }
 
 /// A type by its name, or with what tunes it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PayloadFieldSchema)]
 #[serde(
     untagged,
     expecting = "a type (keyword, integer, float, bool, datetime, uuid, geo, text), or an object with a `type`"
@@ -37,8 +42,10 @@ enum FieldSchema {
     Tuned(Box<Tuned>),
 }
 
-#[derive(Deserialize, Clone, Copy)]
+/// The type of a field's values.
+#[derive(Deserialize, Clone, Copy, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PayloadSchemaType)]
 enum Type {
     Keyword,
     Integer,
@@ -52,19 +59,26 @@ enum Type {
 
 /// What tunes an index. Where it lies and what it is meant for mean nothing
 /// here; lists of words and of their forms are not here yet.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PayloadSchemaParams)]
 struct Tuned {
     r#type: Type,
+    #[schema(value_type = Option<TokenizerName>)]
     tokenizer: Option<String>,
     lowercase: Option<bool>,
+    #[schema(minimum = 1, maximum = 1024)]
     min_token_len: Option<u64>,
+    #[schema(minimum = 1, maximum = 1024)]
     max_token_len: Option<u64>,
     #[serde(default, rename = "stopwords")]
+    #[schema(ignore)]
     _stopwords: NotYet,
     #[serde(default, rename = "stemmer")]
+    #[schema(ignore)]
     _stemmer: NotYet,
     #[serde(default, rename = "ascii_folding")]
+    #[schema(ignore)]
     _ascii_folding: NotYet,
     #[serde(rename = "phrase_matching")]
     _phrase_matching: Option<bool>,
@@ -81,8 +95,18 @@ struct Tuned {
     #[serde(rename = "enable_hnsw")]
     _enable_hnsw: Option<bool>,
     #[serde(rename = "memory")]
+    #[schema(value_type = Option<serde_json::Value>)]
     _memory: Option<IgnoredAny>,
 }
+
+enum TokenizerName {}
+
+shaped!(TokenizerName as "TokenizerType" => word([
+    "word",
+    "whitespace",
+    "prefix",
+    "multilingual",
+]));
 
 /// `PUT /collections/{c}/index`.
 pub(crate) async fn create(mut call: Call) -> Result<Reply, Error> {
@@ -199,9 +223,31 @@ fn kind(name: Type) -> Kind {
     }
 }
 
+/// An index as a description of its collection has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PayloadIndexInfo)]
+pub(crate) struct IndexInfo {
+    data_type: String,
+    points: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<Words>,
+}
+
+/// How a text becomes words.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TextIndexInfo)]
+struct Words {
+    r#type: &'static str,
+    tokenizer: String,
+    lowercase: bool,
+    min_token_len: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_token_len: Option<u32>,
+}
+
 /// The indexes of all shards as a description has them: each field once, with
 /// the points of all.
-pub(crate) fn describe(indexes: Vec<PayloadIndex>) -> Value {
+pub(crate) fn describe(indexes: Vec<PayloadIndex>) -> BTreeMap<String, IndexInfo> {
     let mut fields: BTreeMap<String, (IndexedField, u64)> = BTreeMap::new();
     for index in indexes {
         let Some(field) = index.field else {
@@ -210,27 +256,24 @@ pub(crate) fn describe(indexes: Vec<PayloadIndex>) -> Value {
         let path = field.path.clone();
         fields.entry(path).or_insert((field, 0)).1 += index.points;
     }
-    let field = |(path, (field, points)): (String, (IndexedField, u64))| {
+    let told = |(path, (field, points)): (String, (IndexedField, u64))| {
         let data_type = field.field_type().as_str_name().to_lowercase();
-        let data_type = data_type.trim_start_matches("field_type_");
-        let mut told = json!({"data_type": data_type, "points": points});
-        if let Some(analyzer) = field.analyzer {
-            told["params"] = words(&analyzer);
-        }
+        let told = IndexInfo {
+            data_type: data_type.trim_start_matches("field_type_").to_owned(),
+            points,
+            params: field.analyzer.as_ref().map(words),
+        };
         (path, told)
     };
-    fields.into_iter().map(field).collect()
+    fields.into_iter().map(told).collect()
 }
 
-fn words(analyzer: &v1::Analyzer) -> Value {
-    let mut told = json!({
-        "type": "text",
-        "tokenizer": analyzer.tokenizer().as_str_name().to_lowercase(),
-        "lowercase": !analyzer.keep_case,
-        "min_token_len": analyzer.min_token_len,
-    });
-    if analyzer.max_token_len > 0 {
-        told["max_token_len"] = analyzer.max_token_len.into();
+fn words(analyzer: &v1::Analyzer) -> Words {
+    Words {
+        r#type: "text",
+        tokenizer: analyzer.tokenizer().as_str_name().to_lowercase(),
+        lowercase: !analyzer.keep_case,
+        min_token_len: analyzer.min_token_len,
+        max_token_len: (analyzer.max_token_len > 0).then_some(analyzer.max_token_len),
     }
-    told
 }

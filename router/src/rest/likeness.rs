@@ -10,14 +10,17 @@ use quoit_ring::PointId;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::error::Error;
 use super::lookup::Source;
+use super::openapi::shape::{any_of, list, named, null, shaped};
 use super::vectors::Start;
 
 /// Two examples, and with them two sides of the space.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ContextPair)]
 pub(crate) struct Pair {
     pub(crate) positive: Start,
     pub(crate) negative: Start,
@@ -29,6 +32,12 @@ pub(crate) struct Pairs {
     pub(crate) all: Vec<Pair>,
     is_list: bool,
 }
+
+shaped!(Pairs as "ContextInput" of Pair => any_of([
+    named::<Pair>(),
+    list(named::<Pair>()),
+    null(),
+]));
 
 impl<'de> Deserialize<'de> for Pairs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -65,8 +74,9 @@ impl<'de> Deserialize<'de> for Pairs {
 }
 
 /// What is near a target, where the context allows.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = DiscoverInput)]
 pub(crate) struct Discover {
     pub(crate) target: Start,
     #[serde(default)]

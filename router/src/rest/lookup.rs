@@ -9,10 +9,12 @@ use quoit_ring::PointId;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::envelope::Show;
 use super::error::Error;
 use super::not_yet::NotYet;
+use super::openapi::shape::{any_of, named, shaped, text};
 use super::payload::WithVector;
 use crate::catalog::{Catalog, Collection};
 use crate::check::known;
@@ -22,13 +24,15 @@ use crate::groups::GroupId;
 use crate::select::Selector;
 
 /// Where the points are that are examples.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LookupLocation)]
 pub(crate) struct LookupFrom {
     collection: String,
     /// The name of its vectors; the empty one if nothing is said.
     vector: Option<String>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -91,8 +95,11 @@ pub(crate) struct WithLookup {
     with_vectors: WithVector,
 }
 
-#[derive(Deserialize)]
+/// The points of another collection that groups are named after, and what is
+/// shown of them.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = WithLookup)]
 struct Fields {
     collection: String,
     with_payload: Option<Selector>,
@@ -100,6 +107,8 @@ struct Fields {
     #[serde(default, alias = "with_vector")]
     with_vectors: WithVector,
 }
+
+shaped!(WithLookup as "WithLookupInterface" of Fields => any_of([text(), named::<Fields>()]));
 
 impl<'de> Deserialize<'de> for WithLookup {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -6,14 +6,16 @@ use std::hash::{BuildHasher, RandomState};
 
 use quoit_filter::Filter;
 use quoit_ring::PointId;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
 use super::filter::JsonFilter;
+use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::sampled::sampled;
 use crate::catalog::VectorSet;
@@ -29,15 +31,19 @@ const DEFAULT_LIMIT: u64 = 3;
 /// Each of the sampled points is compared with all others.
 const MAX_SAMPLE: usize = 1000;
 
-#[derive(Deserialize)]
+/// Which points are compared, and with how many of the others.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schema(as = SearchMatrixRequest)]
+pub(crate) struct Body {
     sample: Option<u64>,
     limit: Option<u64>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     using: Option<String>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -48,15 +54,49 @@ struct Matrix {
     rows: Vec<Vec<Scored>>,
 }
 
+/// The matrix as pairs of points.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchMatrixPairsResponse)]
+pub(crate) struct Pairs {
+    pairs: Vec<Pair>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchMatrixPair)]
+struct Pair {
+    #[schema(value_type = JsonId)]
+    a: Value,
+    #[schema(value_type = JsonId)]
+    b: Value,
+    score: f32,
+}
+
+/// The matrix as lists of the same length, and the ids that the places in them
+/// are of.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchMatrixOffsetsResponse)]
+pub(crate) struct Columns {
+    offsets_row: Vec<usize>,
+    offsets_col: Vec<usize>,
+    scores: Vec<f32>,
+    #[schema(value_type = Vec<JsonId>)]
+    ids: Vec<Value>,
+}
+
 /// `POST /collections/{c}/points/search/matrix/pairs`.
 pub(crate) async fn pairs(call: Call) -> Result<Reply, Error> {
     let Matrix { ids, rows } = matrix(call).await?;
     let rows = ids.iter().zip(&rows);
     let pairs = rows.flat_map(|(a, row)| {
-        row.iter()
-            .map(|hit| json!({"a": id(*a), "b": id(hit.row.id), "score": hit.score}))
+        row.iter().map(|hit| Pair {
+            a: id(*a),
+            b: id(hit.row.id),
+            score: hit.score,
+        })
     });
-    Reply::of(&json!({"pairs": pairs.collect::<Vec<_>>()}))
+    Reply::of(&Pairs {
+        pairs: pairs.collect(),
+    })
 }
 
 /// `POST /collections/{c}/points/search/matrix/offsets`.
@@ -74,13 +114,12 @@ pub(crate) async fn offsets(call: Call) -> Result<Reply, Error> {
             }
         }
     }
-    let ids: Vec<Value> = ids.into_iter().map(id).collect();
-    Reply::of(&json!({
-        "offsets_row": of_rows,
-        "offsets_col": of_columns,
-        "scores": scores,
-        "ids": ids,
-    }))
+    Reply::of(&Columns {
+        offsets_row: of_rows,
+        offsets_col: of_columns,
+        scores,
+        ids: ids.into_iter().map(id).collect(),
+    })
 }
 
 fn id(id: PointId) -> Value {

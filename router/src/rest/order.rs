@@ -9,14 +9,17 @@ use quoit_proto::v1::order_by::StartFrom;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::filter::JsonPath;
+use super::openapi::shape::{any_of, moment, named, number, shaped};
 
 /// An order.
 #[derive(Debug, Clone)]
 pub(crate) struct JsonOrder(pub(crate) OrderBy);
 
-#[derive(Deserialize, Clone, Copy)]
+/// Which values come first: the least, or the largest.
+#[derive(Deserialize, Clone, Copy, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Direction {
     Asc,
@@ -25,8 +28,9 @@ enum Direction {
 
 /// A field that is not known is refused: by a mistyped `direction` the first
 /// would be the last.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = OrderBy)]
 struct Fields {
     key: JsonPath,
     direction: Option<Direction>,
@@ -34,6 +38,13 @@ struct Fields {
 }
 
 struct JsonStart(StartFrom);
+
+shaped!(JsonStart as "StartFrom" => any_of([number(), moment()]));
+
+shaped!(JsonOrder as "OrderByInterface" of JsonPath, Fields => any_of([
+    named::<JsonPath>(),
+    named::<Fields>(),
+]));
 
 impl<'de> Deserialize<'de> for JsonOrder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

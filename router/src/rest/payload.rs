@@ -7,11 +7,14 @@ use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::openapi::shape::{any_object, any_of, flag, list, null, shaped, text};
 use crate::payload::readable;
 
 /// A payload's text: a JSON object.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Payload<'a>(pub(crate) &'a str);
+
+shaped!(Payload<'_> as "Payload" => any_object());
 
 impl<'de: 'a, 'a> Deserialize<'de> for Payload<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -29,6 +32,8 @@ pub(crate) enum WithVector {
     All,
     Names(Vec<String>),
 }
+
+shaped!(WithVector as "WithVector" => any_of([flag(), list(text()), null()]));
 
 impl<'de> Deserialize<'de> for WithVector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -8,6 +8,7 @@ use quoit_filter::Filter;
 use quoit_proto::v1::OrderBy;
 use quoit_ring::PointId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::error::Error;
 use super::likeness::{Likeness, Scoring};
@@ -31,7 +32,7 @@ const MAX_PREFETCHES: usize = 32;
 
 /// Of Qdrant's search parameters those that change an answer. What says how
 /// quantized vectors or filters are searched has nothing to act on here.
-#[derive(Debug, Deserialize, Default, Clone, Copy)]
+#[derive(Debug, Deserialize, Default, Clone, Copy, ToSchema)]
 pub(crate) struct SearchParams {
     hnsw_ef: Option<u64>,
     exact: Option<bool>,

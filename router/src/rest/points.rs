@@ -1,7 +1,7 @@
 //! Points by id, in the order of ids, and counted.
 
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -54,13 +54,16 @@ impl Show {
     }
 }
 
-#[derive(Deserialize)]
-struct RetrieveBody {
+/// Which points, and what of them.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PointRequest)]
+pub(crate) struct RetrieveBody {
     ids: Vec<JsonId>,
     with_payload: Option<Selector>,
     #[serde(default)]
     with_vector: WithVector,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -97,17 +100,21 @@ pub(crate) async fn get(mut call: Call) -> Result<Reply, Error> {
     Reply::written(|buffer| envelope::record(buffer, row, &show))
 }
 
-#[derive(Deserialize)]
-struct ScrollBody {
+/// Which points, in which order, and what of them.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ScrollRequest)]
+pub(crate) struct ScrollBody {
     offset: Option<JsonId>,
     limit: Option<u64>,
     with_payload: Option<Selector>,
     #[serde(default)]
     with_vector: WithVector,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     order_by: Option<JsonOrder>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
@@ -154,15 +161,26 @@ pub(crate) async fn scroll(mut call: Call) -> Result<Reply, Error> {
     })
 }
 
-#[derive(Deserialize)]
-struct CountBody {
+/// Which points are counted.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CountRequest)]
+pub(crate) struct CountBody {
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     // A count is exact either way.
     #[serde(default, rename = "exact")]
     _exact: Option<bool>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
+}
+
+/// How many there are.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CountResult)]
+pub(crate) struct Counted {
+    count: u64,
 }
 
 /// `POST /collections/{c}/points/count`.
@@ -173,5 +191,5 @@ pub(crate) async fn count(mut call: Call) -> Result<Reply, Error> {
         .await?;
     let body: CountBody = decode(&body)?;
     let count = read::count(&collection, &body.filter.0).await?;
-    Reply::of(&json!({"count": count}))
+    Reply::of(&Counted { count })
 }

@@ -5,16 +5,18 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::filter::JsonFilter;
 use super::lookup::LookupFrom;
+use super::openapi::shape::{any_of, list, named, null, shaped};
 use super::plan::{Ask, SearchParams};
 use super::vectors::Finite;
 use super::wish::Wish;
 
 /// One of them. A field that is not known is refused: a mistyped `filter`
 /// would let in what was to be left out.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prefetch {
     #[serde(default, rename = "prefetch")]
@@ -22,6 +24,7 @@ pub(crate) struct Prefetch {
     query: Option<Wish>,
     using: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -54,6 +57,12 @@ pub(crate) struct Prefetches {
     /// Whether they came as a list, for texts that say which one is wrong.
     pub(crate) is_list: bool,
 }
+
+shaped!(Prefetches as "Prefetches" of Prefetch => any_of([
+    named::<Prefetch>(),
+    list(named::<Prefetch>()),
+    null(),
+]));
 
 impl<'de> Deserialize<'de> for Prefetches {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -2,11 +2,13 @@
 //! `points/recommend`. All of them become the same plan, and the searches of a
 //! batch go to each shard together.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::body::decode;
 use super::call::Call;
@@ -17,6 +19,7 @@ use super::filter::JsonFilter;
 use super::likeness::{Discover, Pairs};
 use super::lookup::LookupFrom;
 use super::not_yet::NotYet;
+use super::openapi::shape::{Parts, Shape, add, any_of, list, named, object, shaped, text};
 use super::payload::WithVector;
 use super::plan::{Ask, Plan, SearchParams};
 use super::prefetch::Prefetches;
@@ -28,13 +31,16 @@ use crate::check;
 use crate::fanout::search::Scored;
 use crate::select::Selector;
 
-#[derive(Deserialize)]
-struct QueryBody {
+/// A query, and what of the points it finds is answered.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = QueryRequest)]
+pub(crate) struct QueryBody {
     query: Option<Wish>,
     limit: Option<u64>,
     offset: Option<u64>,
     using: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -45,15 +51,19 @@ struct QueryBody {
     prefetch: Prefetches,
     lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
-#[derive(Deserialize)]
-struct SearchBody {
+/// The older search by a vector.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SearchRequest)]
+pub(crate) struct SearchBody {
     vector: Older,
     limit: u64,
     offset: Option<u64>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -61,12 +71,30 @@ struct SearchBody {
     #[serde(default)]
     with_vector: WithVector,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
+/// Several searches of one kind.
 #[derive(Deserialize)]
-struct Batch<T> {
+pub(crate) struct Batch<T> {
     searches: Vec<T>,
+}
+
+impl<T: ToSchema> PartialSchema for Batch<T> {
+    fn schema() -> Shape {
+        object(&[("searches", list(named::<T>()))], &[]).into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Batch<T> {
+    fn name() -> Cow<'static, str> {
+        format!("{}Batch", T::name()).into()
+    }
+
+    fn schemas(parts: &mut Parts) {
+        add::<T>(parts);
+    }
 }
 
 /// The vector of the older call: a list of numbers, or `{name, vector}`.
@@ -74,6 +102,11 @@ pub(crate) struct Older {
     pub(crate) vector: Vec<f32>,
     pub(crate) name: Option<String>,
 }
+
+shaped!(Older as "NamedVectorStruct" of Bare => any_of([
+    named::<Bare>(),
+    object(&[("name", text()), ("vector", named::<Bare>())], &[]).into(),
+]));
 
 impl<'de> Deserialize<'de> for Older {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -111,9 +144,10 @@ impl<'de> Deserialize<'de> for Older {
 }
 
 /// The older call for what is near to some and far from others.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RecommendBody {
+#[schema(as = RecommendRequest)]
+pub(crate) struct RecommendBody {
     positive: Option<Vec<Start>>,
     negative: Option<Vec<Start>>,
     strategy: Option<Strategy>,
@@ -121,6 +155,7 @@ struct RecommendBody {
     offset: Option<u64>,
     using: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     score_threshold: Option<Finite>,
@@ -129,14 +164,16 @@ struct RecommendBody {
     with_vector: WithVector,
     lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 
 /// The older call for what is near a target where a context allows, or for
 /// what the context prefers.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DiscoverBody {
+#[schema(as = DiscoverRequest)]
+pub(crate) struct DiscoverBody {
     target: Option<Start>,
     #[serde(default)]
     context: Pairs,
@@ -144,6 +181,7 @@ struct DiscoverBody {
     offset: Option<u64>,
     using: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<JsonFilter>)]
     filter: JsonFilter,
     params: Option<SearchParams>,
     with_payload: Option<Selector>,
@@ -151,6 +189,7 @@ struct DiscoverBody {
     with_vector: WithVector,
     lookup_from: Option<LookupFrom>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
 }
 

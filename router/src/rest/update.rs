@@ -6,12 +6,14 @@ use bytes::Bytes;
 use quoit_proto::v1;
 use quoit_proto::v1::change::Kind;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::call::Call;
 use super::envelope::Reply;
 use super::error::Error;
 use super::filter::JsonFilter;
 use super::ids::JsonId;
+use super::openapi::shape::{shaped, word};
 use super::params::Params;
 use crate::catalog::Collection;
 use crate::fanout::write::Change;
@@ -92,11 +94,18 @@ impl<'a> Reading<'a> {
 }
 
 /// What a client gets for an update.
-#[derive(Serialize, Clone)]
-struct Done {
+#[derive(Serialize, Clone, ToSchema)]
+#[schema(as = UpdateResult)]
+pub(crate) struct Done {
     operation_id: u64,
+    #[schema(value_type = Acknowledgement)]
     status: &'static str,
 }
+
+/// As it was asked for by `wait`.
+enum Acknowledgement {}
+
+shaped!(Acknowledgement as "UpdateStatus" => word(["acknowledged", "completed"]));
 
 /// The answer to an update that has no number.
 pub(crate) fn done(params: Params) -> Result<Reply, Error> {

@@ -5,6 +5,7 @@ use quoit_proto::v1::change::Kind;
 use quoit_proto::v1::{Upsert, Vector};
 use quoit_ring::PointId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::body::decode;
 use super::call::Call;
@@ -15,36 +16,42 @@ use super::ids::JsonId;
 use super::not_yet::NotYet;
 use super::payload::Payload;
 use super::update::{Reading, one};
-use super::vectors::{Bare, MaybeNamed, fitting_all};
+use super::vectors::{MaybeNamed, OfPoint, OfPoints, fitting_all};
 use crate::check;
 use crate::fanout::write::Change;
 use crate::update::{Mode, Update};
 
 /// The body of an upsert.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PointInsertOperations)]
 pub(crate) struct Body<'a> {
     #[serde(borrow)]
     points: Option<Vec<Point<'a>>>,
     #[serde(borrow)]
     batch: Option<Batch<'a>>,
     #[serde(default, rename = "shard_key")]
+    #[schema(ignore)]
     _shard_key: NotYet,
     update_filter: Option<JsonFilter>,
     update_mode: Option<Mode>,
 }
 
-#[derive(Deserialize)]
+/// A point to put in.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PointStruct)]
 struct Point<'a> {
     id: JsonId,
-    vector: MaybeNamed<Bare>,
+    vector: OfPoint,
     #[serde(borrow)]
     payload: Option<Payload<'a>>,
 }
 
-#[derive(Deserialize)]
+/// Points by columns of the same length.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Batch)]
 struct Batch<'a> {
     ids: Vec<JsonId>,
-    vectors: MaybeNamed<Vec<Bare>>,
+    vectors: OfPoints,
     #[serde(borrow)]
     payloads: Option<Vec<Option<Payload<'a>>>>,
 }

@@ -14,12 +14,15 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::error::Error;
 use super::ids::JsonId;
+use super::openapi::shape::{any_of, list, map, named, number, shaped};
 use crate::catalog::Collection;
 use crate::check::fitting;
 
 /// A number that is finite as an `f32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Finite(pub(crate) f32);
+
+shaped!(Finite as "Finite" => number());
 
 impl<'de> Deserialize<'de> for Finite {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -63,6 +66,8 @@ impl Visitor<'_> for FiniteVisitor {
 /// A list of finite numbers, without a name.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bare(pub(crate) Vec<f32>);
+
+shaped!(Bare as "DenseVector" => list(number()));
 
 impl<'de> Deserialize<'de> for Bare {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -114,6 +119,22 @@ pub(crate) fn refuse_object<'de, A: MapAccess<'de>>(mut map: A) -> A::Error {
 
 /// Something that is given bare, or under names: then once for each.
 pub(crate) struct MaybeNamed<T>(pub(crate) Vec<(String, T)>);
+
+/// The vectors of a point.
+pub(crate) type OfPoint = MaybeNamed<Bare>;
+
+/// Those of several, one behind the other.
+pub(crate) type OfPoints = MaybeNamed<Vec<Bare>>;
+
+shaped!(OfPoint as "VectorStruct" of Bare => any_of([
+    named::<Bare>(),
+    map(named::<Bare>()),
+]));
+
+shaped!(OfPoints as "BatchVectorStruct" of Bare => any_of([
+    list(named::<Bare>()),
+    map(list(named::<Bare>())),
+]));
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for MaybeNamed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -216,6 +237,11 @@ pub(crate) enum Start {
     /// A point of the collection.
     Point(PointId),
 }
+
+shaped!(Start as "VectorInput" of Bare, JsonId => any_of([
+    named::<Bare>(),
+    named::<JsonId>(),
+]));
 
 impl<'de> Deserialize<'de> for Start {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,12 +1,15 @@
 //! What a `query` asks for, as clients write it: a vector or a point, or an
 //! object that tells by its key which kind of query it is.
 
+mod schema;
+
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::{SeqAccessDeserializer, StrDeserializer, U64Deserializer};
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::ToSchema;
 
 use super::likeness::{Discover, Pairs};
 use super::order::JsonOrder;
@@ -32,7 +35,7 @@ pub(crate) enum Wish {
 }
 
 /// How much the answers are to differ from each other.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mmr {
     pub(crate) diversity: Option<Finite>,
@@ -40,8 +43,9 @@ pub(crate) struct Mmr {
 }
 
 /// Examples to be near to and far from.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = RecommendInput)]
 pub(crate) struct Recommend {
     pub(crate) positive: Option<Vec<Start>>,
     pub(crate) negative: Option<Vec<Start>>,
@@ -58,7 +62,7 @@ pub(crate) enum Fusion {
 }
 
 /// What of fusion by places can be chosen.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rrf {
     pub(crate) k: Option<u64>,
@@ -66,8 +70,9 @@ pub(crate) struct Rrf {
 }
 
 /// How examples are made use of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = RecommendStrategy)]
 pub(crate) enum Strategy {
     /// One vector stands for them.
     #[default]
@@ -78,15 +83,19 @@ pub(crate) enum Strategy {
     SumScores,
 }
 
-#[derive(Deserialize)]
+/// How lists become one: by places, or by scores.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Fusion)]
 enum FusionName {
     Rrf,
     Dbsf,
 }
 
-#[derive(Deserialize)]
+/// Points by chance.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Sample)]
 enum SampleName {
     Random,
 }

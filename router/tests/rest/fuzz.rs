@@ -5,154 +5,10 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
+use crate::bodies::calls;
 use crate::support::Server;
 
-type Calls = Vec<(&'static str, &'static str, Value)>;
-
-/// Each call that takes a body, with one that is right.
-fn calls() -> Calls {
-    [reads(), writes()].concat()
-}
-
-fn reads() -> Calls {
-    vec![
-        (
-            "POST",
-            "/collections/docs/points",
-            json!({"ids": [1], "with_payload": ["a", "b.c[]"], "with_vector": true}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query",
-            json!({
-                "query": {"nearest": [1, 2, 3], "mmr": null}, "limit": 3, "offset": 1, "using": "",
-                "filter": {"must": []}, "params": {"hnsw_ef": 4, "exact": false},
-                "score_threshold": 0.5, "with_payload": {"exclude": ["a.b", "c[].d"]}, "with_vector": [""],
-            }),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query",
-            json!({"query": 1, "prefetch": []}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query/batch",
-            json!({"searches": [{"query": [1, 2, 3]}, {}]}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query",
-            json!({
-                "query": {"rrf": {"k": 3, "weights": [1, 0.5]}}, "filter": {"must": []},
-                "prefetch": [
-                    {"query": {"nearest": [1, 2, 3], "mmr": {"diversity": 0.5, "candidates_limit": 5}}, "limit": 4},
-                    {"query": {"fusion": "dbsf"}, "prefetch": {"query": [1, 2, 3], "params": {"exact": true}}},
-                ],
-            }),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query",
-            json!({"query": {"sample": "random"}, "limit": 3, "with_payload": true}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query",
-            json!({"query": {"recommend": {"positive": [[1, 2, 3]], "negative": [], "strategy": "average_vector"}}}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/query/groups",
-            json!({"query": [1, 2, 3], "group_by": "a[].b", "group_size": 2, "limit": 3, "with_payload": true}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/search/groups",
-            json!({"vector": [1, 2, 3], "group_by": "a", "group_size": 2, "limit": 3, "with_lookup": null}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/recommend",
-            json!({"positive": [[1, 2, 3]], "negative": [[3, 2, 1]], "limit": 2, "strategy": null}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/search",
-            json!({"vector": {"name": "", "vector": [1, 2, 3]}, "limit": 2}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/scroll",
-            json!({"offset": 1, "limit": 2, "filter": null}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/count",
-            json!({"exact": true, "filter": {}}),
-        ),
-    ]
-}
-
-fn writes() -> Calls {
-    vec![
-        (
-            "PUT",
-            "/collections/docs/points",
-            json!({"points": [
-                {"id": 1, "vector": [1, 2, 3], "payload": {"a": [1, {"b": null}]}},
-                {"id": "5c56c79369f34fbf87e6c4bf54c28c26", "vector": {"": [1, 2, 3]}},
-            ]}),
-        ),
-        (
-            "PUT",
-            "/collections/docs/points",
-            json!({"batch": {
-                "ids": [1, 2], "vectors": [[1, 2, 3], [1, 2, 3]], "payloads": [null, {"a": 1}],
-            }}),
-        ),
-        (
-            "POST",
-            "/collections/docs/facet",
-            json!({"key": "a.b[]", "limit": 3, "filter": {"must": []}, "exact": true}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/delete",
-            json!({"points": [7]}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/payload",
-            json!({"payload": {"a": {"b": [1]}}, "points": [1], "key": "c.d"}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/payload/delete",
-            json!({"keys": ["a.b[]", "c"], "filter": {"must": []}}),
-        ),
-        (
-            "POST",
-            "/collections/docs/points/batch",
-            json!({"operations": [
-                {"upsert": {"points": [{"id": 1, "vector": [1, 2, 3]}], "update_filter": {"must": []}}},
-                {"overwrite_payload": {"payload": {"a": 1}, "points": [1]}},
-                {"update_vectors": {"points": [{"id": 1, "vector": [3, 2, 1]}]}},
-                {"clear_payload": {"filter": {"should": []}}}, {"delete": {"points": [1]}},
-            ]}),
-        ),
-        (
-            "PUT",
-            "/collections/new",
-            json!({
-                "vectors": {"": {"size": 3, "distance": "Dot", "hnsw_config": {"m": 4}}},
-                "shard_number": 1, "hnsw_config": {"ef_construct": 10},
-            }),
-        ),
-    ]
-}
-
-fn any_json() -> impl Strategy<Value = Value> {
+pub fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -175,7 +31,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 /// Keys that mean something in some place, mostly.
-fn key() -> impl Strategy<Value = String> {
+pub fn key() -> impl Strategy<Value = String> {
     prop_oneof![
         8 => prop::sample::select(vec![
             "", "points", "batch", "ids", "id", "vector", "vectors", "payload", "payloads", "query",
@@ -190,7 +46,7 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 /// Puts `what` in the place of some part of a value, or beside it.
-fn graft(value: &mut Value, path: &[prop::sample::Index], key: &str, what: Value) {
+pub fn graft(value: &mut Value, path: &[prop::sample::Index], key: &str, what: Value) {
     let here = path.is_empty();
     match value {
         Value::Object(fields) if here => {
@@ -226,7 +82,7 @@ fn answered(runtime: &Runtime, server: &Server, method: &str, path: &str, body: 
     }
 }
 
-fn setting() -> (Runtime, Server) {
+pub fn setting() -> (Runtime, Server) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
