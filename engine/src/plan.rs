@@ -50,11 +50,15 @@ const STEPPED_OVER: (f64, f64) = (0.7, 3.0);
 const WALKED_TO: (f64, f64) = (6.0, 4.0);
 
 /// One comparison on a walk: at a random place of memory.
-const FAR_COMPARISON: (f64, f64) = (350.0, 1.4);
+const FAR_COMPARISON: (f64, f64) = (600.0, 1.8);
 
 /// To mark a point that meets the filter, and to have room for the marks, a point.
 const MARK: f64 = 3.0;
 const CLEAR: f64 = 0.02;
+
+/// A scan is preferred up to so many times the cost of another way: it is exact,
+/// and takes no longer where the points lie elsewhere.
+const SURE: f64 = 1.2;
 
 /// How many of the nearest are looked at first where it matters whether the
 /// points that meet a filter are near the query or elsewhere.
@@ -109,7 +113,7 @@ impl Task {
         let walk = cost.walk.unwrap_or(f64::INFINITY);
         let (plan, why) = if self.possible <= SCAN_BELOW {
             (Plan::Scan, Why::Few)
-        } else if cost.scan <= cost.graph.min(walk) {
+        } else if cost.scan <= SURE * cost.graph.min(walk) {
             (Plan::Scan, Why::Cheaper)
         } else if cost.graph <= walk {
             (Plan::Graph, Why::Cheaper)
@@ -158,10 +162,10 @@ impl Task {
         float(self.possible) * per(COMPARISON, self.dimension)
     }
 
-    /// The size of a walk's list of candidates: longer by half, since what meets a
+    /// The size of a walk's list of candidates: twice as long, since what meets a
     /// filter may lie in several places, with few ways from one to the next.
     pub fn walked(&self) -> usize {
-        self.ef + self.ef / 2
+        2 * self.ef
     }
 
     /// Whether a walk comes next where the lists were too short, and not a scan.
