@@ -56,6 +56,7 @@ pub fn check(client: &mut Client, models: &mut [Model]) -> usize {
     let info = client.ok("GET", "/collections/docs", None);
     assert_eq!(info["points_count"], all.len());
     assert_eq!(info["optimizer_status"], "ok");
+    filter(client, &found);
     retrieve(client, models);
     search(client, models, &found);
     all.len()
@@ -93,6 +94,36 @@ fn scroll(client: &mut Client) -> Vec<Value> {
         "the pages are not in the order of ids"
     );
     all
+}
+
+/// Points by an indexed field: what the index has of a checkpoint, what was put
+/// into it since, and what is not in it yet.
+fn filter(client: &mut Client, found: &BTreeMap<u64, u64>) {
+    let mut stamps: Vec<u64> = found.values().copied().collect();
+    stamps.sort_unstable();
+    for part in 0..=4 {
+        let Some(stamp) = stamps.get(part * stamps.len().saturating_sub(1) / 4) else {
+            continue;
+        };
+        for (test, below) in [
+            (json!({"range": {"lt": stamp}}), true),
+            (json!({"match": {"value": stamp}}), false),
+        ] {
+            let holds = |other: &&u64| {
+                if below {
+                    *other < stamp
+                } else {
+                    *other == stamp
+                }
+            };
+            let expected = stamps.iter().filter(holds).count();
+            let mut condition = test;
+            condition["key"] = json!("stamp");
+            let body = json!({"filter": {"must": [condition]}});
+            let answer = client.ok("POST", "/collections/docs/points/count", Some(&body));
+            assert_eq!(answer["count"], expected, "{body}");
+        }
+    }
 }
 
 /// Points by id, those that are there and those that are not.

@@ -36,7 +36,8 @@ const COLLECTION: &str = "
 apiVersion: quoit.dev/v1alpha1
 kind: VectorCollection
 metadata: {name: docs}
-spec: {dimension: 16, metric: Euclid, shards: 3, replicas: 1, ring: {vnodes: 64}}
+spec:
+  {dimension: 16, metric: Euclid, shards: 3, ring: {vnodes: 64}, payloadIndexes: [{field: stamp, type: integer}]}
 ";
 
 /// Checkpoints every few writes, and a log of many small files, so that kills
