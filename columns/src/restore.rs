@@ -2,7 +2,7 @@
 //! that are gone or were changed since is taken out of them, and those that lack
 //! a slot are filled again before they answer.
 
-use crate::column::{Column, Facts, Keys};
+use crate::column::{Column, Keys};
 use crate::key::Key;
 use crate::posting::Posting;
 use crate::tree::{Entry, Tree};
@@ -23,8 +23,9 @@ impl Columns {
     ) -> Self {
         let mut columns = Self::default();
         for mut column in saved {
-            if schema.fields.get(column.path()) == Some(&column.kind()) {
-                column.retain(keep);
+            let is_wanted = schema.fields.get(column.path()) == Some(&column.kind());
+            // One that cannot be cut is built from nothing, as one that is new.
+            if is_wanted && column.retain(keep).is_some() {
                 column.complete = column.slots() == present;
                 columns.put(column);
             }
@@ -48,24 +49,26 @@ impl Column {
         !self.complete && !self.closed
     }
 
-    fn retain(&mut self, keep: &RoaringBitmap) {
+    /// Leaves what it has of some slots; `None` if that makes no column, and what is
+    /// left of it must not be used.
+    fn retain(&mut self, keep: &RoaringBitmap) -> Option<()> {
         if self.facts.slots.slots_of(&()).is_subset(keep) {
-            return;
+            return Some(());
         }
-        let facts = &self.facts;
-        let set = |tree: &Tree<()>| retained(tree, keep);
-        self.facts = Facts {
-            slots: set(&facts.slots),
-            present: set(&facts.present),
-            hollow: set(&facts.hollow),
-            null: set(&facts.null),
-            several: set(&facts.several),
-            others: facts.others.each_ref().map(set),
-            counts: retained(&facts.counts, keep),
-            uncommon: set(&facts.uncommon),
-            extra: 0,
-        };
-        self.facts.extra = match &mut self.keys {
+        let facts = &mut self.facts;
+        let sets = [
+            &mut facts.slots,
+            &mut facts.present,
+            &mut facts.hollow,
+            &mut facts.null,
+            &mut facts.several,
+            &mut facts.uncommon,
+        ];
+        for set in sets.into_iter().chain(&mut facts.others) {
+            *set = retained(set, keep)?;
+        }
+        facts.counts = retained(&facts.counts, keep)?;
+        facts.extra = match &mut self.keys {
             Keys::Keyword(tree) | Keys::Text(_, tree) => cut(tree, keep),
             Keys::Integer(tree) => cut(tree, keep),
             Keys::Float(tree) => cut(tree, keep),
@@ -73,22 +76,24 @@ impl Column {
             Keys::Datetime(tree) => cut(tree, keep),
             Keys::Uuid(tree) => cut(tree, keep),
             Keys::Geo(tree) => cut(tree, keep),
-        };
+        }?;
+        Some(())
     }
 }
 
 /// Leaves those slots; says by how much the entries exceed the slots that have
 /// some.
-fn cut<K: Key>(tree: &mut Tree<K>, keep: &RoaringBitmap) -> u64 {
-    *tree = retained(tree, keep);
+fn cut<K: Key>(tree: &mut Tree<K>, keep: &RoaringBitmap) -> Option<u64> {
+    *tree = retained(tree, keep)?;
     let mut slots = RoaringBitmap::new();
     for entry in tree.walk(|_| false) {
         slots.extend(entry.slots.slots(entry.chunk));
     }
-    tree.totals().slots - slots.len()
+    tree.totals().slots.checked_sub(slots.len())
 }
 
-fn retained<K: Key>(tree: &Tree<K>, keep: &RoaringBitmap) -> Tree<K> {
+/// `None` if the entries are in no order: then they were of no tree.
+fn retained<K: Key>(tree: &Tree<K>, keep: &RoaringBitmap) -> Option<Tree<K>> {
     let entries = tree.walk(|_| false).filter_map(|entry| {
         let slots: RoaringBitmap = entry.slots.slots(entry.chunk).collect();
         let slots = slots & keep;
@@ -98,6 +103,5 @@ fn retained<K: Key>(tree: &Tree<K>, keep: &RoaringBitmap) -> Tree<K> {
             slots: Posting::of(slots),
         })
     });
-    // They come in order: they are of a tree.
-    Tree::of_sorted(entries).unwrap_or_default()
+    Tree::of_sorted(entries)
 }

@@ -1,7 +1,8 @@
-//! Which way a search goes: through the graph, or by comparing every point that
-//! may be found. What each would take is estimated in nanoseconds; the numbers
-//! below were fitted to measurements (the benchmark of searches with filters
-//! shows the crossing), and only their ratios count.
+//! Which way a search goes: through the graph by lists of candidates, along its
+//! edges, or by comparing every point that may be found. What each would take is
+//! estimated in nanoseconds; the numbers below were fitted to measurements (the
+//! benchmark of searches with filters shows the crossing), and only their ratios
+//! count.
 
 use crate::explain::{Cost, Why};
 

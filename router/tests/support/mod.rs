@@ -532,7 +532,7 @@ impl FakeCatalog {
         }
     }
 
-    /// From now on there is what was there then.
+    /// From now on there is what was there then, without indexes and aliases.
     pub fn restore(&self, saved: &Saved) {
         for ((_, shards), states) in saved.all.values().zip(&saved.states) {
             for (shard, state) in shards.iter().zip(states) {
@@ -541,6 +541,7 @@ impl FakeCatalog {
         }
         self.all.lock().unwrap().clone_from(&saved.all);
         self.indexes.lock().unwrap().clear();
+        self.aliases.lock().unwrap().clear();
     }
 
     /// The indexed fields, of all collections.
