@@ -11,10 +11,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=quoit");
     let inside = ["quoit/v1/shard.proto", "quoit/v1/log.proto"];
     let files = protox::compile(inside.iter().chain(&FOR_CLIENTS), ["."])?;
+    let mut names = tonic_prost_build::Config::new();
+    names.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".quoit.v1.Upsert.payload")
         .bytes(".quoit.v1.Point.payload")
-        .compile_fds(files)?;
+        .codec_path("crate::BoundedCodec")
+        .compile_fds_with_config(files, names)?;
     let described = protox::compile(FOR_CLIENTS, ["."])?;
     let out = std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?;
     std::fs::write(

@@ -9,12 +9,18 @@ use crate::schema::tidy;
 /// The longest word that a bound can be set on.
 pub const MAX_TOKEN_LEN: u32 = 1024;
 
+/// The longest beginning of a word that the tokenizer prefix makes.
+pub const MAX_PREFIX: u32 = 64;
+
 /// Which words a text has. Conditions on the field take words in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = tidy)]
 #[x_kube(validation = Rule::new("!has(self.maxTokenLen) || self.minTokenLen <= self.maxTokenLen")
     .message("minTokenLen is more than maxTokenLen: lower it, or raise maxTokenLen")
+    .field_path(".minTokenLen"))]
+#[x_kube(validation = Rule::new("self.tokenizer != 'prefix' || self.minTokenLen <= 64")
+    .message("minTokenLen is more than 64, the longest beginning of a word: lower it, or choose another tokenizer")
     .field_path(".minTokenLen"))]
 pub struct TextAnalysis {
     /// How texts are taken apart: word (runs of letters and digits), whitespace (what lies between
@@ -27,8 +33,8 @@ pub struct TextAnalysis {
     #[serde(default = "yes")]
     pub lowercase: bool,
 
-    /// Words of fewer characters are left out; with the tokenizer prefix, the shortest beginning.
-    /// From 1 to 1024. Default: 1.
+    /// Words of fewer characters are left out; with the tokenizer prefix, the shortest beginning, at
+    /// most 64. From 1 to 1024. Default: 1.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = MAX_TOKEN_LEN))]
     pub min_token_len: u32,

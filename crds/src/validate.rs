@@ -12,7 +12,7 @@ use crate::collection::{
 };
 use crate::index::{HnswSpec, IndexSpec, IndexType};
 use crate::resolved::VectorParams;
-use crate::text::{MAX_TOKEN_LEN, TextAnalysis};
+use crate::text::{MAX_PREFIX, MAX_TOKEN_LEN, TextAnalysis, TextTokenizer};
 use crate::violation::{FieldPath, Invalid, Violation};
 
 #[cfg(test)]
@@ -290,12 +290,19 @@ impl Check {
             ));
         }
         let TextAnalysis {
-            tokenizer: _,
+            tokenizer,
             lowercase: _,
             min_token_len: min,
             max_token_len: max,
         } = *text;
         self.range(path.key("minTokenLen"), min, (1, MAX_TOKEN_LEN));
+        if tokenizer == TextTokenizer::Prefix && min > MAX_PREFIX {
+            self.push(Violation::new(
+                path.key("minTokenLen"),
+                format!("is {min}, more than {MAX_PREFIX}, the longest beginning of a word"),
+                "lower it, or choose another tokenizer",
+            ));
+        }
         if let Some(max) = max {
             self.range(path.key("maxTokenLen"), max, (1, MAX_TOKEN_LEN));
             if min > max {

@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::str::FromStr;
 
+use crate::edit::MAX_PAYLOAD_DEPTH;
+
 /// Keys by which the JSON library marks values of its own among others. In a
 /// payload, they would make it read something else than was written: no
 /// payload has them, and no path leads to one.
@@ -30,17 +32,32 @@ pub enum Step {
 
 /// A text that is no path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is not a path to a field: write keys with dots between them, `a.b`, an array's elements as `a[].b` or \
-     `a[0].b`, and a key that is not made of letters, digits, `_` and `-` in double quotes"
-)]
-pub struct BadPath(pub String);
+pub enum BadPath {
+    /// It is not written as one.
+    #[error(
+        "{0:?} is not a path to a field: write keys with dots between them, `a.b`, an array's elements as `a[].b` or \
+         `a[0].b`, and a key that is not made of letters, digits, `_` and `-` in double quotes"
+    )]
+    Read(String),
+    /// It goes on where no payload does.
+    #[error(
+        "a path of more than {MAX_PAYLOAD_DEPTH} steps leads nowhere: payloads are at most {MAX_PAYLOAD_DEPTH} deep"
+    )]
+    Follow,
+}
+
+/// As much of a text that is no path as is said of it.
+const SHOWN: usize = 100;
 
 impl FromStr for Path {
     type Err = BadPath;
 
     fn from_str(text: &str) -> Result<Self, BadPath> {
-        parse(text).ok_or_else(|| BadPath(text.to_owned()))
+        let path = parse(text).ok_or_else(|| BadPath::Read(text.chars().take(SHOWN).collect()))?;
+        if path.depth() > MAX_PAYLOAD_DEPTH {
+            return Err(BadPath::Follow);
+        }
+        Ok(path)
     }
 }
 
@@ -134,10 +151,11 @@ fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut Vec<&'a Value>) {
     }
 }
 
+/// Reads a path, and no more of it than one step too many.
 fn parse(text: &str) -> Option<Path> {
     let (first, mut left) = parse_key(text)?;
     let mut rest = Vec::new();
-    while !left.is_empty() {
+    while !left.is_empty() && rest.len() < MAX_PAYLOAD_DEPTH {
         let step = if let Some(after) = left.strip_prefix('.') {
             let (key, after) = parse_key(after)?;
             left = after;
@@ -238,9 +256,20 @@ mod tests {
             "a.\"$serde_json::private::RawValue\"",
             "ä ö",
         ] {
-            assert_eq!(text.parse::<Path>(), Err(BadPath(text.into())));
+            assert_eq!(text.parse::<Path>(), Err(BadPath::Read(text.into())));
         }
         assert!("Größe.straße_1-2".parse::<Path>().is_ok());
+    }
+
+    #[test]
+    fn a_path_ends_where_every_payload_does() {
+        let long = |steps: usize| vec!["a"; steps].join(".").parse::<Path>();
+        assert_eq!(long(MAX_PAYLOAD_DEPTH).unwrap().depth(), MAX_PAYLOAD_DEPTH);
+        assert_eq!(long(MAX_PAYLOAD_DEPTH + 1), Err(BadPath::Follow));
+        assert_eq!(
+            "a[0]".repeat(1000).parse::<Path>(),
+            Err(BadPath::Read("a[0]".repeat(25)))
+        );
     }
 
     #[test]

@@ -89,7 +89,7 @@ fn check(text: &[u8], payload: &[u8]) {
 fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|byte| *byte == b'\n');
     let (filter, payload) = input.split_at(end.unwrap_or(input.len()));
-    heap::bounded(input.len(), 1000, 1 << 16, || check(filter, payload));
+    heap::bounded(input.len(), 32, 16 << 20, || check(filter, payload));
 });
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {

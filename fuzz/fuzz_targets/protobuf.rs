@@ -8,10 +8,10 @@
 #![allow(unsafe_code, reason = "libFuzzer's macros export C functions")]
 
 use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
-use prost::Message;
+use prost::{Message, Name};
 use quoit_filter::{Edit, Filter};
 use quoit_fuzz::{doors, heap, wire};
-use quoit_proto::v1;
+use quoit_proto::{v1, weight};
 use quoit_ring::{PointId, VnodeSet};
 use tonic::{Code, Status};
 
@@ -19,9 +19,10 @@ use tonic::{Code, Status};
 /// the router has set that aside (32 MiB at most).
 const ROOM: usize = 34 << 20;
 
-/// How many times its bytes a message may take up in memory, with what is made
-/// of it: one of two bytes is an empty struct of some hundred.
-const TIMES: usize = 1000;
+/// What a message may take beyond a multiple of its bytes, with all that is made
+/// of it: what its parts may (4 MiB), once as they were sent, once as they are
+/// used, and again while a list grows.
+const PARTS: usize = 16 << 20;
 
 fn filter(filter: Option<v1::Filter>) {
     let Some(Ok(filter)) = filter.map(Filter::try_from) else {
@@ -86,6 +87,12 @@ fn decoded<M: Message + Default>(bytes: &[u8]) -> Option<M> {
     Some(message)
 }
 
+/// Decodes what a client may send.
+fn allowed<M: Message + Name + Default>(bytes: &[u8]) -> Option<M> {
+    weight::check(&M::full_name(), bytes).ok()?;
+    decoded(bytes)
+}
+
 /// What shards say to each other and what is in the log.
 fn inside(choice: u8, bytes: &[u8]) {
     match choice {
@@ -140,7 +147,7 @@ fn well<T>(answer: Result<T, Status>) {
 fn call(choice: u8, bytes: &[u8]) {
     macro_rules! send {
         ($doors:ident, $method:ident, $request:ident) => {
-            if let Some(message) = decoded::<v1::$request>(bytes) {
+            if let Some(message) = allowed::<v1::$request>(bytes) {
                 $doors.run(async { well($doors.grpc().$method(message).await) });
             }
         };
@@ -156,7 +163,7 @@ fn call(choice: u8, bytes: &[u8]) {
             6 => send!(doors, get, GetPointsRequest),
             7 => send!(doors, count, CountPointsRequest),
             8 => {
-                if let Some(message) = decoded::<v1::ScrollPointsRequest>(bytes) {
+                if let Some(message) = allowed::<v1::ScrollPointsRequest>(bytes) {
                     doors.run(async {
                         match doors.grpc().scroll(message).await {
                             Err(status) => well::<()>(Err(status)),
@@ -172,7 +179,7 @@ fn call(choice: u8, bytes: &[u8]) {
             }
             // Two messages of one stream.
             _ => {
-                if let Some(message) = decoded::<v1::ImportPointsRequest>(bytes) {
+                if let Some(message) = allowed::<v1::ImportPointsRequest>(bytes) {
                     let both = tokio_stream::iter([message.clone(), message]);
                     doors.run(async { well(doors.grpc().import(both).await) });
                 }
@@ -196,8 +203,14 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let choice = choice % 32;
-    let fixed = if choice < 28 { 1 << 20 } else { ROOM };
-    heap::bounded(input.len(), TIMES, fixed, || match choice {
+    // What shards send each other is not weighed: they keep what clients sent
+    // within bounds.
+    let (times, fixed) = match choice {
+        0..=11 => (1000, 1 << 20),
+        12..=27 => (16, PARTS),
+        _ => (16, PARTS + ROOM),
+    };
+    heap::bounded(input.len(), times, fixed, || match choice {
         0..=11 => inside(choice, bytes),
         12..=27 => call(choice - 12, bytes),
         raw => doors::fresh(|doors| doors.grpc_bytes(PATHS[usize::from(raw - 28)], bytes.to_vec())),

@@ -63,7 +63,7 @@ fuzz_target!(|input: &[u8]| {
     let body = body.strip_prefix(b"\n").unwrap_or(body);
     let (method, path) = call(line);
     doors::fresh(|doors| {
-        let went_well = heap::bounded(input.len(), 400, 1 << 20, || {
+        let went_well = heap::bounded(input.len(), 32, 16 << 20, || {
             doors.rest_answers(method, path, body.to_vec())
         });
         if went_well && method != "GET" {

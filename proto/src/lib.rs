@@ -3,12 +3,15 @@
 //! balancer and other shards reach a shard.
 
 mod client;
+mod codec;
 mod convert;
 mod edit;
 mod filter;
 mod schema;
+pub mod weight;
 
 pub use client::{ErrorKind, ShardClient, ShardError};
+pub use codec::{BoundedCodec, BoundedDecoder};
 pub use filter::BadFilter;
 pub use schema::BadSchema;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use quoit_filter::{BadPath, MAX_PAYLOAD_DEPTH, Path, Step};
+use quoit_filter::{BadPath, Path, Step};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -240,12 +240,6 @@ impl FromStr for Selected {
             });
         }
         let path: Path = text.parse().map_err(|e: BadPath| e.to_string())?;
-        if path.depth() > MAX_PAYLOAD_DEPTH {
-            return Err(format!(
-                "a path of {} steps leads nowhere: payloads are at most {MAX_PAYLOAD_DEPTH} deep",
-                path.depth()
-            ));
-        }
         Ok(Self {
             first: path.first().to_owned(),
             rest: path.rest().to_vec(),

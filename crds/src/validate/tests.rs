@@ -161,6 +161,21 @@ const BROKEN: &[(Change, &str)] = &[
              raise maxTokenLen",
     ),
     (
+        |spec| {
+            spec.payload_indexes = vec![PayloadIndex {
+                field: "f".to_owned(),
+                kind: PayloadIndexType::Text,
+                text: Some(TextAnalysis {
+                    tokenizer: TextTokenizer::Prefix,
+                    min_token_len: 65,
+                    ..TextAnalysis::default()
+                }),
+            }];
+        },
+        "spec.payloadIndexes[0].text.minTokenLen is 65, more than 64, the longest beginning of a \
+             word: lower it, or choose another tokenizer",
+    ),
+    (
         |spec| spec.storage.size = "10GB".to_owned(),
         "spec.storage.size is \"10GB\": give a size above zero such as 10Gi, 500Mi or 1.5Ti",
     ),

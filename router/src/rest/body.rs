@@ -10,6 +10,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 
 use super::error::Error;
+use super::strict::strictly;
 
 /// How much of a body that nobody wants is read, and for how long. A client
 /// that is still sending when the connection closes may never see the answer.
@@ -84,17 +85,20 @@ async fn discard_stream(mut stream: BodyDataStream) {
 
 /// Decodes a body; an error names the field.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Error> {
-    let error = match serde_json::from_slice(body) {
+    let error = match plain(body) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
     let mut again = serde_json::Deserializer::from_slice(body);
-    let located = serde_path_to_error::deserialize::<_, T>(&mut again);
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut again, &mut track);
+    let located = strictly::<T, _>(body.len(), tracked);
+    let path = track.path();
     let text = match located {
         // What is wrong comes after the value.
         Ok(_) => error.to_string(),
-        Err(located) if located.path().iter().next().is_none() => located.inner().to_string(),
-        Err(located) => format!("{}: {}", located.path(), located.inner()),
+        Err(located) if path.iter().next().is_none() => located.to_string(),
+        Err(located) => format!("{path}: {located}"),
     };
     // What the parser says of such a number does not say which are right.
     let remedy = if text.contains("number out of range") {
@@ -103,6 +107,14 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Err
         ""
     };
     Err(Error::ReadJson(text + remedy))
+}
+
+/// Decodes all of a text, within the memory that one of its length may take.
+pub(crate) fn plain<'de, T: Deserialize<'de>>(text: &'de [u8]) -> serde_json::Result<T> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = strictly(text.len(), &mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
+use quoit_proto::ErrorKind;
 
 use super::body;
 use super::envelope::Reply;
@@ -139,7 +140,8 @@ where
         place: "path parameters",
         message: e.body_text(),
     })?;
-    handler(Call {
+    let name = path.get("c").cloned();
+    let done = handler(Call {
         app,
         params,
         path,
@@ -147,5 +149,14 @@ where
         body,
         room: None,
     })
-    .await
+    .await;
+    match (done, name) {
+        // A shard is stopped when its collection is deleted: a client that is told
+        // to try again would do so in vain.
+        (Err(Error::AskShards(error)), Some(name)) if error.kind() == ErrorKind::Unavailable => {
+            open(&*shared.catalog, &name)?;
+            Err(error.into())
+        }
+        (done, _) => done,
+    }
 }

@@ -16,6 +16,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use utoipa::ToSchema;
 
+use super::body::plain;
 use super::ids::JsonId;
 use geo::{JsonBox, JsonPolygon, JsonRadius};
 
@@ -38,7 +39,7 @@ impl<'de> Deserialize<'de> for JsonFilter {
 /// # Errors
 /// It means nothing, or is past the bounds of filters.
 pub fn filter_from_json(text: &[u8]) -> Result<Filter, serde_json::Error> {
-    serde_json::from_slice(text).map(|JsonFilter(filter)| filter)
+    plain(text).map(|JsonFilter(filter)| filter)
 }
 
 /// Which points are meant.
@@ -57,10 +58,18 @@ struct Clauses {
 
 impl Clauses {
     fn into_filter(self) -> Result<Filter, &'static str> {
-        let min_should = self.min_should.map(|some| match some.min_count {
-            0 => Err("min_should.min_count: 0 is invalid, must be 1 or larger"),
-            min_count => Ok(MinShould {
-                conditions: some.conditions.0,
+        let min_should = self.min_should.map(|some| match some {
+            AtLeast { min_count: 0, .. } => {
+                Err("min_should.min_count: 0 is invalid, must be 1 or larger")
+            }
+            AtLeast {
+                conditions: None, ..
+            } => Err("min_should.conditions: none are given, and min_count of them are to be met"),
+            AtLeast {
+                conditions: Some(conditions),
+                min_count,
+            } => Ok(MinShould {
+                conditions: conditions.0,
                 min_count,
             }),
         });
@@ -78,7 +87,8 @@ impl Clauses {
 #[serde(deny_unknown_fields)]
 #[schema(as = MinShould)]
 struct AtLeast {
-    conditions: Conditions,
+    #[schema(value_type = Conditions, required)]
+    conditions: Option<Conditions>,
     #[schema(minimum = 1)]
     min_count: usize,
 }

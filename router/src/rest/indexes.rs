@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quoit_columns::Kind;
-use quoit_filter::{Analyzer, Path, Tokenizer};
+use quoit_filter::{Analyzer, MAX_PREFIX, Path, Tokenizer};
 use quoit_proto::v1::{self, IndexedField, PayloadIndex};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -175,6 +175,13 @@ impl Tuned {
         if analyzer.min_token_len > analyzer.max_token_len {
             let message = format!(
                 "{} is more than max_token_len: no word would be long enough and short enough",
+                analyzer.min_token_len
+            );
+            return Err(Error::fit("field_schema.min_token_len", message));
+        }
+        if analyzer.tokenizer == Tokenizer::Prefix && analyzer.min_token_len > MAX_PREFIX {
+            let message = format!(
+                "{} is more than {MAX_PREFIX}: beginnings of words are at most so long, none would be long enough",
                 analyzer.min_token_len
             );
             return Err(Error::fit("field_schema.min_token_len", message));

@@ -30,6 +30,7 @@ mod prefetch;
 mod query;
 mod run;
 mod sampled;
+mod strict;
 mod table;
 mod update;
 mod upsert;

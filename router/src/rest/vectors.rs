@@ -86,6 +86,10 @@ impl<'de> Deserialize<'de> for Bare {
                 while let Some(Finite(x)) = seq.next_element()? {
                     vector.push(x);
                 }
+                // A thousand short ones are not to take the room of long ones.
+                if vector.len() < vector.capacity() / 2 {
+                    vector.shrink_to_fit();
+                }
                 Ok(Bare(vector))
             }
 

@@ -496,6 +496,40 @@ async fn a_message_beyond_all_bounds_is_refused_by_its_length_alone() {
 }
 
 #[tokio::test]
+async fn a_message_of_too_many_parts_is_refused_before_it_is_decoded() {
+    let server = Server::docs(3, "Cosine").await;
+    let conditions = Filter {
+        must: vec![Condition::default(); 200_000],
+        ..Filter::default()
+    };
+    let many = Ask::Count(CountPointsRequest {
+        collection: docs(),
+        filter: Some(conditions),
+    });
+    for ask in [
+        many,
+        Ask::Upsert(upsert(vec![PointInput::default(); 200_000])),
+    ] {
+        let status = refused(&server, ask).await;
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains("too many parts"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_are_no_message_are_the_clients_mistake() {
+    let server = Server::docs(3, "Cosine").await;
+    // Field 1, the collection's name, is to have 5 bytes and has one.
+    let body = [&[0, 0, 0, 0, 3][..], &[0x0a, 5, b'd']].concat();
+    let status = raw(&server, "/quoit.v1.Points/Count", "1S", body).await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(
+        status.message().contains("quoit.v1.CountPointsRequest"),
+        "{status}"
+    );
+}
+
+#[tokio::test]
 async fn a_time_that_is_none_is_refused() {
     let server = Server::docs(1, "Dot").await;
     let status = raw(&server, COUNT, "soon", vec![0, 0, 0, 0, 0]).await;

@@ -18,7 +18,10 @@ const UUID: &str = "5c56c793-69f3-4fbf-87e6-c4bf54c28c26";
 
 /// Points on a line, so that distances are plain.
 async fn line(metric: &str) -> Server {
-    let server = Server::docs(3, metric).await;
+    on_a_line(Server::docs(3, metric).await).await
+}
+
+async fn on_a_line(server: Server) -> Server {
     server
         .put(json!([
             {"id": 1, "vector": [1, 0, 0], "payload": {"a": 1, "b": {"c": [2]}}},
@@ -449,5 +452,24 @@ async fn requests_are_counted_by_route_and_status() {
         r#"quoit_http_request_duration_seconds_bucket{method="PUT",route="/collections/{c}/points",le="60"} 1"#,
     ] {
         assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_condition_may_name_very_many_values() {
+    let server = on_a_line(Server::large(3, "Euclid").await).await;
+    let ids: Vec<u64> = (2..200_000).collect();
+    let texts: Vec<String> = (0..200_000).map(|i| format!("{i:06}")).collect();
+    for (filter, count) in [
+        (json!({"must": [{"has_id": ids}]}), 2),
+        (json!({"must": [{"key": "b.c", "match": {"any": ids}}]}), 1),
+        (
+            json!({"must": [{"key": "a", "match": {"except": texts}}]}),
+            2,
+        ),
+    ] {
+        let body = json!({"filter": filter}).to_string();
+        let answer = server.call("POST", "/collections/docs/points/count", body);
+        assert_eq!(answer.await.result()["count"], count);
     }
 }

@@ -36,7 +36,10 @@ const INDEX: &str = "/collections/docs/index";
 const NEW: &str = "/collections/new";
 
 async fn check(cases: Vec<Case>) {
-    let server = Server::docs(3, "Cosine").await;
+    refused_by(Server::docs(3, "Cosine").await, cases).await;
+}
+
+async fn refused_by(server: Server, cases: Vec<Case>) {
     server
         .put(json!([{"id": 1, "vector": [1, 2, 3], "payload": {"a": 1}}]))
         .await;
@@ -91,6 +94,28 @@ fn case(
     parts: &'static [&'static str],
 ) -> Case {
     (method, path, body.to_owned(), status, parts)
+}
+
+/// So often that what they become in memory is more than a request may take,
+/// though the request is within its own bound.
+#[tokio::test]
+#[rustfmt::skip] // a table: a line a case
+async fn lists_of_next_to_nothing_are_refused_while_they_are_read() {
+    let list = |path, body: &str, element: &'static str, parts| {
+        let all = vec![element; 300_000].join(",");
+        case("POST", path, &body.replace("LIST", &all), 400, parts)
+    };
+    let cases = vec![
+        list(COUNT, r#"{"filter": {"must": [LIST]}}"#, "{}", &["filter.must: too many parts", "send several"]),
+        list(COUNT, r#"{"filter": {"must_not": [LIST]}}"#, r#"{"must": []}"#, &["filter.must_not: too many parts"]),
+        list(QUERIES, r#"{"searches": [LIST]}"#, "{}", &["searches: too many parts"]),
+        list(BATCH, r#"{"operations": [LIST]}"#, "{}", &["operations: too many parts"]),
+        list(QUERY, r#"{"prefetch": [LIST]}"#, "{}", &["prefetch: too many parts"]),
+        list(POINTS, r#"{"ids": [LIST]}"#, "1", &["ids: too many parts"]),
+        list(SCROLL, r#"{"with_payload": [LIST]}"#, r#""""#, &["with_payload: too many parts"]),
+        list(RECOMMEND, r#"{"limit": 1, "positive": [LIST]}"#, "1", &["positive: too many parts"]),
+    ];
+    refused_by(Server::large(3, "Cosine").await, cases).await;
 }
 
 #[tokio::test]
@@ -227,7 +252,7 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"exclude": ["a[x]"]}}"#, 400, &["with_payload.exclude[0]", "\"a[x]\" is not a path"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"include": ["a"], "exclude": ["b"]}}"#, 400, &["with_payload", "one of include and exclude"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": [1]}"#, 400, &["with_payload[0]"]),
-        case("POST", QUERY, &endless, 400, &["with_payload[0]", "a path of 65 steps", "64 deep"]),
+        case("POST", QUERY, &endless, 400, &["with_payload[0]", "a path of more than 64 steps", "64 deep"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_payload": {"only": []}}"#, 400, &["with_payload", "unknown field `only`"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "with_vector": ["t"]}"#, 400, &["with_vector", "Not existing vector name error: t"]),
         case("POST", QUERY, r#"{"query": [1, 1, 1], "params": {"hnsw_ef": 1001}}"#, 422, &["params.hnsw_ef", "1000", "exact"]),
@@ -617,6 +642,7 @@ async fn indexes_that_cannot_be_are_refused() {
         tuned(r#"{"type": "text", "min_token_len": 0}"#, 422, &["field_schema.min_token_len", "value 0 invalid, must be from 1 to 1024"]),
         tuned(r#"{"type": "text", "max_token_len": 1025}"#, 422, &["field_schema.max_token_len", "from 1 to 1024"]),
         tuned(r#"{"type": "text", "min_token_len": 5, "max_token_len": 4}"#, 400, &["field_schema.min_token_len", "5 is more than max_token_len"]),
+        tuned(r#"{"type": "text", "tokenizer": "prefix", "min_token_len": 65}"#, 400, &["field_schema.min_token_len", "65 is more than 64", "at most so long"]),
         tuned(r#"{"type": "text", "stopwords": "english"}"#, 400, &["field_schema"]),
         tuned(r#"{"type": "keyword", "is_tenent": true}"#, 400, &["field_schema"]),
         case("POST", FACET, "{}", 400, &["missing field `key`"]),
@@ -650,6 +676,8 @@ async fn filters_that_mean_nothing_are_refused() {
         case("POST", COUNT, &in_array(21), 400, &["filter", "more than 20 deep"]),
         case("POST", COUNT, &in_array(100), 400, &["JSON body"]),
         case("POST", COUNT, &many, 400, &["filter", "more than 4096 conditions", "`any`"]),
+        case("POST", COUNT, r#"{"filter": [[], null, null, null]}"#, 400, &["filter", "sequence, expected an object"]),
+        case("POST", COUNT, r#"{"filter": {"min_should": {"min_count": 1, "conditions": null}}}"#, 400, &["filter", "min_should.conditions", "none are given"]),
     ];
     for (condition, parts) in [
         ("7", &["filter.must[1]"][..]),

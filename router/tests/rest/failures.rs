@@ -265,3 +265,22 @@ async fn metrics_say_how_many_shards_are_silent() {
     let info = server.call("GET", "/collections/docs", "").await.result();
     assert_eq!(info["status"], "red");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_meets_the_deletion_of_its_collection_finds_none() {
+    let server = full().await;
+    for shard in server.catalog.shards("docs") {
+        shard.fail(ErrorKind::Unavailable);
+        shard.delay(Duration::from_secs(1));
+    }
+    let upsert = json!({"points": [{"id": 1, "vector": [1, 1, 1]}]});
+    let upsert = server.call("PUT", "/collections/docs/points", upsert.to_string());
+    let delete = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        server.call("DELETE", "/collections/docs", "").await
+    };
+    let (upsert, delete) = tokio::join!(upsert, delete);
+    assert_eq!(delete.status, StatusCode::OK);
+    assert_eq!(upsert.status, StatusCode::NOT_FOUND, "{}", upsert.text);
+    assert!(upsert.error().contains("`docs`"), "{}", upsert.error());
+}

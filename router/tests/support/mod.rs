@@ -736,6 +736,17 @@ impl Server {
         server
     }
 
+    /// The same, of collections that take large requests.
+    pub async fn large(shards: u32, metric: &str) -> Self {
+        let limits = CollectionLimits {
+            max_request_bytes: 32 << 20,
+            ..LIMITS
+        };
+        let server = Self::with(shards, ServerLimits::default(), limits);
+        server.create_docs(metric).await;
+        server
+    }
+
     /// Makes the collection `docs`.
     pub async fn create_docs(&self, metric: &str) {
         let body = format!(r#"{{"vectors": {{"size": 3, "distance": "{metric}"}}}}"#);

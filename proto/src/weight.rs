@@ -1,0 +1,337 @@
+//! How much memory the decoded form of a message may take, decided before it is
+//! decoded: an element of a list can be two bytes on the wire and some hundred
+//! in memory, and what is only checked afterwards has taken them already.
+//!
+//! [`Room`] is the bound, the same for messages and for bodies of JSON;
+//! [`check`] walks the bytes of a message and counts its parts, along the
+//! descriptors of the services for clients.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use prost::Message;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FileDescriptorSet};
+
+use crate::{CLIENT_DESCRIPTORS, v1};
+
+/// What any request may take, however small: the parts of a request without
+/// long vectors are many times their bytes.
+const FIXED: usize = 4 << 20;
+
+/// How many times its bytes a request may take beyond that.
+const TIMES: usize = 4;
+
+/// What each of those messages needs that come in lists.
+static IN_LISTS: [(&str, usize); 8] = [
+    of::<v1::Condition>(".quoit.v1.Condition"),
+    of::<v1::GeoPoint>(".quoit.v1.GeoPoint"),
+    of::<v1::GeoRing>(".quoit.v1.GeoRing"),
+    of::<v1::PointId>(".quoit.v1.PointId"),
+    of::<v1::PointInput>(".quoit.v1.PointInput"),
+    of::<v1::PointSearch>(".quoit.v1.PointSearch"),
+    of::<v1::PointVectors>(".quoit.v1.PointVectors"),
+    of::<v1::Vector>(".quoit.v1.Vector"),
+];
+
+const fn of<M>(name: &'static str) -> (&'static str, usize) {
+    (name, size_of::<M>())
+}
+
+/// What a message needs that is by itself in another: it is a part of that one,
+/// or in a box beside it.
+const ALONE: usize = size_of::<v1::Filter>();
+
+/// What a text in a list is taken to need, with the least that is allocated.
+const TEXT: usize = 40;
+
+/// Messages in messages are decoded so deep and no deeper.
+const MAX_DEPTH: usize = 100;
+
+/// The parts of a request need more memory than it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "too many parts: decoded, a request of {bytes} bytes may take {} bytes of memory: send several with fewer points, conditions or searches each",
+    allowed(*.bytes)
+)]
+pub struct TooHeavy {
+    /// The size of the request as it came.
+    pub bytes: usize,
+}
+
+const fn allowed(bytes: usize) -> usize {
+    FIXED.saturating_add(bytes.saturating_mul(TIMES))
+}
+
+/// The memory that a request may yet take.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    bytes: usize,
+    left: usize,
+}
+
+impl Room {
+    /// That of a request of so many bytes.
+    #[must_use]
+    pub const fn of(bytes: usize) -> Self {
+        let left = allowed(bytes);
+        Self { bytes, left }
+    }
+
+    /// Counts a part of the request.
+    ///
+    /// # Errors
+    /// There is not so much left.
+    pub const fn take(&mut self, bytes: usize) -> Result<(), TooHeavy> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(TooHeavy { bytes: self.bytes }),
+        }
+    }
+}
+
+/// What a field of length-delimited bytes is.
+#[derive(Clone, Copy)]
+enum Part {
+    /// A message of the kind at this place of the table, and what it needs.
+    Message(usize, usize),
+    /// One text, or some bytes, of a list.
+    Text,
+}
+
+/// The fields of each kind of message that have parts.
+struct Kinds {
+    fields: Vec<HashMap<u32, Part>>,
+    /// What clients send, by name.
+    requests: HashMap<String, usize>,
+}
+
+static KINDS: LazyLock<Kinds> =
+    LazyLock::new(|| kinds(&FileDescriptorSet::decode(CLIENT_DESCRIPTORS).unwrap_or_default()));
+
+fn kinds(set: &FileDescriptorSet) -> Kinds {
+    fn add<'a>(
+        scope: &str,
+        messages: &'a [DescriptorProto],
+        all: &mut Vec<(String, &'a DescriptorProto)>,
+    ) {
+        for message in messages {
+            let name = format!("{scope}.{}", message.name());
+            add(&name, &message.nested_type, all);
+            all.push((name, message));
+        }
+    }
+    let mut all = Vec::new();
+    for file in &set.file {
+        add(
+            &format!(".{}", file.package()),
+            &file.message_type,
+            &mut all,
+        );
+    }
+    let places = all.iter().enumerate();
+    let places = places.map(|(place, (name, _))| (name.as_str(), place));
+    let places: HashMap<&str, usize> = places.collect();
+    let parts = |message: &DescriptorProto| {
+        let fields = message.field.iter().filter_map(|field| {
+            let part = match field.r#type() {
+                Type::Message => {
+                    let listed = IN_LISTS.iter().find(|(name, _)| *name == field.type_name());
+                    let size = match (field.label(), listed) {
+                        (Label::Repeated, Some((_, size))) => *size,
+                        _ => ALONE,
+                    };
+                    Part::Message(*places.get(field.type_name())?, size)
+                }
+                Type::String | Type::Bytes if field.label() == Label::Repeated => Part::Text,
+                _ => return None,
+            };
+            Some((u32::try_from(field.number()).ok()?, part))
+        });
+        fields.collect()
+    };
+    let services = set.file.iter().flat_map(|file| &file.service);
+    let inputs: HashSet<&str> = services
+        .flat_map(|service| &service.method)
+        .map(prost_types::MethodDescriptorProto::input_type)
+        .collect();
+    let requests = inputs.iter().filter_map(|name| {
+        let place = *places.get(name)?;
+        Some((name.trim_start_matches('.').to_owned(), place))
+    });
+    Kinds {
+        fields: all.iter().map(|(_, message)| parts(message)).collect(),
+        requests: requests.collect(),
+    }
+}
+
+/// Shows that a message may be decoded. Messages that no client sends may
+/// always be. `name` is the full one of the message's kind, with its package.
+///
+/// # Errors
+/// Decoded it would take too much memory.
+pub fn check(name: &str, message: &[u8]) -> Result<(), TooHeavy> {
+    let Some(kind) = KINDS.requests.get(name) else {
+        return Ok(());
+    };
+    let mut room = Room::of(message.len());
+    walk(*kind, message, MAX_DEPTH, &mut room)
+}
+
+/// Counts the parts of a message as far as it can be read: the decoder stops
+/// where this does, and says why.
+fn walk(kind: usize, mut bytes: &[u8], depth: usize, room: &mut Room) -> Result<(), TooHeavy> {
+    while let Some((field, value)) = next(&mut bytes) {
+        let Some(value) = value else { continue };
+        match KINDS.fields[kind].get(&field) {
+            Some(Part::Message(inner, size)) => {
+                room.take(*size)?;
+                if depth > 0 {
+                    walk(*inner, value, depth - 1, room)?;
+                }
+            }
+            Some(Part::Text) => room.take(TEXT)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// The number of the next field, and its bytes if it has a length.
+fn next<'a>(bytes: &mut &'a [u8]) -> Option<(u32, Option<&'a [u8]>)> {
+    let key = varint(bytes)?;
+    let field = u32::try_from(key >> 3).ok()?;
+    let value = match key & 7 {
+        0 => varint(bytes).map(|_| None)?,
+        1 => bytes.split_off(..8).map(|_| None)?,
+        2 => {
+            let length = usize::try_from(varint(bytes)?).ok()?;
+            Some(bytes.split_off(..length)?)
+        }
+        // A group: its fields are read as if they were the message's own, which
+        // counts too many parts and never too few.
+        3 | 4 => None,
+        5 => bytes.split_off(..4).map(|_| None)?,
+        _ => return None,
+    };
+    Some((field, value))
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    prost::decode_length_delimiter(&mut *bytes)
+        .ok()
+        .map(|n| n as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Name;
+
+    fn checked<M: Message + Name>(message: &M) -> Result<(), TooHeavy> {
+        check(&M::full_name(), &message.encode_to_vec())
+    }
+
+    fn many<T: Clone + Default>(count: usize) -> Vec<T> {
+        vec![T::default(); count]
+    }
+
+    #[test]
+    fn every_kind_of_part_is_counted_before_it_is_decoded() {
+        let import = |points| v1::ImportPointsRequest {
+            points,
+            ..Default::default()
+        };
+        assert_eq!(checked(&import(many(10_000))), Ok(()));
+        assert!(checked(&import(many(100_000))).is_err());
+        let conditions = |must| v1::CountPointsRequest {
+            filter: Some(v1::Filter {
+                must,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(checked(&conditions(many(4_096))), Ok(()));
+        assert!(checked(&conditions(many(100_000))).is_err());
+        let searches = v1::SearchPointsBatchRequest {
+            searches: many(100_000),
+            ..Default::default()
+        };
+        assert!(checked(&searches).is_err());
+        let keys = v1::EditPayloadRequest {
+            edit: Some(v1::PayloadEdit {
+                kind: Some(v1::payload_edit::Kind::Remove(v1::Paths {
+                    paths: many(1_000_000),
+                })),
+            }),
+            ..Default::default()
+        };
+        assert!(checked(&keys).is_err());
+    }
+
+    #[test]
+    fn as_many_points_as_a_collection_can_allow_are_let_through() {
+        let point = v1::PointInput {
+            id: Some(quoit_ring::PointId::Num(1_000_000).into()),
+            vector: vec![0.5; 16],
+            payload: r#"{"group":"a"}"#.to_owned(),
+            ..Default::default()
+        };
+        let upsert = v1::UpsertPointsRequest {
+            collection: "docs".to_owned(),
+            points: vec![point; 100_000],
+            ..Default::default()
+        };
+        assert_eq!(checked(&upsert), Ok(()));
+    }
+
+    #[test]
+    fn the_size_of_every_message_that_comes_in_lists_is_known() {
+        let set = FileDescriptorSet::decode(CLIENT_DESCRIPTORS).unwrap();
+        let kinds = kinds(&set);
+        let all = set.file.iter().flat_map(|file| &file.message_type);
+        let all: HashMap<String, &DescriptorProto> = all
+            .map(|m| (format!(".quoit.v1.{}", m.name()), m))
+            .collect();
+        let mut left: Vec<String> = kinds.requests.keys().map(|n| format!(".{n}")).collect();
+        let mut seen = HashSet::new();
+        let mut listed = HashSet::new();
+        while let Some(name) = left.pop() {
+            for field in &all[&name].field {
+                if field.r#type() == Type::Message {
+                    if field.label() == Label::Repeated {
+                        listed.insert(field.type_name().to_owned());
+                    }
+                    if seen.insert(field.type_name()) {
+                        left.push(field.type_name().to_owned());
+                    }
+                }
+            }
+        }
+        let known = IN_LISTS.map(|(name, _)| name.to_owned());
+        assert_eq!(listed, known.into_iter().collect());
+    }
+
+    #[test]
+    fn what_is_hidden_in_a_group_is_counted_too() {
+        let hidden = v1::ImportPointsRequest {
+            points: many(100_000),
+            ..Default::default()
+        };
+        // Field 15 begins a group, and ends it.
+        let message = [&[0x7b][..], &hidden.encode_to_vec(), &[0x7c]].concat();
+        assert!(check("quoit.v1.ImportPointsRequest", &message).is_err());
+    }
+
+    #[test]
+    fn what_shards_answer_may_be_of_any_size() {
+        let hits = v1::SearchPointsResponse {
+            points: many(1_000_000),
+            ..Default::default()
+        };
+        assert_eq!(checked(&hits), Ok(()));
+    }
+}
