@@ -11,7 +11,8 @@ use libfuzzer_sys::{fuzz_crossover, fuzz_mutator, fuzz_target};
 use prost::{Message, Name};
 use quoit_filter::{Edit, Filter};
 use quoit_fuzz::{doors, heap, wire};
-use quoit_proto::{v1, weight};
+use quoit_proto::v1;
+use quoit_proto::weight::Request;
 use quoit_ring::{PointId, VnodeSet};
 use tonic::{Code, Status};
 
@@ -20,9 +21,9 @@ use tonic::{Code, Status};
 const ROOM: usize = 34 << 20;
 
 /// What a message may take beyond a multiple of its bytes, with all that is made
-/// of it: what its parts may (4 MiB), once as they were sent, once as they are
+/// of it: what its parts may (8 MiB), once as they were sent, once as they are
 /// used, and again while a list grows.
-const PARTS: usize = 16 << 20;
+const PARTS: usize = 32 << 20;
 
 fn filter(filter: Option<v1::Filter>) {
     let Some(Ok(filter)) = filter.map(Filter::try_from) else {
@@ -89,7 +90,7 @@ fn decoded<M: Message + Default>(bytes: &[u8]) -> Option<M> {
 
 /// Decodes what a client may send.
 fn allowed<M: Message + Name + Default>(bytes: &[u8]) -> Option<M> {
-    weight::check(&M::full_name(), bytes).ok()?;
+    Request::named(&M::full_name())?.check(bytes).ok()?;
     decoded(bytes)
 }
 

@@ -10,7 +10,7 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
-use crate::weight;
+use crate::weight::Request;
 
 /// The codec of all services.
 #[derive(Debug, Clone)]
@@ -37,13 +37,20 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        BoundedDecoder(PhantomData)
+        BoundedDecoder {
+            request: Request::named(&U::full_name()),
+            decoded: PhantomData,
+        }
     }
 }
 
-/// Decodes what is within the bounds of [`weight`].
+/// Decodes what is within the bounds of [`weight`](crate::weight).
 #[derive(Debug, Clone)]
-pub struct BoundedDecoder<U>(PhantomData<U>);
+pub struct BoundedDecoder<U> {
+    /// If it is what clients send.
+    request: Option<Request>,
+    decoded: PhantomData<U>,
+}
 
 impl<U: Message + Name + Default> Decoder for BoundedDecoder<U> {
     type Item = U;
@@ -51,14 +58,21 @@ impl<U: Message + Name + Default> Decoder for BoundedDecoder<U> {
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let mut message = buf.copy_to_bytes(buf.remaining());
-        let heavy = |e: weight::TooHeavy| Status::invalid_argument(e.to_string());
-        weight::check(&U::full_name(), &message).map_err(heavy)?;
+        if let Some(request) = self.request {
+            let checked = request.check(&message);
+            checked.map_err(|e| Status::invalid_argument(e.to_string()))?;
+        }
         let decoded = U::decode(&mut message);
         decoded.map(Some).map_err(|e| {
             let name = U::full_name();
-            Status::invalid_argument(format!(
-                "the message is no {name} ({e}): send one that is made from the service's .proto files"
-            ))
+            let text = format!("the message is no {name} ({e})");
+            if self.request.is_some() {
+                Status::invalid_argument(
+                    text + ": send one that is made from the service's .proto files",
+                )
+            } else {
+                Status::internal(text)
+            }
         })
     }
 }

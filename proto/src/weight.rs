@@ -3,21 +3,21 @@
 //! in memory, and what is only checked afterwards has taken them already.
 //!
 //! [`Room`] is the bound, the same for messages and for bodies of JSON;
-//! [`check`] walks the bytes of a message and counts its parts, along the
+//! [`Request::check`] walks the bytes of a message and counts its parts, along the
 //! descriptors of the services for clients.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use prost::Message;
+use prost::{Message, Name};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 use crate::{CLIENT_DESCRIPTORS, v1};
 
 /// What any request may take, however small: the parts of a request without
 /// long vectors are many times their bytes.
-const FIXED: usize = 4 << 20;
+const FIXED: usize = 8 << 20;
 
 /// How many times its bytes a request may take beyond that.
 const TIMES: usize = 4;
@@ -38,12 +38,11 @@ const fn of<M>(name: &'static str) -> (&'static str, usize) {
     (name, size_of::<M>())
 }
 
-/// What a message needs that is by itself in another: it is a part of that one,
-/// or in a box beside it.
-const ALONE: usize = size_of::<v1::Filter>();
-
 /// What a text in a list is taken to need, with the least that is allocated.
 const TEXT: usize = 40;
+
+/// What an integer in a list needs.
+const INTEGER: usize = 8;
 
 /// Messages in messages are decoded so deep and no deeper.
 const MAX_DEPTH: usize = 100;
@@ -51,7 +50,7 @@ const MAX_DEPTH: usize = 100;
 /// The parts of a request need more memory than it may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "too many parts: decoded, a request of {bytes} bytes may take {} bytes of memory: send several with fewer points, conditions or searches each",
+    "too many parts: decoded, a request of {bytes} bytes may take {} bytes of memory: send several with fewer points, conditions, searches or operations each",
     allowed(*.bytes)
 )]
 pub struct TooHeavy {
@@ -96,17 +95,23 @@ impl Room {
 /// What a field of length-delimited bytes is.
 #[derive(Clone, Copy)]
 enum Part {
-    /// A message of the kind at this place of the table, and what it needs.
+    /// A message of the kind at this place of the table, and what it needs: none
+    /// if it is by itself in another, since it is a part of that one.
     Message(usize, usize),
     /// One text, or some bytes, of a list.
     Text,
+    /// Integers of a list, one behind the other.
+    Integers,
 }
 
-/// The fields of each kind of message that have parts.
+/// The kinds of messages of the services for clients.
 struct Kinds {
-    fields: Vec<HashMap<u32, Part>>,
-    /// What clients send, by name.
-    requests: HashMap<String, usize>,
+    /// Of each kind, its fields that are parts, by their numbers.
+    fields: Vec<Vec<Option<Part>>>,
+    /// All, by name.
+    places: HashMap<String, usize>,
+    /// Those that clients send.
+    requests: HashSet<usize>,
 }
 
 static KINDS: LazyLock<Kinds> =
@@ -135,65 +140,99 @@ fn kinds(set: &FileDescriptorSet) -> Kinds {
     let places = all.iter().enumerate();
     let places = places.map(|(place, (name, _))| (name.as_str(), place));
     let places: HashMap<&str, usize> = places.collect();
-    let parts = |message: &DescriptorProto| {
-        let fields = message.field.iter().filter_map(|field| {
-            let part = match field.r#type() {
-                Type::Message => {
-                    let listed = IN_LISTS.iter().find(|(name, _)| *name == field.type_name());
-                    let size = match (field.label(), listed) {
-                        (Label::Repeated, Some((_, size))) => *size,
-                        _ => ALONE,
-                    };
-                    Part::Message(*places.get(field.type_name())?, size)
-                }
-                Type::String | Type::Bytes if field.label() == Label::Repeated => Part::Text,
-                _ => return None,
-            };
-            Some((u32::try_from(field.number()).ok()?, part))
-        });
-        fields.collect()
+    let part = |field: &FieldDescriptorProto| {
+        let is_list = field.label() == Label::Repeated;
+        Some(match field.r#type() {
+            Type::Message => {
+                let listed = IN_LISTS.iter().find(|(name, _)| *name == field.type_name());
+                let size = listed.filter(|_| is_list).map_or(0, |(_, size)| *size);
+                Part::Message(*places.get(field.type_name())?, size)
+            }
+            Type::String | Type::Bytes if is_list => Part::Text,
+            Type::Sint64 | Type::Uint32 if is_list => Part::Integers,
+            _ => return None,
+        })
+    };
+    let fields = |(_, message): &(String, &DescriptorProto)| {
+        let mut parts = Vec::new();
+        for field in &message.field {
+            let number = usize::try_from(field.number()).unwrap_or(0);
+            parts.resize(parts.len().max(number + 1), None);
+            parts[number] = part(field);
+        }
+        parts
     };
     let services = set.file.iter().flat_map(|file| &file.service);
-    let inputs: HashSet<&str> = services
-        .flat_map(|service| &service.method)
-        .map(prost_types::MethodDescriptorProto::input_type)
-        .collect();
-    let requests = inputs.iter().filter_map(|name| {
-        let place = *places.get(name)?;
-        Some((name.trim_start_matches('.').to_owned(), place))
-    });
+    let methods = services.flat_map(|service| &service.method);
+    let requests = methods.filter_map(|method| places.get(method.input_type()).copied());
     Kinds {
-        fields: all.iter().map(|(_, message)| parts(message)).collect(),
+        fields: all.iter().map(fields).collect(),
         requests: requests.collect(),
+        places: places
+            .iter()
+            .map(|(name, place)| (name.trim_start_matches('.').to_owned(), *place))
+            .collect(),
     }
 }
 
-/// Shows that a message may be decoded. Messages that no client sends may
-/// always be. `name` is the full one of the message's kind, with its package.
-///
-/// # Errors
-/// Decoded it would take too much memory.
-pub fn check(name: &str, message: &[u8]) -> Result<(), TooHeavy> {
-    let Some(kind) = KINDS.requests.get(name) else {
-        return Ok(());
+/// A kind of message that clients send.
+#[derive(Clone, Copy, Debug)]
+pub struct Request(usize);
+
+impl Request {
+    /// The kind of this full name, with its package; none if no client sends it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let place = KINDS.places.get(name)?;
+        KINDS.requests.contains(place).then_some(Self(*place))
+    }
+
+    /// Shows that a message of this kind may be decoded.
+    ///
+    /// # Errors
+    /// Decoded it would take too much memory.
+    pub fn check(self, message: &[u8]) -> Result<(), TooHeavy> {
+        let mut room = Room::of(message.len());
+        walk(self.0, message, MAX_DEPTH, &mut room)
+    }
+}
+
+/// About how much memory a message takes, for who keeps many copies of it: its
+/// bytes and its parts, if it is a message that clients can send.
+#[must_use]
+pub fn weight<M: Message + Name>(message: &M) -> usize {
+    let bytes = message.encode_to_vec();
+    let Some(kind) = KINDS.places.get(&M::full_name()) else {
+        return bytes.len();
     };
-    let mut room = Room::of(message.len());
-    walk(*kind, message, MAX_DEPTH, &mut room)
+    let mut room = Room {
+        bytes: 0,
+        left: usize::MAX,
+    };
+    match walk(*kind, &bytes, MAX_DEPTH, &mut room) {
+        Ok(()) => bytes.len().saturating_add(usize::MAX - room.left),
+        Err(TooHeavy { .. }) => usize::MAX,
+    }
 }
 
 /// Counts the parts of a message as far as it can be read: the decoder stops
 /// where this does, and says why.
 fn walk(kind: usize, mut bytes: &[u8], depth: usize, room: &mut Room) -> Result<(), TooHeavy> {
     while let Some((field, value)) = next(&mut bytes) {
-        let Some(value) = value else { continue };
-        match KINDS.fields[kind].get(&field) {
+        let part = KINDS.fields[kind].get(field as usize).copied().flatten();
+        match part {
             Some(Part::Message(inner, size)) => {
-                room.take(*size)?;
-                if depth > 0 {
-                    walk(*inner, value, depth - 1, room)?;
+                room.take(size)?;
+                if let Some(value) = value.filter(|_| depth > 0) {
+                    walk(inner, value, depth - 1, room)?;
                 }
             }
             Some(Part::Text) => room.take(TEXT)?,
+            Some(Part::Integers) => {
+                // In each of them the last byte alone has no high bit.
+                let ends = |bytes: &[u8]| bytes.iter().filter(|byte| **byte < 0x80).count();
+                room.take(INTEGER * value.map_or(1, ends))?;
+            }
             None => {}
         }
     }
@@ -229,10 +268,10 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prost::Name;
 
     fn checked<M: Message + Name>(message: &M) -> Result<(), TooHeavy> {
-        check(&M::full_name(), &message.encode_to_vec())
+        let request = Request::named(&M::full_name());
+        request.map_or(Ok(()), |request| request.check(&message.encode_to_vec()))
     }
 
     fn many<T: Clone + Default>(count: usize) -> Vec<T> {
@@ -255,7 +294,7 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(checked(&conditions(many(4_096))), Ok(()));
-        assert!(checked(&conditions(many(100_000))).is_err());
+        assert!(checked(&conditions(many(200_000))).is_err());
         let searches = v1::SearchPointsBatchRequest {
             searches: many(100_000),
             ..Default::default()
@@ -270,14 +309,30 @@ mod tests {
             ..Default::default()
         };
         assert!(checked(&keys).is_err());
+        let any = |count| v1::CountPointsRequest {
+            filter: Some(v1::Filter {
+                must: vec![v1::Condition {
+                    kind: Some(v1::condition::Kind::Field(v1::FieldCondition {
+                        path: "a".to_owned(),
+                        test: Some(v1::field_condition::Test::Any(v1::Scalars {
+                            integers: vec![0; count],
+                            ..Default::default()
+                        })),
+                    })),
+                }],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        assert_eq!(checked(&any(200_000)), Ok(()));
+        assert!(checked(&any(3_000_000)).is_err());
     }
 
     #[test]
     fn as_many_points_as_a_collection_can_allow_are_let_through() {
         let point = v1::PointInput {
             id: Some(quoit_ring::PointId::Num(1_000_000).into()),
-            vector: vec![0.5; 16],
-            payload: r#"{"group":"a"}"#.to_owned(),
+            vector: vec![0.5],
             ..Default::default()
         };
         let upsert = v1::UpsertPointsRequest {
@@ -296,7 +351,9 @@ mod tests {
         let all: HashMap<String, &DescriptorProto> = all
             .map(|m| (format!(".quoit.v1.{}", m.name()), m))
             .collect();
-        let mut left: Vec<String> = kinds.requests.keys().map(|n| format!(".{n}")).collect();
+        let names = kinds.places.iter();
+        let requests = names.filter(|(_, place)| kinds.requests.contains(place));
+        let mut left: Vec<String> = requests.map(|(name, _)| format!(".{name}")).collect();
         let mut seen = HashSet::new();
         let mut listed = HashSet::new();
         while let Some(name) = left.pop() {
@@ -323,7 +380,8 @@ mod tests {
         };
         // Field 15 begins a group, and ends it.
         let message = [&[0x7b][..], &hidden.encode_to_vec(), &[0x7c]].concat();
-        assert!(check("quoit.v1.ImportPointsRequest", &message).is_err());
+        let request = Request::named("quoit.v1.ImportPointsRequest").unwrap();
+        assert!(request.check(&message).is_err());
     }
 
     #[test]

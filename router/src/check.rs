@@ -49,6 +49,32 @@ pub(crate) fn ids(collection: &Collection, count: usize) -> Result<(), Error> {
     Err(Error::validate("ids", message))
 }
 
+/// Checks how many points a request has as examples.
+pub(crate) fn examples(collection: &Collection, count: usize, field: &str) -> Result<(), Error> {
+    let max = collection.params().limits.max_batch_points;
+    if count <= max {
+        return Ok(());
+    }
+    let message = format!("{count} points as examples are more than the {max} of one request");
+    Err(Error::validate(field, message))
+}
+
+/// What the copies of one request may take in any case.
+const COPIES: usize = 4 << 20;
+
+/// Checks how much memory the prefetches of a request take for what they have from
+/// the searches around them: a short request must not become a long one.
+pub(crate) fn copies(collection: &Collection, bytes: usize, field: &str) -> Result<(), Error> {
+    let max = collection.params().limits.max_request_bytes.max(COPIES);
+    if bytes <= max {
+        return Ok(());
+    }
+    let message = format!(
+        "filters and examples around prefetches hold for each of them, and take together more than {max} bytes of memory: send fewer prefetches, or a smaller filter"
+    );
+    Err(Error::validate(field, message))
+}
+
 /// Checks how many searches a request has, prefetches among them.
 pub(crate) fn searches(collection: &Collection, got: usize) -> Result<(), Error> {
     let max = collection.params().limits.max_batch_searches;

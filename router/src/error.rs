@@ -56,6 +56,12 @@ pub(crate) enum Error {
     /// A point that was to be changed is not there.
     #[error("Not found: No point with id {0} found; what the request asks of other points is done")]
     ChangePoint(PointId),
+    /// A point was to be changed only in a version that it no longer has.
+    #[error(
+        "Conflict: the point with id {id} is not of version {version}, it was changed or deleted: read it again; \
+         what the request asks of other points is done"
+    )]
+    MatchVersion { id: PointId, version: u64 },
     /// No such path.
     #[error("Not found: no route {0}")]
     FindRoute(String),

@@ -45,6 +45,54 @@ enum Kept {
     Outside,
 }
 
+/// So many keys and elements may be named by all paths of a selector together.
+/// Each takes many times the room of its text.
+const MAX_STEPS: usize = 10_000;
+
+/// Paths as they are read, one by one.
+#[derive(Default)]
+struct Reading {
+    paths: Paths,
+    steps: usize,
+}
+
+impl Reading {
+    fn add(&mut self, path: Selected) -> Result<(), String> {
+        self.steps += 1 + path.rest.len();
+        if self.steps > MAX_STEPS {
+            return Err(format!(
+                "the paths have more than {MAX_STEPS} steps together: name objects as wholes, or fewer paths"
+            ));
+        }
+        self.paths.add(path);
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PathsVisitor;
+
+        impl<'de> Visitor<'de> for PathsVisitor {
+            type Value = Paths;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a list of keys")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Paths, A::Error> {
+                let mut all = Reading::default();
+                while let Some(path) = seq.next_element()? {
+                    all.add(path).map_err(de::Error::custom)?;
+                }
+                Ok(all.paths)
+            }
+        }
+
+        deserializer.deserialize_seq(PathsVisitor)
+    }
+}
+
 impl Paths {
     fn add(&mut self, path: Selected) {
         let mut at = self.keys.entry(path.first).or_default();
@@ -64,16 +112,11 @@ impl Paths {
 
     /// All of these paths, or what is wrong with one of them.
     pub(crate) fn parse(all: &[String]) -> Result<Self, String> {
-        let all = all.iter().map(|path| path.parse());
-        Ok(Self::of(all.collect::<Result<_, _>>()?))
-    }
-
-    fn of(all: Vec<Selected>) -> Self {
-        let mut paths = Self::default();
+        let mut read = Reading::default();
         for path in all {
-            paths.add(path);
+            read.add(path.parse()?)?;
         }
-        paths
+        Ok(read.paths)
     }
 }
 
@@ -271,7 +314,7 @@ impl<'de> Visitor<'de> for SelectorVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Selector, A::Error> {
         let seq = de::value::SeqAccessDeserializer::new(seq);
-        Vec::deserialize(seq).map(|all| Selector::Include(Paths::of(all)))
+        Paths::deserialize(seq).map(Selector::Include)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Selector, A::Error> {
@@ -281,8 +324,8 @@ impl<'de> Visitor<'de> for SelectorVisitor {
                 return Err(de::Error::custom("give one of include and exclude"));
             }
             selector = Some(match key.as_ref() {
-                "include" => Selector::Include(Paths::of(map.next_value()?)),
-                "exclude" => Selector::Exclude(Paths::of(map.next_value()?)),
+                "include" => Selector::Include(map.next_value()?),
+                "exclude" => Selector::Exclude(map.next_value()?),
                 other => return Err(de::Error::unknown_field(other, &["include", "exclude"])),
             });
         }

@@ -6,6 +6,7 @@ use quoit_filter::Filter;
 use quoit_proto::v1;
 use quoit_proto::v1::change::Kind;
 use quoit_proto::v1::operation::OnlyIf;
+use quoit_proto::weight::weight;
 use quoit_ring::PointId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -50,16 +51,47 @@ impl Update {
 }
 
 async fn by_id(collection: &Collection, changes: Vec<Change>) -> Result<u64, Error> {
-    // A point that does not meet a condition is left alone without a word.
-    let ids: Vec<_> = changes
+    let told: Vec<_> = changes
         .iter()
-        .map(|change| change.only_if.is_none().then_some(change.id))
+        .map(|change| Some((change.id, told(change)?)))
         .collect();
     let written = write::write(collection, changes).await?;
     let mut left = written.left;
     left.sort_unstable();
-    let missing = left.into_iter().find_map(|place| ids[place]);
-    missing.map_or(Ok(written.seq), |id| Err(Error::ChangePoint(id)))
+    match left.into_iter().find_map(|place| told[place]) {
+        None => Ok(written.seq),
+        Some((id, Told::Missing)) => Err(Error::ChangePoint(id)),
+        Some((id, Told::Version(version))) => Err(Error::MatchVersion { id, version }),
+    }
+}
+
+/// What a client is told of a change that left its point as it is.
+#[derive(Clone, Copy)]
+enum Told {
+    /// There is no such point.
+    Missing,
+    /// It is not of this version.
+    Version(u64),
+}
+
+/// A point that does not meet a filter is left alone without a word.
+fn told(change: &Change) -> Option<Told> {
+    match change.only_if {
+        None => Some(Told::Missing),
+        Some(OnlyIf::UnchangedSince(version)) => Some(Told::Version(version)),
+        Some(_) => None,
+    }
+}
+
+/// About how much memory a change takes beside each point.
+fn size(kind: &Kind) -> usize {
+    match kind {
+        Kind::EditPayload(edit) => weight(edit),
+        Kind::RemoveVectors(names) => weight(names),
+        Kind::Upsert(one) => one.encoded_len(),
+        Kind::SetVectors(vectors) => vectors.encoded_len(),
+        Kind::Delete(_) => 0,
+    }
 }
 
 /// What one request may yet ask for.
@@ -112,7 +144,7 @@ impl<'a> Allowance<'a> {
         let Some(left) = self.bytes.checked_sub(points.saturating_mul(bytes)) else {
             let max = self.collection.params().limits.max_request_bytes;
             let message = format!(
-                "its {bytes} bytes for each of {points} points are more than the {max} of one request: \
+                "its {bytes} bytes of memory for each of {points} points are more than the {max} of one request: \
                  send several with fewer points"
             );
             return Err(Error::validate(field(), message));
@@ -128,10 +160,7 @@ impl<'a> Allowance<'a> {
         kind: &Kind,
         field: impl FnOnce() -> String,
     ) -> Result<Update, Error> {
-        let encoded = v1::Change {
-            kind: Some(kind.clone()),
-        };
-        self.repeat(ids.len(), encoded.encoded_len(), field)?;
+        self.repeat(ids.len(), size(kind), field)?;
         let change = |id| Change {
             id,
             only_if: None,
@@ -148,10 +177,10 @@ impl<'a> Allowance<'a> {
         mut changes: Vec<Change>,
         mode: Mode,
         filter: Option<v1::Filter>,
-        field: impl FnOnce() -> String,
+        field: impl Fn() -> String,
     ) -> Result<Update, Error> {
         if let Some(filter) = &filter {
-            self.repeat(changes.len(), filter.encoded_len(), field)?;
+            self.repeat(changes.len(), weight(filter), &field)?;
         }
         let only_if = match (mode, filter) {
             (Mode::Upsert, None) => None,
@@ -161,6 +190,10 @@ impl<'a> Allowance<'a> {
             (Mode::InsertOnly, _) => Some(OnlyIf::Missing(v1::Missing {})),
         };
         if only_if.is_some() {
+            if changes.iter().any(|change| change.only_if.is_some()) {
+                let message = "a point is put in if it is of a version (`if_version`), or if a filter and a mode allow: send one of them";
+                return Err(Error::validate(field(), message));
+            }
             for change in &mut changes {
                 change.only_if.clone_from(&only_if);
             }

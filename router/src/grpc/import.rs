@@ -141,6 +141,10 @@ impl Import {
         let mut changes = Vec::with_capacity(count);
         for mut point in message.points {
             match read::upsert(&collection, &mut point, |name: &str| name.to_owned()) {
+                Ok(change) if change.only_if.is_some() => {
+                    let message = "imports have no conditions: send the point by Upsert";
+                    self.refuse(point, &Error::fit("if_version", message));
+                }
                 Ok(change) => {
                     ids.insert(change.id);
                     changes.push(change);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use quoit_filter::Filter;
 use quoit_proto::BadFilter;
 use quoit_proto::v1::change::Kind;
+use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::v1::{
     self, PayloadSelector, PointInput, PointOutput, Upsert, Vector, VectorSelector,
     payload_selector, vector_selector,
@@ -134,13 +135,14 @@ pub(crate) fn upsert(
         vector: bare,
         named_vectors,
         payload: text,
+        if_version,
     } = point;
     let id = id(number.as_ref(), &place)?;
     let vectors = vectors(collection, take(bare), take(named_vectors), &place)?;
     let payload = payload(collection, take(text), &place)?;
     Ok(Change {
         id,
-        only_if: None,
+        only_if: if_version.map(OnlyIf::UnchangedSince),
         kind: Kind::Upsert(Upsert { vectors, payload }),
     })
 }

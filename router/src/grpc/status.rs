@@ -63,6 +63,7 @@ fn code(error: &Error) -> Code {
         | Error::Fit { .. }
         | Error::NotYet(_) => Code::InvalidArgument,
         Error::FindCollection(_) | Error::FindPoint(_) | Error::ChangePoint(_) => Code::NotFound,
+        Error::MatchVersion { .. } => Code::Aborted,
         Error::FindRoute(_) | Error::MatchMethod(..) => Code::Unimplemented,
         // To try again is of no use before somebody has mended it.
         Error::OpenCollection { .. } => Code::FailedPrecondition,

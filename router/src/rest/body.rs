@@ -24,6 +24,9 @@ const PIECE_TIME: Duration = Duration::from_secs(10);
 /// At most so much is set aside on the word of a header.
 const TRUST: usize = 1 << 20;
 
+/// So many characters are said of what is wrong with a body.
+const SAID: usize = 1000;
+
 /// The length that the client says the body has.
 pub(crate) fn declared(headers: &HeaderMap) -> Option<usize> {
     headers
@@ -106,7 +109,16 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Err
     } else {
         ""
     };
-    Err(Error::ReadJson(text + remedy))
+    Err(Error::ReadJson(cut(text) + remedy))
+}
+
+/// What is wrong may be as long as the body.
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(SAID) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// Decodes all of a text, within the memory that one of its length may take.

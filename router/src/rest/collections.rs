@@ -155,6 +155,9 @@ impl<'de> Deserialize<'de> for Vectors {
     }
 }
 
+/// So many names are read: that there may be fewer is said of them together.
+const NAMED: usize = 256;
+
 struct VectorsVisitor;
 
 impl<'de> Visitor<'de> for VectorsVisitor {
@@ -186,6 +189,12 @@ impl<'de> Visitor<'de> for VectorsVisitor {
                     let name = name.to_owned();
                     if named.iter().any(|(other, _)| *other == name) {
                         let what = format_args!("the vector {name:?} is there twice");
+                        return Err(de::Error::custom(what));
+                    }
+                    if named.len() == NAMED {
+                        let what = format_args!(
+                            "more than {NAMED} vectors of a point: a collection has 16 at most"
+                        );
                         return Err(de::Error::custom(what));
                     }
                     named.push((name, map.next_value()?));

@@ -104,22 +104,23 @@ pub(crate) struct Batch<'a> {
     operations: Vec<Operation<'a>>,
 }
 
-/// One of a batch: exactly one of its fields is there.
+/// One of a batch: exactly one of its fields is there. In boxes, since a batch
+/// has many that are short.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = UpdateOperation)]
 struct Operation<'a> {
     #[serde(borrow)]
-    upsert: Option<upsert::Body<'a>>,
-    delete: Option<Selected>,
+    upsert: Option<Box<upsert::Body<'a>>>,
+    delete: Option<Box<Selected>>,
     #[serde(borrow)]
-    set_payload: Option<Values<'a>>,
+    set_payload: Option<Box<Values<'a>>>,
     #[serde(borrow)]
-    overwrite_payload: Option<Values<'a>>,
-    delete_payload: Option<Removal>,
-    clear_payload: Option<Selected>,
-    update_vectors: Option<Vectors>,
-    delete_vectors: Option<VectorRemoval>,
+    overwrite_payload: Option<Box<Values<'a>>>,
+    delete_payload: Option<Box<Removal>>,
+    clear_payload: Option<Box<Selected>>,
+    update_vectors: Option<Box<Vectors>>,
+    delete_vectors: Option<Box<VectorRemoval>>,
 }
 
 impl Operation<'_> {
@@ -127,11 +128,11 @@ impl Operation<'_> {
         type Read<'a> = Box<dyn FnOnce(&mut Reading) -> Result<Update, Error> + 'a>;
         fn named<'a, T: 'a>(
             name: &'static str,
-            field: Option<T>,
+            field: Option<Box<T>>,
             read: impl FnOnce(T, &mut Reading) -> Result<Update, Error> + 'a,
         ) -> Option<(&'static str, Read<'a>)> {
             let field = field?;
-            Some((name, Box::new(move |reading| read(field, reading))))
+            Some((name, Box::new(move |reading| read(*field, reading))))
         }
         let there = [
             named("upsert", self.upsert, upsert::Body::update),
@@ -222,7 +223,8 @@ impl Values<'_> {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = DeletePayload)]
 pub(crate) struct Removal {
-    keys: Vec<JsonPath>,
+    #[schema(value_type = Vec<JsonPath>)]
+    keys: Vec<Key>,
     points: Option<Vec<JsonId>>,
     filter: Option<JsonFilter>,
     #[serde(default, rename = "shard_key")]
@@ -230,10 +232,21 @@ pub(crate) struct Removal {
     _shard_key: NotYet,
 }
 
+/// A path as it is sent on: a list of paths takes many times the room of their
+/// texts.
+#[derive(Deserialize)]
+#[serde(from = "JsonPath")]
+struct Key(String);
+
+impl From<JsonPath> for Key {
+    fn from(JsonPath(path): JsonPath) -> Self {
+        Self(path.to_string())
+    }
+}
+
 impl Removal {
     fn remove(self, reading: &mut Reading) -> Result<Update, Error> {
-        let paths = self.keys.iter().map(|JsonPath(path)| path.to_string());
-        let paths = paths.collect();
+        let paths = self.keys.into_iter().map(|Key(text)| text).collect();
         let kind = edit(Edit::Remove(Paths { paths }));
         reading.selected(self.points, self.filter, "keys", kind)
     }

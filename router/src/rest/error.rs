@@ -25,6 +25,7 @@ impl Error {
             | Self::FindPoint(_)
             | Self::ChangePoint(_)
             | Self::FindRoute(_) => StatusCode::NOT_FOUND,
+            Self::MatchVersion { .. } => StatusCode::CONFLICT,
             Self::MatchMethod(..) => StatusCode::METHOD_NOT_ALLOWED,
             Self::FitBody { .. } | Self::FitMessage { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Enter => StatusCode::TOO_MANY_REQUESTS,

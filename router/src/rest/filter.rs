@@ -8,11 +8,11 @@ mod schema;
 use std::fmt;
 
 use quoit_filter::{
-    BadSlice, Condition, Filter, MinShould, Path, Range, Scalar, Scalars, Slice, Test, Timestamp,
-    timestamp,
+    BadSlice, Condition, Filter, MAX_CONDITIONS, MinShould, Path, Range, Scalar, Scalars, Slice,
+    Test, Timestamp, TooLarge, timestamp,
 };
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use utoipa::ToSchema;
 
@@ -112,9 +112,16 @@ impl<'de> Deserialize<'de> for Conditions {
                 Ok(Conditions::default())
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                let all = Vec::<JsonCondition>::deserialize(SeqAccessDeserializer::new(seq))?;
-                Ok(Conditions(all.into_iter().map(|c| c.0).collect()))
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some(JsonCondition(condition)) = seq.next_element()? {
+                    all.push(condition);
+                    // Those in each other are counted when all is read.
+                    if all.len() > MAX_CONDITIONS {
+                        return Err(de::Error::custom(TooLarge::Many));
+                    }
+                }
+                Ok(Conditions(all))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {

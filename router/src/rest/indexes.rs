@@ -1,11 +1,13 @@
 //! Payload indexes: made, dropped and described.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use quoit_columns::Kind;
 use quoit_filter::{Analyzer, MAX_PREFIX, Path, Tokenizer};
 use quoit_proto::v1::{self, IndexedField, PayloadIndex};
-use serde::de::IgnoredAny;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,7 +17,7 @@ use super::envelope::Reply;
 use super::error::Error;
 use super::filter::JsonPath;
 use super::not_yet::NotYet;
-use super::openapi::shape::{shaped, word};
+use super::openapi::shape::{any_of, named, shaped, word};
 use super::update;
 
 /// Bounds on the lengths of words are at most so much.
@@ -31,15 +33,41 @@ pub(crate) struct Body {
 }
 
 /// A type by its name, or with what tunes it.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = PayloadFieldSchema)]
-#[serde(
-    untagged,
-    expecting = "a type (keyword, integer, float, bool, datetime, uuid, geo, text), or an object with a `type`"
-)]
 enum FieldSchema {
     Type(Type),
     Tuned(Box<Tuned>),
+}
+
+shaped!(FieldSchema as "PayloadFieldSchema" of Type, Tuned => any_of([
+    named::<Type>(),
+    named::<Tuned>(),
+]));
+
+impl<'de> Deserialize<'de> for FieldSchema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldSchemaVisitor;
+
+        impl<'de> Visitor<'de> for FieldSchemaVisitor {
+            type Value = FieldSchema;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str(
+                    "a type (keyword, integer, float, bool, datetime, uuid, geo, text), or an object with a `type`",
+                )
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<FieldSchema, E> {
+                Type::deserialize(StrDeserializer::new(name)).map(FieldSchema::Type)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FieldSchema, A::Error> {
+                let tuned = Tuned::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(FieldSchema::Tuned(Box::new(tuned)))
+            }
+        }
+
+        deserializer.deserialize_any(FieldSchemaVisitor)
+    }
 }
 
 /// The type of a field's values.

@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use quoit_filter::Filter;
-use quoit_proto::v1::OrderBy;
+use quoit_proto::v1::{self, OrderBy};
+use quoit_proto::weight::weight;
 use quoit_ring::PointId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -171,6 +172,8 @@ pub(crate) struct Plan {
     pub(crate) with: With,
     /// Say how its searches went.
     pub(crate) explain: bool,
+    /// The memory of what its prefetches have from the searches around them.
+    pub(crate) copies: usize,
 }
 
 impl Plan {
@@ -188,14 +191,16 @@ impl Plan {
             steps: Vec::new(),
             prefetches: 0,
             prefetched: 0,
+            copies: 0,
             place,
         };
         planner.add(ask, place, 0, &Filter::default(), &BTreeSet::new())?;
-        let steps = planner.steps;
+        let Planner { steps, copies, .. } = planner;
         Ok(Self {
             steps,
             with,
             explain: false,
+            copies,
         })
     }
 
@@ -227,6 +232,9 @@ struct Planner<'a> {
     prefetches: usize,
     /// The limits of all prefetches together.
     prefetched: usize,
+    /// The memory of all filters and examples that prefetches have from the
+    /// searches around them.
+    copies: usize,
     /// Where in the body the whole search is.
     place: &'a str,
 }
@@ -272,12 +280,22 @@ impl Planner<'_> {
             }
         };
         let goal = self.with_lookup(goal, ask.lookup_from.as_ref(), place)?;
+        if let Some(named) = goal.named() {
+            check::examples(self.collection, named.points.len(), named.field)?;
+        }
         if depth > 0 {
             let candidates = match &goal {
                 Goal::Near(_, Some(spread)) => spread.candidates,
                 _ => 0,
             };
             self.count_prefetched(limit.max(candidates))?;
+        }
+        // Each prefetch has a copy of what the search around it has.
+        if depth > 0 {
+            let named = excluded.len() * size_of::<PointId>();
+            let filter = weight(&v1::Filter::from(outer));
+            self.copies = self.copies.saturating_add(filter).saturating_add(named);
+            check::copies(self.collection, self.copies, &format!("{place}filter"))?;
         }
         let filter = narrow::joined(outer, ask.filter);
         let size = filter.check_size();

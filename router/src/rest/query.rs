@@ -384,15 +384,19 @@ async fn many<T: Into<Asked> + DeserializeOwned>(
     let batch: Batch<T> = decode(&body)?;
     check::searches(&collection, batch.searches.len())?;
     let (mut plans, mut shows) = (Vec::new(), Vec::new());
+    let (mut steps, mut copies) = (0, 0);
     for (i, body) in batch.searches.into_iter().enumerate() {
         let place = format!("searches[{i}].");
         let (ask, show) = body.into().checked(&collection, &place)?;
         let plan = Plan::new(&collection, &*call.app.catalog, ask, show.with(), &place)?;
+        // Prefetches are searches too: a few in each of many add up.
+        steps += plan.steps.len();
+        check::searches(&collection, steps)?;
+        copies += plan.copies;
+        check::copies(&collection, copies, place.trim_end_matches('.'))?;
         plans.push(plan.explained(call.params.explain));
         shows.push(show);
     }
-    // Prefetches are searches too: a few in each of many add up.
-    check::searches(&collection, plans.iter().map(|plan| plan.steps.len()).sum())?;
     let found = run(&collection, &plans).await?;
     let reply = Reply::written(|buffer| {
         envelope::list(buffer, found.iter().zip(&shows), |buffer, (found, show)| {

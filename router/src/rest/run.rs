@@ -17,6 +17,7 @@ use super::plan::{Aim, Goal, Plan, Spread, Step};
 use super::sampled::sampled;
 use super::vectors::Start;
 use crate::catalog::{Collection, VectorSet};
+use crate::check;
 use crate::fanout::Row;
 use crate::fanout::ordered::scroll_by;
 use crate::fanout::read::{self, With};
@@ -154,12 +155,7 @@ async fn examples(collection: &Collection, plans: &[Plan]) -> Result<Examples, E
         wanted.points.extend(named.points);
         wanted.vectors = wanted.vectors.with(using);
         count += wanted.points.len();
-        let max = collection.params().limits.max_batch_points;
-        if count > max {
-            let message =
-                format!("{count} points as examples are more than the {max} of one request");
-            return Err(Error::validate(named.field, message));
-        }
+        check::examples(collection, count, named.field)?;
     }
     let reads = wanted.into_iter().filter(|(_, w)| !w.points.is_empty());
     let reads = reads.map(|(name, wanted)| async move {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use quoit_proto::v1::change::Kind;
+use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::v1::{Upsert, Vector};
 use quoit_ring::PointId;
 use serde::Deserialize;
@@ -44,6 +45,8 @@ struct Point<'a> {
     vector: OfPoint,
     #[serde(borrow)]
     payload: Option<Payload<'a>>,
+    /// If given, the point is put in only if this is its version.
+    if_version: Option<u64>,
 }
 
 /// Points by columns of the same length.
@@ -94,7 +97,10 @@ fn rows(reading: &mut Reading, points: Vec<Point>) -> Result<Vec<Change>, Error>
         let field = |name| reading.field(&format!("points[{i}].{name}"));
         let vectors = fitting_all(reading.collection, point.vector, || field("vector"))?;
         let payload = kept(reading, point.payload, || field("payload"))?;
-        Ok(put(point.id.0, vectors, payload))
+        Ok(Change {
+            only_if: point.if_version.map(OnlyIf::UnchangedSince),
+            ..put(point.id.0, vectors, payload)
+        })
     });
     changes.collect()
 }

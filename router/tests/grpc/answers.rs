@@ -456,3 +456,29 @@ async fn points_have_several_vectors_by_name_and_are_searched_by_each() {
                  the collection has [\"image\", \"text\"]";
     assert_eq!(refused.message(), words);
 }
+
+#[tokio::test]
+async fn a_point_is_put_in_only_in_the_version_that_was_read() {
+    let server = Server::docs(3, "Dot").await;
+    filled(&server, 3).await;
+    let mut client = points(&server);
+    let with = |version| PointInput {
+        if_version: Some(version),
+        ..point(1, &[1.0, 1.0, 1.0], r#"{"new":true}"#)
+    };
+    let get = GetPointsRequest {
+        collection: "docs".to_owned(),
+        ids: vec![number(1)],
+        ..GetPointsRequest::default()
+    };
+    let read = client.get(get).await.unwrap().into_inner();
+    let version = read.points[0].version;
+    client.upsert(upsert(vec![with(version)])).await.unwrap();
+    let again = client.upsert(upsert(vec![with(version)])).await;
+    let status = again.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted);
+    assert!(
+        status.message().contains("id 1 is not of version"),
+        "{status}"
+    );
+}

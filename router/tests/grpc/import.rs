@@ -120,6 +120,21 @@ async fn every_point_is_written_or_refused_with_its_position() {
 }
 
 #[tokio::test]
+async fn a_point_with_a_condition_is_not_imported() {
+    let server = Server::docs(1, "Dot").await;
+    let conditional = PointInput {
+        if_version: Some(1),
+        ..point(1, &[1.0, 1.0, 1.0], "")
+    };
+    let summary = import(&server, stream::iter(vec![batch(vec![conditional])]))
+        .await
+        .unwrap();
+    assert_eq!((summary.written, summary.refused), (0, 1));
+    let words = "if_version: imports have no conditions: send the point by Upsert";
+    assert_eq!(summary.refusals[0].reason, words);
+}
+
+#[tokio::test]
 async fn of_many_refused_points_all_are_counted_and_ten_told_of() {
     let server = Server::docs(1, "Dot").await;
     let bad = (0..40).map(|id| point(id, &[1.0], "")).collect();

@@ -3,9 +3,10 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use quoit_router::{CollectionLimits, ServerLimits};
 use serde_json::json;
 
-use crate::support::{Answer, Server, ids};
+use crate::support::{Answer, LIMITS, Server, ids};
 
 /// The answer as text, with the time taken out.
 fn timeless(answer: &Answer) -> String {
@@ -472,4 +473,22 @@ async fn a_condition_may_name_very_many_values() {
         let answer = server.call("POST", "/collections/docs/points/count", body);
         assert_eq!(answer.await.result()["count"], count);
     }
+}
+
+#[tokio::test]
+async fn a_batch_may_have_as_many_short_operations_as_points() {
+    let limits = CollectionLimits {
+        max_request_bytes: 32 << 20,
+        max_batch_points: 10_000,
+        ..LIMITS
+    };
+    let server = Server::with(3, ServerLimits::default(), limits);
+    server.create_docs("Dot").await;
+    let put = json!({"upsert": {"points": [{"id": 1, "vector": [1, 1, 1]}]}});
+    let set = json!({"set_payload": {"payload": {"a": 1}, "points": [1]}});
+    let operations = [vec![put], vec![set; 9_999]].concat();
+    let body = json!({"operations": operations}).to_string();
+    let answer = server.call("POST", "/collections/docs/points/batch", body);
+    let done = answer.await.result();
+    assert_eq!(done.as_array().map(Vec::len), Some(10_000));
 }

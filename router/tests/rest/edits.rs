@@ -104,6 +104,45 @@ async fn an_upsert_with_a_condition_leaves_the_points_that_do_not_meet_it() {
 }
 
 #[tokio::test]
+async fn a_point_is_put_in_only_in_the_version_that_was_read() {
+    let server = six().await;
+    let version = |id: u64| {
+        let server = &server;
+        let body = json!({"query": [1, 1, 1], "filter": {"must": {"has_id": [id]}}});
+        async move { done(server, "POST", "/query", body).await["points"][0]["version"].clone() }
+    };
+    let put = |id: u64, version: &Value| {
+        let vector = [1, 1, 1];
+        let point = json!({"id": id, "vector": vector, "payload": {"n": 0}, "if_version": version});
+        let last = json!({"id": 6, "vector": vector, "payload": {"after": id}});
+        let body = json!({"points": [point, last]}).to_string();
+        server.call("PUT", "/collections/docs/points", body)
+    };
+    let (one, two) = (version(1).await, version(2).await);
+    put(1, &one).await.result();
+    assert_eq!(payload(&server, 1).await["n"], 0);
+    let set = json!({"payload": {"n": 22}, "points": [2]});
+    done(&server, "POST", "/payload", set).await;
+    for (id, version) in [(1, &one), (2, &two), (7, &two)] {
+        let answer = put(id, version).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{id}");
+        let words = format!("the point with id {id} is not of version {version}");
+        let error = answer.error();
+        assert!(
+            error.contains(&words) && error.contains("read it again"),
+            "{error}"
+        );
+        assert_eq!(
+            payload(&server, 6).await,
+            json!({"after": id}),
+            "the others are done"
+        );
+    }
+    assert_eq!(payload(&server, 2).await["n"], 22);
+    assert_eq!(ids(&server).await, [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
 async fn a_batch_is_done_in_its_order() {
     let server = six().await;
     let vector = [1, 1, 1];

@@ -196,6 +196,26 @@ async fn examples_come_from_another_collection_and_none_is_left_out_for_them() {
         (vec![json!(9)], vec![json!(0)])
     );
 
+    // Of several vectors the named one is the example.
+    let body = r#"{"vectors": {"a": {"size": 3, "distance": "Dot"}, "b": {"size": 3, "distance": "Dot"}}}"#;
+    server
+        .call("PUT", "/collections/two", body.to_owned())
+        .await
+        .result();
+    let points = json!({"points": [{"id": 1, "vector": {"a": [9, 0, 0], "b": [0, 0, 0]}}]});
+    let at = "/collections/two/points?wait=true";
+    server.call("PUT", at, points.to_string()).await.result();
+    for (name, first) in [("a", 9), ("b", 0)] {
+        let from = json!({"collection": "two", "vector": name});
+        let body =
+            json!({"query": {"recommend": {"positive": [1]}}, "lookup_from": from, "limit": 1});
+        assert_eq!(
+            ids(&call(&server, QUERY, body).await["points"]),
+            [first],
+            "{name}"
+        );
+    }
+
     let missing = json!({"query": 7, "lookup_from": from}).to_string();
     let refused = server.call("POST", QUERY, missing).await;
     assert_eq!(refused.status.as_u16(), 404);

@@ -190,7 +190,9 @@ impl FakeShard {
             ) => meets(Some(filter), id, stored),
             (Some(operation::OnlyIf::Meets(_)), None) => false,
             (Some(operation::OnlyIf::Missing(_)), present) => present.is_none(),
-            (Some(operation::OnlyIf::UnchangedSince(_)), _) => panic!("no router sends this"),
+            (Some(operation::OnlyIf::UnchangedSince(version)), present) => {
+                present.as_ref().is_some_and(|p| p.version == *version)
+            }
         };
         let kind = operation.change.unwrap().kind.unwrap();
         let (vectors, payload) = match (kind, present) {
