@@ -11,6 +11,7 @@ mod aliases;
 mod answers;
 mod bad_input;
 mod bodies;
+mod bounds;
 mod clients;
 mod edits;
 mod explain;
