@@ -33,5 +33,5 @@ pub use load::{LoadError, Position, Problem, load};
 pub use name::{BadName, CollectionName};
 pub use resolved::{HnswParams, IndexParams, VectorParams};
 pub use schema::crd_yaml;
-pub use text::{TextAnalysis, TextTokenizer};
+pub use text::{MAX_PREFIX, TextAnalysis, TextTokenizer};
 pub use violation::{FieldPath, Invalid, Segment, Violation};

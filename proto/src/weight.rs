@@ -114,6 +114,8 @@ struct Kinds {
     requests: HashSet<usize>,
 }
 
+/// The descriptors are compiled in, and the tests below read them: that they cannot
+/// be decoded is what no running program meets.
 static KINDS: LazyLock<Kinds> =
     LazyLock::new(|| kinds(&FileDescriptorSet::decode(CLIENT_DESCRIPTORS).unwrap_or_default()));
 

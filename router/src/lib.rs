@@ -3,7 +3,7 @@
 //! ```text
 //! HTTP ─→ request (id, span, log, counts)
 //!      ─→ rest::call (admission, deadline, envelope)
-//!      ─→ rest::{collections, upsert, points, query, …} (decode, validate)
+//!      ─→ rest::{collections, upsert, points, query, …} (decode strictly, validate)
 //!      (rest::table says which route goes where, and rest::openapi describes it for `/openapi.json`)
 //!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, sample, groups: pure)
 //!      ─→ fanout::{write, search, read} (which shard, is the answer whole)

@@ -137,6 +137,9 @@ fn kind(index: &PayloadIndex) -> Kind {
     }
 }
 
+// What a declaration may ask for is what the tokenizer makes.
+const _: () = assert!(quoit_crds::MAX_PREFIX as usize == quoit_filter::MAX_PREFIX);
+
 fn analyzer(text: &TextAnalysis) -> Analyzer {
     Analyzer {
         tokenizer: match text.tokenizer {

@@ -4,6 +4,7 @@
 //! ```text
 //! HTTP/2 ─→ observe (id, span, log, counts, words for unknown methods)
 //!        ─→ body (the size of each message, room for it, no waiting for half of one)
+//!        ─→ the codec of quoit-proto (no more parts than may be decoded)
 //!        ─→ points, collections (which call it is)
 //!        ─→ call (admission, deadline) ─→ read (decode, validate) ─→ fanout
 //!        ─→ status (what an error is on the wire)

@@ -492,3 +492,21 @@ async fn a_batch_may_have_as_many_short_operations_as_points() {
     let done = answer.await.result();
     assert_eq!(done.as_array().map(Vec::len), Some(10_000));
 }
+
+/// There is no pattern that could be a bomb: a text is the words in it.
+#[tokio::test]
+async fn a_text_is_words_and_no_pattern() {
+    let server = on_a_line(Server::large(3, "Euclid").await).await;
+    let count = |test: &str, text: &str| {
+        let body = json!({"filter": {"must": {"key": "a", "match": {test: text}}}});
+        let call = server.call("POST", "/collections/docs/points/count", body.to_string());
+        async { call.await.result()["count"].clone() }
+    };
+    let bomb = "(".repeat(50_000) + "é" + &"+)".repeat(50_000) + "$";
+    // Of its words, "é" alone is in a payload.
+    assert_eq!(count("text", &bomb).await, 1);
+    assert_eq!(count("phrase", &bomb).await, 1);
+    assert_eq!(count("substring", &bomb).await, 0);
+    assert_eq!(count("prefix", ".*").await, 0);
+    assert_eq!(count("text", &format!("{bomb} other")).await, 0);
+}

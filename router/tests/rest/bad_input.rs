@@ -422,6 +422,7 @@ async fn groups_that_cannot_be_are_refused() {
     ];
     for (more, status, parts) in [
         (r#""group_by": 1"#, 400, &["group_by"][..]),
+        (r#""group_by": [1, 2, 3]"#, 400, &["group_by", "sequence"]),
         (r#""group_by": "a..b""#, 400, &["group_by", "is not a path"]),
         (r#""group_by": "a", "limit": 0"#, 422, &["limit", "must be 1 or larger"]),
         (r#""group_by": "a", "limit": -1"#, 400, &["limit", "-1"]),

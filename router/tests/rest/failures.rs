@@ -275,8 +275,12 @@ async fn a_request_that_meets_the_deletion_of_its_collection_finds_none() {
     }
     let upsert = json!({"points": [{"id": 1, "vector": [1, 1, 1]}]});
     let upsert = server.call("PUT", "/collections/docs/points", upsert.to_string());
+    let shards = server.catalog.shards("docs");
+    let before: usize = shards.iter().map(|shard| shard.writes()).sum();
     let delete = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        while shards.iter().map(|shard| shard.writes()).sum::<usize>() == before {
+            tokio::task::yield_now().await;
+        }
         server.call("DELETE", "/collections/docs", "").await
     };
     let (upsert, delete) = tokio::join!(upsert, delete);

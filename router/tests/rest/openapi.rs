@@ -129,6 +129,35 @@ fn the_committed_document_is_the_generated_one() {
     );
 }
 
+/// A path without the names of its variables.
+fn unnamed(path: &str) -> String {
+    let mut inside = false;
+    let kept = path.chars().filter(|c| {
+        inside = (inside || *c == '{') && *c != '}';
+        !inside || *c == '{'
+    });
+    kept.collect()
+}
+
+#[test]
+fn the_page_on_the_api_has_each_operation_of_the_document() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/api.md");
+    let page = unnamed(&fs::read_to_string(path).unwrap());
+    let document = document();
+    let missing: Vec<_> = operations(&document)
+        .into_iter()
+        .filter(|operation| {
+            let path = unnamed(&operation.path);
+            // As a whole, or after an ellipsis.
+            let ends = path.match_indices('/').map(|(at, _)| &path[at..]);
+            let mut ends = ends.map(|end| format!("…{end}`"));
+            !page.contains(&format!("{path}`")) && !ends.any(|end| page.contains(&end))
+        })
+        .map(|operation| format!("{} {}", operation.method, operation.path))
+        .collect();
+    assert!(missing.is_empty(), "docs/api.md lacks {missing:?}");
+}
+
 #[tokio::test]
 async fn the_document_is_served_as_it_is_committed() {
     let server = Server::new(1);
