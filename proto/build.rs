@@ -9,20 +9,26 @@ const FOR_CLIENTS: [&str; 2] = ["quoit/v1/points.proto", "quoit/v1/collections.p
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=quoit");
-    let inside = ["quoit/v1/shard.proto", "quoit/v1/log.proto"];
+    let inside = [
+        "quoit/v1/shard.proto",
+        "quoit/v1/log.proto",
+        "quoit/v1/raft.proto",
+    ];
     let files = protox::compile(inside.iter().chain(&FOR_CLIENTS), ["."])?;
     let mut names = tonic_prost_build::Config::new();
     names.enable_type_names();
     tonic_prost_build::configure()
         .bytes(".quoit.v1.Upsert.payload")
         .bytes(".quoit.v1.Point.payload")
+        .bytes(".quoit.v1.Commands.commands")
+        .bytes(".quoit.v1.LogRecord.payload")
         .codec_path("crate::BoundedCodec")
         .compile_fds_with_config(files, names)?;
-    let described = protox::compile(FOR_CLIENTS, ["."])?;
     let out = std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?;
-    std::fs::write(
-        PathBuf::from(out).join("clients.bin"),
-        described.encode_to_vec(),
-    )?;
+    let out = PathBuf::from(out);
+    let for_clients = protox::compile(FOR_CLIENTS, ["."])?;
+    std::fs::write(out.join("clients.bin"), for_clients.encode_to_vec())?;
+    let for_shards = protox::compile(inside, ["."])?;
+    std::fs::write(out.join("shards.bin"), for_shards.encode_to_vec())?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use quoit_engine::{Params, Tuning};
 use quoit_proto::{ErrorKind, ShardClient, v1};
 use quoit_ring::ShardId;
 use quoit_shard::log::LogOptions;
-use quoit_shard::{Shard, ShardOptions, Stamp, UpkeepOptions};
+use quoit_shard::{Membership, Shard, ShardOptions, Stamp, UpkeepOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub async fn open(dir: &Path, params: Params) -> Result<Arc<Shard>> {
         tuning: Tuning::default(),
         upkeep: UpkeepOptions::default(),
         log: LogOptions::new(0, Uuid::new_v4().as_u64_pair().0),
+        membership: Membership::Alone,
         max_tail: MAX_TAIL,
     };
     Ok(Arc::new(Shard::open(options).await?))

@@ -60,6 +60,8 @@ pub struct SavedGraph {
 pub struct Saved {
     /// All entries up to here are in it.
     pub(crate) applied: u64,
+    /// The keeper's note as of then; `None` before this process made one.
+    pub(crate) note: Option<Vec<u8>>,
     /// For each of the collection's vectors the graph that the manifest names,
     /// and its slots.
     pub(crate) graphs: Vec<(Option<SavedGraph>, SlotSet)>,
@@ -98,6 +100,15 @@ pub enum SaveGraph {
 }
 
 impl Engine {
+    /// Up to where the last checkpoint that was made since the opening is, and
+    /// the note that was kept with that index.
+    #[must_use]
+    pub fn checkpointed(&self) -> Option<(u64, Vec<u8>)> {
+        let indexing = self.indexing.lock();
+        let note = indexing.saved.note.clone()?;
+        Some((indexing.saved.applied, note))
+    }
+
     /// Makes all that is applied durable; the log may be cut before the answer,
     /// an index.
     ///
@@ -124,9 +135,10 @@ impl Engine {
             }
         }
         let (columns, changes) = self.save_columns(save, &mut indexing.saved)?;
-        let (applied, dirty) = {
+        let (applied, note, dirty) = {
             let mut writer = self.writer.lock();
-            (writer.applied, writer.vectors.take_dirty())
+            let note = self.rows.note()?;
+            (writer.applied, note, writer.vectors.take_dirty())
         };
         indexing.sync_all(&dirty)?;
         self.rows.persist()?;
@@ -140,6 +152,7 @@ impl Engine {
         indexing.saved.columns = columns;
         self.writer.lock().payload_indexes.note_saved(changes);
         indexing.saved.applied = applied;
+        indexing.saved.note = Some(note);
         indexing.saved.made += 1;
         if let Err(error) = remove_unnamed(&*self.disk, &self.dir, &manifest) {
             // The checkpoint is made; what stays is removed by the next one.

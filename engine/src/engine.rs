@@ -232,7 +232,7 @@ impl Engine {
         if index <= writer.applied {
             return writer.redo(index, entry);
         }
-        writer.apply(vec![(index, entry)])?;
+        writer.apply(vec![(index, entry)], None)?;
         self.publish(&writer);
         Ok(())
     }
@@ -251,17 +251,48 @@ impl Engine {
         })
     }
 
-    /// Applies entries, in order and without a gap. When this returns, a new
-    /// view shows them. For each entry, the outcomes of its vnodes in order.
+    /// Applies entries, in order and without a gap; entries that the log keeps
+    /// at one index come in one call. When this returns, a new view shows them.
+    /// For each entry, the outcomes of its vnodes in order.
     ///
     /// # Errors
     /// Nothing was applied. After a full disk the same entries may be tried
     /// again; otherwise the replica must stop.
     pub fn apply(&self, entries: Vec<(u64, Entry)>) -> Result<Vec<Vec<Outcome>>> {
+        self.apply_all(entries, None)
+    }
+
+    /// As [`Engine::apply`], and keeps a note with the applied index, as one
+    /// change: what the log's keeper must know of the entry that was applied
+    /// last, also when the log no longer has it.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    pub fn apply_noting(
+        &self,
+        entries: Vec<(u64, Entry)>,
+        note: &[u8],
+    ) -> Result<Vec<Vec<Outcome>>> {
+        self.apply_all(entries, Some(note))
+    }
+
+    fn apply_all(
+        &self,
+        entries: Vec<(u64, Entry)>,
+        note: Option<&[u8]>,
+    ) -> Result<Vec<Vec<Outcome>>> {
         let mut writer = self.writer.lock();
-        let outcomes = writer.apply(entries)?;
+        let outcomes = writer.apply(entries, note)?;
         self.publish(&writer);
         Ok(outcomes)
+    }
+
+    /// The last note; empty where there was none.
+    ///
+    /// # Errors
+    /// The row cannot be read.
+    pub fn note(&self) -> Result<Vec<u8>> {
+        self.rows.note()
     }
 
     /// The newest view.
@@ -274,6 +305,12 @@ impl Engine {
     #[must_use]
     pub fn vnode_state(&self, vnode: Vnode) -> VnodeState {
         self.writer.lock().vnodes.get(vnode)
+    }
+
+    /// Whether it was ever given vnodes, if none at all.
+    #[must_use]
+    pub fn is_founded(&self) -> bool {
+        self.writer.lock().vnodes.is_founded()
     }
 
     /// Shows that the row store still takes writes.

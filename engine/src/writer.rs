@@ -80,13 +80,17 @@ struct Filling {
 }
 
 impl Writer {
-    /// Applies entries as one batch. On an error nothing has changed, and the
-    /// same entries may be tried again.
+    /// Applies entries as one batch, with the keeper's note if there is one. On
+    /// an error nothing has changed, and the same entries may be tried again.
     ///
     /// # Errors
     /// The disk failed or is full, stored data is damaged, or an entry does not
     /// fit the collection.
-    pub fn apply(&mut self, entries: Vec<(u64, Entry)>) -> Result<Vec<Vec<Outcome>>> {
+    pub fn apply(
+        &mut self,
+        entries: Vec<(u64, Entry)>,
+        note: Option<&[u8]>,
+    ) -> Result<Vec<Vec<Outcome>>> {
         let next_slot = self.vectors.next();
         let rows = self.rows.clone();
         let mut stage = Stage {
@@ -98,11 +102,16 @@ impl Writer {
             schema: None,
             has_copies: false,
         };
-        let mut applied = self.applied;
+        if let Some(note) = note {
+            stage.batch.set_note(note);
+        }
+        let before = self.applied;
+        let mut applied = before;
         let mut outcomes = Vec::with_capacity(entries.len());
         let stage_all = || {
             for (index, entry) in entries {
-                if index != applied + 1 {
+                let is_same = index == applied && applied > before;
+                if index != applied + 1 && !is_same {
                     let what = format!("it comes after entry {applied}");
                     return Err(Error::MisfitEntry { index, what });
                 }

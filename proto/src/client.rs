@@ -49,6 +49,11 @@ pub enum ErrorKind {
     Busy,
     /// Nothing was done: the disk has no room. Reads go on.
     DiskFull,
+    /// Nothing was done: another replica of the shard leads it, and may be named.
+    NotLeader {
+        /// The member of the shard's group that leads, as far as this one knows.
+        leader: Option<u64>,
+    },
     /// The shard serves nothing: shutting down, not yet ready, or stopped by a fault.
     Unavailable,
     /// The operation may or may not have taken effect.

@@ -2,6 +2,8 @@
 //! and gives. A request is checked here, before it is proposed: what is in the
 //! log must fit the collection.
 
+use bytes::Bytes;
+use prost::Message;
 use quoit_engine::{
     Answer, Change, Condition, Direction, Entry, Examples, Explanation, Facet, FacetValue, Found,
     Hit, Name, Names, Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params,
@@ -20,6 +22,15 @@ pub struct Misfit(pub(crate) String);
 
 fn misfit<T>(what: impl Into<String>) -> Result<T, Misfit> {
     Err(Misfit(what.into()))
+}
+
+/// An entry as the log keeps it, as the engine takes it.
+///
+/// # Errors
+/// It is none, or does not fit the collection.
+pub fn decode(bytes: Bytes, params: &Params) -> Result<Entry, Misfit> {
+    let logged = v1::LogEntry::decode(bytes).map_err(|e| Misfit(e.to_string()))?;
+    entry(logged, params)
 }
 
 /// A logged entry as the engine takes it.

@@ -1,8 +1,8 @@
 //! Whether a shard may write and read, and if not, why: decided in one place,
 //! from what its threads report and from the room on its disk.
 
+use crate::raft::chain;
 use crate::replication::ProposeError;
-use crate::solo::chain;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

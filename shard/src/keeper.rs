@@ -7,8 +7,9 @@
 //! Only after a full disk: one that fails otherwise may not open again, and
 //! reads are still right as long as it is left as it is.
 
-use crate::shard::{OpenError, Shard, ShardOptions};
-use crate::solo::chain;
+use crate::open::{OpenError, ShardOptions};
+use crate::raft::{Peer, PeerError, chain};
+use crate::shard::Shard;
 use parking_lot::Mutex;
 use quoit_proto::{ErrorKind, ShardClient, ShardError, v1};
 use std::sync::Arc;
@@ -88,6 +89,32 @@ impl Keeper {
     #[must_use]
     pub fn serves(&self) -> bool {
         self.kept.current().is_some_and(|shard| shard.serves())
+    }
+}
+
+impl Keeper {
+    /// As [`Shard::is_ready`].
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.kept.current().is_some_and(|shard| shard.is_ready())
+    }
+
+    /// What the other members of the group may ask of this one.
+    ///
+    /// # Errors
+    /// It is just being opened anew, or is stopped.
+    pub fn member(&self) -> Result<Arc<dyn Peer>, PeerError> {
+        let opened = || PeerError::Unreachable("it is being opened".to_owned());
+        self.kept
+            .current()
+            .map(|shard| shard.member())
+            .ok_or_else(opened)
+    }
+
+    /// The shard, if it is open.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<Shard>> {
+        self.kept.current()
     }
 }
 

@@ -6,18 +6,22 @@
 //! ```
 
 mod convert;
+pub mod grpc;
 mod health;
 mod keeper;
 pub mod log;
 mod matching;
+mod open;
+mod raft;
 mod replication;
 mod shard;
-mod solo;
 mod stamp;
 mod upkeep;
 
 pub use health::Watermark;
 pub use keeper::Keeper;
-pub use shard::{OpenError, Shard, ShardOptions};
+pub use open::{Membership, OpenError, ShardOptions};
+pub use raft::{Alone, Me, Member, Peer, PeerError, Peers, Timing};
+pub use shard::Shard;
 pub use stamp::{Stamp, StampError};
 pub use upkeep::UpkeepOptions;

@@ -43,6 +43,15 @@ pub enum ProposeError {
     /// It has no effect and never will: too much is waiting already.
     #[error("the shard has too much to do ({0}): try again a little later")]
     Busy(&'static str),
+    /// It has no effect and never will: this member does not lead.
+    #[error("this member of the shard does not lead it: ask its leader")]
+    NotLeader {
+        /// Who does, as far as it knows.
+        leader: Option<u64>,
+    },
+    /// It has no effect and never will: too few members can be reached.
+    #[error("too few members of the shard can be reached: {0}")]
+    NoQuorum(String),
     /// It has no effect and never will: the shard takes no writes any more.
     #[error("the shard takes no writes: {0}")]
     Stopped(String),

@@ -1,51 +1,22 @@
-//! One shard: opened from its folder, replayed, and answering. What it is asked
-//! comes in as `quoit.v1` messages through [`ShardClient`]; writes go to
+//! One shard, answering. What it is asked comes in as `quoit.v1` messages through [`ShardClient`]; writes go to
 //! replication, reads pin a view.
 
 use crate::convert::{self, Misfit};
 use crate::health::Health;
-use crate::log::{self, LogError, LogOptions, LogReader};
+use crate::raft::{Group, Member, Peer, chain};
 use crate::replication::{Proposal, ProposeError, Replication};
-use crate::solo::{Solo, SoloThreads, chain};
-use crate::stamp::{self, Stamp, StampError};
-use crate::upkeep::{Bell, Upkeep, UpkeepOptions};
+use crate::upkeep::Bell;
 use bytes::Bytes;
 use prost::Message;
-use quoit_disk::Disk;
-use quoit_engine::{Engine, Entry, Outcome, Params, Query, SaveGraph, Tuning, View};
+use quoit_engine::{Engine, Outcome, Params, Query, SaveGraph, View};
 use quoit_filter::Path;
 use quoit_proto::v1;
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::VnodeSet;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-
-/// What a shard is opened with.
-#[derive(Clone)]
-pub struct ShardOptions {
-    /// Where its folder is.
-    pub disk: Arc<dyn Disk>,
-    /// Its folder.
-    pub dir: PathBuf,
-    /// Whose folder it must be.
-    pub stamp: Stamp,
-    /// The vnodes that it takes when it is born; `None` for one that has been
-    /// founded before, whose empty folder is lost data and not a new shard.
-    pub birth: Option<VnodeSet>,
-    /// The collection's parameters.
-    pub params: Params,
-    /// Sizes and threads of the engine.
-    pub tuning: Tuning,
-    /// When upkeep does what.
-    pub upkeep: UpkeepOptions,
-    /// How the log lays out its files.
-    pub log: LogOptions,
-    /// Writes wait while more vectors than this are not in the graph yet, so
-    /// that searches, which scan them, stay quick.
-    pub max_tail: u64,
-}
 
 /// How long a write waits for the graph before it is refused.
 const TAIL_PATIENCE: Duration = Duration::from_secs(30);
@@ -54,155 +25,71 @@ const TAIL_PATIENCE: Duration = Duration::from_secs(30);
 /// asked; a longer one on a thread of its own, so that others are not kept waiting.
 const COMPARED_IN_PLACE: u64 = 20_000;
 
-/// The log index of a shard's first entry: it takes its first vnodes.
-const FOUNDING: u64 = 1;
-
-/// How much of the log a replay reads at once, in bytes.
-const REPLAY_BYTES: u64 = 16 << 20;
-
-/// Why a shard could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The folder is another's, or lost.
-    #[error("the shard's folder cannot be used")]
-    Stamp(#[from] StampError),
-    /// The data is damaged or cannot be read.
-    #[error("the shard's data cannot be opened")]
-    Engine(#[from] quoit_engine::Error),
-    /// The log is damaged or cannot be read.
-    #[error("the shard's log cannot be opened")]
-    Log(#[from] LogError),
-    /// A shard that was founded before has an empty log.
-    #[error(
-        "the log in {} is empty, and this shard had data: it is not empty but lost; restore the folder from a copy", dir.display()
-    )]
-    LogLost {
-        /// The shard's folder.
-        dir: PathBuf,
-    },
-    /// Entries that the data needs are not in the log.
-    #[error(
-        "the data needs the log from entry {needed} on, and it begins at {first}: restore both from one copy"
-    )]
-    Gap {
-        /// The first entry to be replayed.
-        needed: u64,
-        /// The first that is there.
-        first: u64,
-    },
-    /// The log ends before what is applied.
-    #[error(
-        "the data has entry {applied} applied, and the log ends at {last}: restore both from one copy"
-    )]
-    LogBehind {
-        /// The last entry applied.
-        applied: u64,
-        /// The last in the log.
-        last: u64,
-    },
-    /// An entry of the log does not decode.
-    #[error("entry {index} of the log does not decode")]
-    Decode {
-        /// Its index.
-        index: u64,
-        /// Why not.
-        source: Misfit,
-    },
-    /// The shard could not take its first vnodes.
-    #[error("the shard could not be founded")]
-    Found(#[source] ProposeError),
-    /// No thread could be had.
-    #[error("a thread of the shard could not be started")]
-    Thread(#[source] std::io::Error),
-}
-
 /// A running shard.
 pub struct Shard {
     engine: Arc<Engine>,
-    replication: Arc<Solo>,
+    group: Arc<Group>,
     health: Arc<Health>,
     bell: Arc<Bell>,
     max_tail: u64,
-    threads: parking_lot::Mutex<Option<(SoloThreads, JoinHandle<()>)>>,
+    upkeep: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Shard {
-    /// Opens a shard's folder, replays its log and starts it.
-    ///
-    /// # Errors
-    /// Something is damaged, lost, or another's. Nothing is served then.
-    pub async fn open(options: ShardOptions) -> Result<Self, OpenError> {
-        let ShardOptions {
-            disk,
-            dir,
-            stamp,
-            birth,
-            params,
-            tuning,
-            upkeep,
-            log,
-            max_tail,
-        } = options;
-        stamp::check(&*disk, &dir, &stamp, birth.is_some())?;
-        let identity = stamp.identity();
-        let found_log = log::find(disk.clone(), &dir.join("log"), log)?;
-        let last = found_log.last().index;
-        if birth.is_none() && last < FOUNDING {
-            return Err(OpenError::LogLost { dir });
-        }
-        let data = dir.join("data");
-        if birth.is_some() && last <= FOUNDING {
-            quoit_engine::remove_unfinished(&data)?;
-        }
-        let engine = Arc::new(Engine::open(disk, &data, identity, params, tuning)?);
-        if last < engine.applied() {
-            return Err(OpenError::LogBehind {
-                applied: engine.applied(),
-                last,
-            });
-        }
-        let opened = found_log.settle()?;
-        if let Some(torn) = opened.writer.torn_tail() {
-            tracing::info!(
-                ?torn,
-                "the log's torn tail was cut: a write that nobody was told of"
-            );
-        }
-        replay(&engine, &opened.reader)?;
-        engine.probe()?;
-        let health = Arc::new(Health::default());
-        let bell = Arc::new(Bell::default());
-        let params = engine.params().clone();
-        let decode = Box::new(move |bytes| decode(bytes, &params).map_err(|e| e.to_string()));
-        let (solo, solo_threads) =
-            Solo::start(opened.writer, engine.clone(), health.clone(), decode)
-                .map_err(OpenError::Thread)?;
-        let replication = Arc::new(solo);
-        if let Some(vnodes) = birth.filter(|_| engine.applied() == 0) {
-            found(&replication, &vnodes)
-                .await
-                .map_err(OpenError::Found)?;
-        }
-        let upkeep = Upkeep {
-            engine: engine.clone(),
-            replication: replication.clone(),
-            health: health.clone(),
-            bell: bell.clone(),
-            options: upkeep,
-        };
-        let upkeep = std::thread::Builder::new()
-            .name("upkeep".into())
-            .spawn(move || upkeep.run())
-            .map_err(OpenError::Thread)?;
-        let threads = parking_lot::Mutex::new(Some((solo_threads, upkeep)));
-        Ok(Self {
+    /// Of parts that run.
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        group: Arc<Group>,
+        health: Arc<Health>,
+        bell: Arc<Bell>,
+        max_tail: u64,
+        upkeep: JoinHandle<()>,
+    ) -> Self {
+        Self {
             engine,
-            replication,
+            group,
             health,
             bell,
             max_tail,
-            threads,
-        })
+            upkeep: parking_lot::Mutex::new(Some(upkeep)),
+        }
+    }
+
+    /// Makes the shard's group, of all its members at once. Only the very first start
+    /// of a shard may do so; nothing, if this replica knows of a group already.
+    ///
+    /// # Errors
+    /// The shard stops.
+    pub async fn bootstrap(&self, members: BTreeMap<u64, Member>) -> Result<(), ShardError> {
+        let made = self.group.initialize(members).await;
+        made.map_err(|e| refused(&e))
+    }
+
+    /// Gives a new shard its first vnodes, if this replica leads and nobody did before.
+    ///
+    /// # Errors
+    /// It does not lead, or too few members can be reached.
+    pub async fn found(&self, vnodes: &VnodeSet) -> Result<(), ShardError> {
+        // Who leads and has applied all that came before knows whether it was done.
+        self.strong_view().await?;
+        if self.engine.is_founded() {
+            return Ok(());
+        }
+        let vnodes = vnodes.to_bytes();
+        let found = v1::log_entry::Kind::Found(v1::Found { vnodes });
+        self.propose(found).await.map(drop)
+    }
+
+    /// The member of the shard's group that leads, as far as this one knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<u64> {
+        self.group.leadership().leader.map(|(node, _)| node)
+    }
+
+    /// What the other members of the group may ask of this one.
+    #[must_use]
+    pub fn member(&self) -> Arc<dyn Peer> {
+        self.group.clone()
     }
 
     /// Takes no more requests, finishes the writes that wait, and makes a
@@ -226,16 +113,22 @@ impl Shard {
 
     /// Ends the threads; says whether they were running.
     fn halt(&self) -> bool {
-        let Some((solo, upkeep)) = self.threads.lock().take() else {
+        let Some(upkeep) = self.upkeep.lock().take() else {
             return false;
         };
         self.health.begin_stopping();
         self.bell.ring();
-        solo.stop();
+        self.group.stop();
         if upkeep.join().is_err() {
             tracing::error!("the upkeep thread panicked");
         }
         true
+    }
+
+    /// Whether it answers, has a leader, and has once been as far as that one.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.serves() && self.group.is_caught_up()
     }
 
     /// Whether it answers reads: not after damage or a failed apply.
@@ -263,7 +156,7 @@ impl Shard {
         let bytes = Bytes::from(logged.encode_to_vec());
         let entry = convert::entry(logged, self.engine.params()).map_err(invalid)?;
         let outcomes = self
-            .replication
+            .group
             .propose(Proposal { bytes, entry })
             .await
             .map_err(|e| refused(&e))?;
@@ -285,15 +178,9 @@ impl Shard {
 
     /// A view that shows every write acknowledged before this call.
     pub(crate) async fn strong_view(&self) -> Result<Arc<View>, ShardError> {
-        let index = self
-            .replication
-            .read_index()
-            .await
-            .map_err(|e| refused(&e))?;
-        let view = self.view()?;
-        // One member has applied what it has acknowledged.
-        debug_assert!(view.applied() >= index);
-        Ok(view)
+        let index = self.group.read_index().await.map_err(|e| refused(&e))?;
+        self.group.applied(index).await.map_err(|e| refused(&e))?;
+        self.view()
     }
 
     /// Waits while too much is not indexed.
@@ -499,51 +386,6 @@ impl ShardClient for Shard {
     }
 }
 
-fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
-    let from = engine.replay_from();
-    let (first, last) = (log.first_index(), log.last().index);
-    if from < first {
-        return Err(OpenError::Gap {
-            needed: from,
-            first,
-        });
-    }
-    let mut next = from;
-    while next <= last {
-        let entries = log.read_up_to(next..last + 1, REPLAY_BYTES)?;
-        if entries.is_empty() {
-            return Err(OpenError::Gap {
-                needed: next,
-                first,
-            });
-        }
-        for log::Entry { index, payload, .. } in entries {
-            let entry = decode(payload, engine.params())
-                .map_err(|source| OpenError::Decode { index, source })?;
-            engine.replay(index, entry)?;
-            next = index + 1;
-        }
-    }
-    Ok(())
-}
-
-async fn found(replication: &Solo, vnodes: &VnodeSet) -> Result<(), ProposeError> {
-    let kind = v1::log_entry::Kind::Found(v1::Found {
-        vnodes: vnodes.to_bytes(),
-    });
-    let bytes = Bytes::from(v1::LogEntry { kind: Some(kind) }.encode_to_vec());
-    let entry = Entry::Found(vnodes.clone());
-    replication
-        .propose(Proposal { bytes, entry })
-        .await
-        .map(drop)
-}
-
-fn decode(bytes: Bytes, params: &Params) -> Result<Entry, Misfit> {
-    let logged = v1::LogEntry::decode(bytes).map_err(|e| Misfit(e.to_string()))?;
-    convert::entry(logged, params)
-}
-
 fn invalid(misfit: Misfit) -> ShardError {
     ShardError::new(ErrorKind::Invalid, misfit.0)
 }
@@ -552,7 +394,8 @@ fn refused(error: &ProposeError) -> ShardError {
     let kind = match error {
         ProposeError::DiskFull(_) | ProposeError::ReadOnly => ErrorKind::DiskFull,
         ProposeError::Busy(_) => ErrorKind::Busy,
-        ProposeError::Stopped(_) => ErrorKind::Unavailable,
+        ProposeError::NotLeader { leader } => ErrorKind::NotLeader { leader: *leader },
+        ProposeError::NoQuorum(_) | ProposeError::Stopped(_) => ErrorKind::Unavailable,
         ProposeError::Unknown(_) => ErrorKind::Unknown,
     };
     ShardError::new(kind, error.to_string())

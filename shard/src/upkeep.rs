@@ -3,7 +3,7 @@
 //! One thread, so that none of these meets another.
 
 use crate::health::{Health, Watermark};
-use crate::solo::Solo;
+use crate::raft::Group;
 use parking_lot::{Condvar, Mutex};
 use quoit_engine::{Engine, FillStep, IndexStep, ReclaimStep, SaveGraph};
 use std::sync::Arc;
@@ -63,8 +63,8 @@ impl Bell {
 pub struct Upkeep {
     /// The shard's data.
     pub engine: Arc<Engine>,
-    /// Its replication, whose log is cut.
-    pub replication: Arc<Solo>,
+    /// The group, whose log is cut.
+    pub group: Arc<Group>,
     /// What the thread reports to.
     pub health: Arc<Health>,
     /// What wakes it.
@@ -129,7 +129,7 @@ impl Upkeep {
     }
 
     fn checkpoint_if_due(&self, last: &mut Checkpointed) -> quoit_engine::Result<()> {
-        let bytes = self.replication.logged_bytes();
+        let bytes = self.group.logged_bytes();
         let due = bytes - last.bytes >= self.options.checkpoint_bytes
             || (self.engine.applied() > last.applied
                 && last.when.elapsed() >= self.options.checkpoint_after);
@@ -140,7 +140,7 @@ impl Upkeep {
                 applied,
                 bytes,
             };
-            self.replication.purge_before(applied + 1);
+            self.group.cut_log(applied);
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 //! | `vnodes` | vnode | holding, seq, count, digest |
 //! | `meta` | `replica` | identity, applied index, next slot |
 //! | `meta` | `schema` | the payload indexes |
+//! | `meta` | `note` | what the log's keeper keeps with the applied index |
 //!
 //! `ids` is in the order in which clients page. A live point has exactly one
 //! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
@@ -316,6 +317,18 @@ impl Rows {
         schema.ok_or_else(|| self.damage("the schema"))
     }
 
+    /// What the log's keeper noted; empty where nothing was.
+    ///
+    /// # Errors
+    /// The row cannot be read.
+    pub fn note(&self) -> Result<Vec<u8>> {
+        let row = self
+            .meta
+            .get("note")
+            .map_err(Error::rows("read the note"))?;
+        Ok(row.map(|r| r.to_vec()).unwrap_or_default())
+    }
+
     /// A point's payload, read.
     ///
     /// # Errors
@@ -374,6 +387,11 @@ impl RowsBatch<'_> {
     pub fn set_schema(&mut self, schema: &Schema) {
         let value = schema.to_bytes();
         self.batch.insert(&self.rows.meta, "schema", value);
+    }
+
+    /// Sets what the log's keeper notes.
+    pub fn set_note(&mut self, note: &[u8]) {
+        self.batch.insert(&self.rows.meta, "note", note);
     }
 
     /// Makes the changes, with the replica's row.

@@ -13,7 +13,7 @@ use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{Member, Ring, RingStore, ShardId, StoreError, SwapError, VnodeSet};
 use quoit_router::{BadPlacement, CatalogError, Collection};
 use quoit_shard::log::LogOptions;
-use quoit_shard::{Keeper, OpenError, ShardOptions, Stamp};
+use quoit_shard::{Keeper, Membership, OpenError, ShardOptions, Stamp};
 use quoit_store::FileRingStore;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -271,6 +271,7 @@ fn shard_options(
             ..LogOptions::new(stamp.identity().0, salt)
         },
         stamp,
+        membership: Membership::Alone,
         max_tail: spec::MAX_TAIL,
     }
 }

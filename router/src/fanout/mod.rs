@@ -79,6 +79,7 @@ fn asked(target: &Target, source: ShardError) -> Error {
         ErrorKind::Busy => "busy",
         ErrorKind::DiskFull => "disk_full",
         ErrorKind::Unavailable => "unavailable",
+        ErrorKind::NotLeader { .. } => "not_leader",
         ErrorKind::Unknown => "unknown",
     };
     metrics::counter!("quoit_router_shard_errors_total", "kind" => kind).increment(1);

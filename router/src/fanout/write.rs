@@ -205,7 +205,7 @@ fn gravest(errors: Vec<Error>) -> Option<Error> {
         ErrorKind::Unknown => 4,
         ErrorKind::Invalid => 3,
         ErrorKind::DiskFull => 2,
-        ErrorKind::Unavailable => 1,
+        ErrorKind::Unavailable | ErrorKind::NotLeader { .. } => 1,
         ErrorKind::Busy => 0,
     })
 }

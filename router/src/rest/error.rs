@@ -53,7 +53,9 @@ impl Error {
                 ErrorKind::Invalid => StatusCode::BAD_REQUEST,
                 ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
                 ErrorKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-                ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                ErrorKind::Unavailable | ErrorKind::NotLeader { .. } => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 ErrorKind::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
             },
         }

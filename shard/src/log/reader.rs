@@ -64,6 +64,24 @@ impl LogReader {
         self.0.read().index.term(index)
     }
 
+    /// The index from which on the entries up to `last` have at most so many
+    /// bytes; the one behind `last`, if itself has more.
+    #[must_use]
+    pub fn first_of_last(&self, last: u64, max_bytes: u64) -> u64 {
+        let published = self.0.read();
+        let mut bytes = 0;
+        let mut first = last.saturating_add(1);
+        while first > published.index.first() {
+            let place = published.index.place(first - 1);
+            bytes += place.map_or(0, |place| u64::from(place.len));
+            if bytes > max_bytes {
+                break;
+            }
+            first -= 1;
+        }
+        first
+    }
+
     /// The entries of a range, all of them.
     ///
     /// # Errors

@@ -147,6 +147,23 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Makes sure that so many entries, with so many bytes together, find room
+    /// when they are appended, however few at a time.
+    ///
+    /// # Errors
+    /// As [`Self::append_group`]; nothing is appended.
+    pub fn make_room(&mut self, entries: u64, bytes: u64) -> Result<(), LogError> {
+        self.usable()?;
+        let around = (GROUP_HEADER + RECORD_HEADER + codec::ALIGN) as u64;
+        let bytes = bytes + entries * around;
+        if bytes > GROUP_LIMIT {
+            let limit = GROUP_LIMIT;
+            return Err(LogError::TooLarge { bytes, limit });
+        }
+        self.roll_if_full(bytes)?;
+        self.reserve(self.active.end + bytes)
+    }
+
     /// Drops the entries after an index, durably. Nothing, if there are none.
     ///
     /// # Errors
@@ -242,7 +259,9 @@ impl LogWriter {
         if self.active.marked || end > self.segment_bytes() {
             return Ok(());
         }
-        self.reserve(end)?;
+        if self.options.preallocate_bytes > 0 {
+            self.reserve(end)?;
+        }
         self.put(Content::Mark)?;
         self.active.marked = true;
         Ok(())
@@ -282,11 +301,10 @@ impl LogWriter {
                 limit: GROUP_LIMIT,
             });
         }
-        let is_empty = self.active.end == SEGMENT_HEADER as u64;
-        if !is_empty && self.active.end + bytes > self.segment_bytes() {
-            self.roll(bytes)?;
+        self.roll_if_full(bytes)?;
+        if self.options.preallocate_bytes > 0 {
+            self.reserve(self.active.end + bytes)?;
         }
-        self.reserve(self.active.end + bytes)?;
         let start = self.active.end;
         self.put(content)?;
         let Active { segment, .. } = &self.active;
@@ -299,13 +317,22 @@ impl LogWriter {
         Ok(start)
     }
 
+    /// Goes on in a new segment if the active one cannot take so many bytes.
+    fn roll_if_full(&mut self, bytes: u64) -> Result<(), LogError> {
+        let is_empty = self.active.end == SEGMENT_HEADER as u64;
+        if !is_empty && self.active.end + bytes > self.segment_bytes() {
+            self.roll(bytes)?;
+        }
+        Ok(())
+    }
+
     /// Room up to `end` in the active segment, and some more.
     fn reserve(&mut self, end: u64) -> Result<(), LogError> {
-        if end <= self.active.allocated || self.options.preallocate_bytes == 0 {
+        if end <= self.active.allocated {
             return Ok(());
         }
         let Segment { file, path, .. } = &*self.active.segment;
-        let room = self.room_for(end);
+        let room = self.room_for(end).max(end);
         let allocated = match file.allocate(room) {
             // The last of the room goes to what is to be written now.
             Err(error) if is_full(&error) => file.allocate(end).map(|()| end),

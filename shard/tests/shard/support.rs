@@ -6,7 +6,7 @@ use quoit_proto::v1;
 use quoit_proto::{ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, VnodeCount, VnodeSet};
 use quoit_shard::log::LogOptions;
-use quoit_shard::{Shard, ShardOptions, Stamp, UpkeepOptions, Watermark};
+use quoit_shard::{Membership, Shard, ShardOptions, Stamp, UpkeepOptions, Watermark};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +50,7 @@ pub fn options(disk: Arc<dyn Disk>, dir: &Path) -> ShardOptions {
             ..UpkeepOptions::default()
         },
         log: LogOptions::new(7, 1),
+        membership: Membership::Alone,
         max_tail: 8192,
     }
 }

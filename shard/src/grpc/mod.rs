@@ -1,0 +1,8 @@
+//! The shard's port: what routers ask of a replica, and what its group's other
+//! members do, over gRPC.
+
+mod peers;
+mod serve;
+
+pub use peers::GrpcPeers;
+pub use serve::{ServeError, serve};

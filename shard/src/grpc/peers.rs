@@ -1,0 +1,94 @@
+//! The other members of the group, over gRPC. One connection to each address is
+//! kept; it is made when it is first needed, and anew when it was lost.
+
+use crate::raft::{Member, Peer, PeerError, Peers};
+use parking_lot::Mutex;
+use quoit_proto::remote::MAX_MESSAGE;
+use quoit_proto::v1;
+use quoit_proto::v1::raft_client::RaftClient;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+
+/// How long it may take to connect. A member that does not answer the knock must
+/// not hold up what the others decide.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// Connections to members.
+#[derive(Default)]
+pub struct GrpcPeers {
+    connected: Mutex<HashMap<String, Channel>>,
+}
+
+impl GrpcPeers {
+    fn channel(&self, address: &str) -> Result<Channel, PeerError> {
+        let mut connected = self.connected.lock();
+        if let Some(channel) = connected.get(address) {
+            return Ok(channel.clone());
+        }
+        let endpoint = Endpoint::from_shared(format!("http://{address}"));
+        let wrong = |e| PeerError::Unreachable(format!("{address} is no HOST:PORT: {e}"));
+        let channel = endpoint
+            .map_err(wrong)?
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .connect_lazy();
+        connected.insert(address.to_owned(), channel.clone());
+        Ok(channel)
+    }
+}
+
+impl Peers for GrpcPeers {
+    fn peer(&self, _: u64, member: &Member) -> Arc<dyn Peer> {
+        Arc::new(Remote(self.channel(&member.address)))
+    }
+}
+
+struct Remote(Result<Channel, PeerError>);
+
+impl Remote {
+    fn stub(&self) -> Result<RaftClient<Channel>, PeerError> {
+        let stub = RaftClient::new(self.0.clone()?);
+        let stub = stub.max_decoding_message_size(MAX_MESSAGE);
+        Ok(stub.max_encoding_message_size(MAX_MESSAGE))
+    }
+}
+
+fn failed(status: &tonic::Status) -> PeerError {
+    let why = status.message().to_owned();
+    match status.code() {
+        Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented => {
+            PeerError::Refused(why)
+        }
+        _ => PeerError::Unreachable(why),
+    }
+}
+
+#[async_trait::async_trait]
+impl Peer for Remote {
+    async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
+        let answer = self.stub()?.append(request).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|e| failed(&e))
+    }
+
+    async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
+        let answer = self.stub()?.request_vote(request).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|e| failed(&e))
+    }
+
+    async fn leader_read_index(
+        &self,
+        request: v1::ReadIndexRequest,
+    ) -> Result<v1::ReadIndexResponse, PeerError> {
+        let answer = self.stub()?.read_index(request).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|e| failed(&e))
+    }
+}

@@ -1,0 +1,339 @@
+//! How a shard's folder becomes a running shard: it is this shard's, nothing in
+//! it is lost or damaged, what the checkpoint lacks comes from the log, and then
+//! its group begins. Nothing is served before all of that is so.
+
+use crate::convert::{self, Misfit};
+use crate::health::Health;
+use crate::log::{self, LogError, LogOptions, LogReader};
+use crate::raft::{
+    self, Alone, Group, GroupOptions, Me, Member, Peers, Timing, VoteError, VoteFile,
+};
+use crate::replication::{Proposal, ProposeError, Replication};
+use crate::shard::Shard;
+use crate::stamp::{self, Stamp, StampError};
+use crate::upkeep::{Bell, Upkeep, UpkeepOptions};
+use bytes::Bytes;
+use prost::Message;
+use quoit_disk::Disk;
+use quoit_engine::{Engine, Entry, Params, Tuning};
+use quoit_proto::v1;
+use quoit_ring::VnodeSet;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a shard is opened with.
+#[derive(Clone)]
+pub struct ShardOptions {
+    /// Where its folder is.
+    pub disk: Arc<dyn Disk>,
+    /// Its folder.
+    pub dir: PathBuf,
+    /// Whose folder it must be.
+    pub stamp: Stamp,
+    /// The vnodes that it takes when it is born; `None` for one that has been
+    /// founded before, whose empty folder is lost data and not a new shard.
+    pub birth: Option<VnodeSet>,
+    /// The collection's parameters.
+    pub params: Params,
+    /// Sizes and threads of the engine.
+    pub tuning: Tuning,
+    /// When upkeep does what.
+    pub upkeep: UpkeepOptions,
+    /// How the log lays out its files.
+    pub log: LogOptions,
+    /// Its group.
+    pub membership: Membership,
+    /// Writes wait while more vectors than this are not in the graph yet, so
+    /// that searches, which scan them, stay quick.
+    pub max_tail: u64,
+}
+
+/// Which member of its group a shard's replica is.
+#[derive(Clone)]
+pub enum Membership {
+    /// The only one.
+    Alone,
+    /// One of several.
+    Member {
+        /// The group.
+        group: u64,
+        /// This member; a number that no other ever had.
+        node: u64,
+        /// Its place among the shard's replicas.
+        ordinal: u32,
+        /// How the others are reached.
+        peers: Arc<dyn Peers>,
+        /// How the group keeps time; the same for all of it.
+        timing: Timing,
+    },
+}
+
+/// The number of a member that is alone.
+const ALONE: u64 = 1;
+
+/// How long a member that is alone may take to lead.
+const LEAD_PATIENCE: Duration = Duration::from_mins(5);
+
+/// A shard whose log has no more than so many entries, and no checkpoint, can be
+/// made anew from its log alone.
+const BEGUN: u64 = 64;
+
+/// How much of the log a replay reads at once, in bytes.
+const REPLAY_BYTES: u64 = 16 << 20;
+
+/// Why a shard could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder is another's, or lost.
+    #[error("the shard's folder cannot be used")]
+    Stamp(#[from] StampError),
+    /// The data is damaged or cannot be read.
+    #[error("the shard's data cannot be opened")]
+    Engine(#[from] quoit_engine::Error),
+    /// The log is damaged or cannot be read.
+    #[error("the shard's log cannot be opened")]
+    Log(#[from] LogError),
+    /// A shard that was founded before has an empty log.
+    #[error(
+        "the log in {} is empty, and this shard had data: it is not empty but lost; restore the folder from a copy", dir.display()
+    )]
+    LogLost {
+        /// The shard's folder.
+        dir: PathBuf,
+    },
+    /// Entries that the data needs are not in the log.
+    #[error(
+        "the data needs the log from entry {needed} on, and it begins at {first}: restore both from one copy"
+    )]
+    Gap {
+        /// The first entry to be replayed.
+        needed: u64,
+        /// The first that is there.
+        first: u64,
+    },
+    /// The log ends before what is applied.
+    #[error(
+        "the data has entry {applied} applied, and the log ends at {last}: restore both from one copy"
+    )]
+    LogBehind {
+        /// The last entry applied.
+        applied: u64,
+        /// The last in the log.
+        last: u64,
+    },
+    /// An entry of the log does not decode.
+    #[error("entry {index} of the log does not decode")]
+    Decode {
+        /// Its index.
+        index: u64,
+        /// Why not.
+        source: Misfit,
+    },
+    /// The shard could not take its first vnodes.
+    #[error("the shard could not be founded")]
+    Found(#[source] ProposeError),
+    /// Its vote is damaged or cannot be read.
+    #[error("the shard's vote cannot be used")]
+    Vote(#[from] VoteError),
+    /// It has a log, and its vote is not there.
+    #[error(
+        "the vote in {} is not there, and this shard has a log, so it cannot know what it promised: it is not new but lost; restore the folder from a copy", dir.display()
+    )]
+    VoteLost {
+        /// The shard's folder.
+        dir: PathBuf,
+    },
+    /// Its group could not be started.
+    #[error("the shard's Raft group could not be started")]
+    Group(#[from] raft::StartError),
+    /// No thread could be had.
+    #[error("a thread of the shard could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Shard {
+    /// Opens a shard's folder, replays its log and starts it.
+    ///
+    /// # Errors
+    /// Something is damaged, lost, or another's. Nothing is served then.
+    pub async fn open(options: ShardOptions) -> Result<Self, OpenError> {
+        let ShardOptions {
+            disk,
+            dir,
+            stamp,
+            birth,
+            params,
+            tuning,
+            upkeep,
+            log,
+            membership,
+            max_tail,
+        } = options;
+        stamp::check(&*disk, &dir, &stamp, birth.is_some())?;
+        let identity = stamp.identity();
+        let found_log = log::find(disk.clone(), &dir.join("log"), log)?;
+        let last = found_log.last().index;
+        if birth.is_none() && last == 0 {
+            return Err(OpenError::LogLost { dir });
+        }
+        let vote = VoteFile::new(disk.clone(), &dir, identity);
+        // The first entry makes the group, before anyone can vote; all others are a leader's.
+        if last > 1 && vote.read()?.is_none() {
+            return Err(OpenError::VoteLost { dir });
+        }
+        let data = dir.join("data");
+        if birth.is_some() && last <= BEGUN {
+            quoit_engine::remove_unfinished(&data)?;
+        }
+        let engine = Arc::new(Engine::open(disk, &data, identity, params, tuning)?);
+        let in_log = raft::stored_index(engine.applied());
+        if engine.applied() > 0 && last < in_log {
+            return Err(OpenError::LogBehind {
+                applied: in_log,
+                last,
+            });
+        }
+        let opened = found_log.settle()?;
+        if let Some(torn) = opened.writer.torn_tail() {
+            tracing::info!(
+                ?torn,
+                "the log's torn tail was cut: a write that nobody was told of"
+            );
+        }
+        replay(&engine, &opened.reader)?;
+        engine.probe()?;
+        let health = Arc::new(Health::default());
+        let bell = Arc::new(Bell::default());
+        let params = engine.params().clone();
+        let decode = Box::new(move |bytes| convert::decode(bytes, &params));
+        let group_options = membership.options(&stamp);
+        let group = Group::start(
+            group_options,
+            opened,
+            vote,
+            engine.clone(),
+            health.clone(),
+            decode,
+        );
+        let group = Arc::new(group.await?);
+        if matches!(membership, Membership::Alone) {
+            let led = lead_alone(&group, &engine, birth).await;
+            if let Err(error) = led {
+                group.stop();
+                return Err(OpenError::Found(error));
+            }
+        }
+        let upkeep = Upkeep {
+            engine: engine.clone(),
+            group: group.clone(),
+            health: health.clone(),
+            bell: bell.clone(),
+            options: upkeep,
+        };
+        let upkeep = std::thread::Builder::new()
+            .name("upkeep".into())
+            .spawn(move || upkeep.run())
+            .map_err(OpenError::Thread)?;
+        Ok(Self::new(engine, group, health, bell, max_tail, upkeep))
+    }
+}
+
+impl Membership {
+    fn options(&self, stamp: &Stamp) -> GroupOptions {
+        let collection = stamp.collection;
+        match self {
+            Self::Alone => GroupOptions {
+                me: Me {
+                    collection,
+                    group: u64::from(stamp.shard.0),
+                    node: ALONE,
+                },
+                ordinal: 0,
+                peers: Arc::new(Alone),
+                timing: Timing::default(),
+                is_alone: true,
+            },
+            Self::Member {
+                group,
+                node,
+                ordinal,
+                peers,
+                timing,
+            } => GroupOptions {
+                me: Me {
+                    collection,
+                    group: *group,
+                    node: *node,
+                },
+                ordinal: *ordinal,
+                peers: peers.clone(),
+                timing: *timing,
+                is_alone: false,
+            },
+        }
+    }
+}
+
+/// Brings what rows had before the last stop, and vectors may have lost. What was
+/// never applied is the group's to decide: the log's end may be replaced.
+fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
+    let applied = engine.applied();
+    let from = raft::stored_index(engine.replay_from());
+    let (first, end) = (log.first_index(), raft::stored_index(applied) + 1);
+    if from < first {
+        return Err(OpenError::Gap {
+            needed: from,
+            first,
+        });
+    }
+    let mut next = from;
+    while next < end {
+        let entries = log.read_up_to(next..end, REPLAY_BYTES)?;
+        if entries.is_empty() {
+            return Err(OpenError::Gap {
+                needed: next,
+                first,
+            });
+        }
+        for log::Entry { index, payload, .. } in entries {
+            let undecoded = |source| OpenError::Decode { index, source };
+            for command in
+                raft::commands_of(payload).map_err(|e| undecoded(Misfit(e.to_string())))?
+            {
+                let command = convert::decode(command, engine.params()).map_err(undecoded)?;
+                engine.replay(raft::index(index), command)?;
+            }
+            next = index + 1;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the only member leads, and gives a new shard its vnodes.
+async fn lead_alone(
+    group: &Group,
+    engine: &Engine,
+    birth: Option<VnodeSet>,
+) -> Result<(), ProposeError> {
+    if birth.is_some() {
+        let members = BTreeMap::from([(ALONE, Member::default())]);
+        group.initialize(members).await?;
+    }
+    group.elect().await?;
+    group.lead(LEAD_PATIENCE).await?;
+    match birth {
+        Some(vnodes) if !engine.is_founded() => found(group, &vnodes).await,
+        _ => Ok(()),
+    }
+}
+
+async fn found(group: &Group, vnodes: &VnodeSet) -> Result<(), ProposeError> {
+    let kind = v1::log_entry::Kind::Found(v1::Found {
+        vnodes: vnodes.to_bytes(),
+    });
+    let bytes = Bytes::from(v1::LogEntry { kind: Some(kind) }.encode_to_vec());
+    let entry = Entry::Found(vnodes.clone());
+    group.propose(Proposal { bytes, entry }).await.map(drop)
+}

@@ -1,0 +1,505 @@
+//! One member of a group, running: who leads, what is proposed, how far a view
+//! must be. The only place that drives openraft.
+
+use super::log_thread::{self, LogQueue, ToLog, chain};
+use super::machine::{self, Decode};
+use super::network::{Me, Network};
+use super::peer::{Peer, PeerError, Peers};
+use super::proposer::{self, Reply};
+use super::storage::Storage;
+use super::vote::{VoteError, VoteFile};
+use super::{Member, Note, Types, read_rounds, wire};
+use crate::health::Health;
+use crate::log::Opened;
+use crate::replication::{Proposal, ProposeError, Replication};
+use openraft::error::{CheckIsLeaderError, InitializeError, RaftError};
+use openraft::{Config, Raft, ServerState, SnapshotPolicy};
+use parking_lot::Mutex;
+use quoit_engine::{Engine, Outcome};
+use quoit_proto::v1;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long what is on its way may take when the member stops.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a strong read waits for a leader, and how often it looks for one: an
+/// election takes a little more than a second.
+const LEADER_PATIENCE: Duration = Duration::from_secs(2);
+const LEADER_PAUSE: Duration = Duration::from_millis(20);
+
+/// Bytes of the log that are kept for members that are a little behind: they are
+/// brought up by entries, which is less than a snapshot.
+const KEPT_FOR_OTHERS: u64 = 64 << 20;
+
+/// A member that has all but so many entries of its log applied is not behind.
+const NEAR: u64 = 64;
+
+/// How a group keeps time. A member that has heard nothing from a leader waits
+/// twice before it asks for votes: as long as it promised not to vote for others,
+/// and its own time, which no other member has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A leader shows that it is alive each time this passes. A member looks at
+    /// the time once in one and a half of it.
+    pub heartbeat: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Timing {
+    /// The window that a member's time to wait is drawn from, once. Those of two
+    /// members are two looks at the time apart: with equal times two candidates would
+    /// split the votes in each election, without end.
+    #[must_use]
+    pub fn election_window(&self, ordinal: u32) -> (Duration, Duration) {
+        let from = self.heartbeat * 5 / 2 + self.heartbeat * 3 * ordinal;
+        (from, from + self.heartbeat / 2)
+    }
+
+    fn config(&self, ordinal: u32) -> Config {
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let (from, to) = self.election_window(ordinal);
+        Config {
+            cluster_name: "quoit".to_owned(),
+            heartbeat_interval: millis(self.heartbeat),
+            election_timeout_min: millis(from),
+            election_timeout_max: millis(to),
+            // A checkpoint is the shard's own affair; openraft is told of it.
+            snapshot_policy: SnapshotPolicy::Never,
+            max_in_snapshot_log_to_keep: u64::MAX,
+            // It bounds by entries, and reading does by bytes.
+            max_payload_entries: 256,
+            ..Config::default()
+        }
+    }
+}
+
+/// What a member is started with.
+pub struct GroupOptions {
+    /// Who it is.
+    pub me: Me,
+    /// Its place among the replicas.
+    pub ordinal: u32,
+    /// How the others are reached.
+    pub peers: Arc<dyn Peers>,
+    /// How it keeps time.
+    pub timing: Timing,
+    /// Whether there will never be another member.
+    pub is_alone: bool,
+}
+
+/// Why a member could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No thread could be had.
+    #[error("a thread of the shard could not be started")]
+    Thread(#[from] std::io::Error),
+    /// Its vote is not known.
+    #[error("the shard's vote cannot be read")]
+    Vote(#[from] VoteError),
+    /// What it had applied is not known.
+    #[error("the shard's state cannot be read")]
+    Machine(#[from] machine::StartError),
+    /// openraft does not start.
+    #[error("the shard's Raft group could not be started: {0}")]
+    Raft(String),
+}
+
+/// Who leads, as a member knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leadership {
+    /// The leader.
+    pub leader: Option<(u64, Member)>,
+    /// Whether that is this member.
+    pub is_me: bool,
+}
+
+/// A running member.
+pub struct Group {
+    me: Me,
+    is_alone: bool,
+    raft: Raft<Types>,
+    health: Arc<Health>,
+    log: LogQueue,
+    reader: crate::log::LogReader,
+    queue: Mutex<Option<mpsc::Sender<(Proposal, Reply)>>>,
+    readers: mpsc::UnboundedSender<read_rounds::Asker>,
+    note: watch::Receiver<Note>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What ends with the member.
+struct Running {
+    runtime: Runtime,
+    proposer: tokio::task::JoinHandle<()>,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Group {
+    /// Starts a member on its log and its engine.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(
+        options: GroupOptions,
+        opened: Opened,
+        vote: VoteFile,
+        engine: Arc<Engine>,
+        health: Arc<Health>,
+        decode: Decode,
+    ) -> Result<Self, StartError> {
+        let GroupOptions {
+            me,
+            ordinal,
+            peers,
+            timing,
+            is_alone,
+        } = options;
+        let kept_vote = vote.read()?;
+        let Opened { writer, reader, .. } = opened;
+        let (log, log_thread) = log_thread::start(writer, vote, health.clone())?;
+        let (machine, note, apply_thread) = machine::start(engine, health.clone(), decode)?;
+        // A thread of its own: that a leader is alive must be told in time, however
+        // many searches there are.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("raft")
+            .enable_all()
+            .build()?;
+        let storage = Storage::new(log.clone(), reader.clone(), kept_vote);
+        let config = Arc::new(timing.config(ordinal));
+        let network = Network::new(me, peers.clone());
+        let starting = Raft::new(me.node, config, network, storage, machine);
+        let started = runtime.spawn(starting).await;
+        let raft = started.map_err(|e| StartError::Raft(e.to_string()))?;
+        let raft = raft.map_err(|e| StartError::Raft(chain(&e)))?;
+        let (queue, waiting) = mpsc::channel(proposer::QUEUE);
+        let proposer = runtime.spawn(proposer::run(raft.clone(), log.clone(), waiting));
+        let (readers, asked) = mpsc::unbounded_channel();
+        let (reading, lines) = (raft.clone(), peers);
+        let round = move || {
+            let (raft, peers) = (reading.clone(), lines.clone());
+            async move { fresh_index(&raft, me, &*peers).await }
+        };
+        runtime.spawn(read_rounds::run(asked, round));
+        Ok(Self {
+            me,
+            is_alone,
+            raft,
+            health,
+            log,
+            reader,
+            queue: Mutex::new(Some(queue)),
+            readers,
+            note,
+            running: Mutex::new(Some(Running {
+                runtime,
+                proposer,
+                threads: [log_thread, apply_thread],
+            })),
+        })
+    }
+
+    /// Makes the group, of all its members at once. Only the first start of a group
+    /// may do so; nothing, if this member knows of a group already.
+    ///
+    /// # Errors
+    /// The member has stopped.
+    pub async fn initialize(&self, members: BTreeMap<u64, Member>) -> Result<(), ProposeError> {
+        match self.raft.initialize(members).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(ProposeError::Stopped(error.to_string())),
+        }
+    }
+
+    /// Asks for votes now, and not when no leader was heard of for a while.
+    ///
+    /// # Errors
+    /// The member has stopped.
+    pub async fn elect(&self) -> Result<(), ProposeError> {
+        let asked = self.raft.trigger().elect().await;
+        asked.map_err(|e| ProposeError::Stopped(e.to_string()))
+    }
+
+    /// Waits until this member leads and has applied all that was committed before.
+    ///
+    /// # Errors
+    /// It did not come to lead in this time, or has stopped.
+    pub async fn lead(&self, patience: Duration) -> Result<(), ProposeError> {
+        let raft = self.raft.clone();
+        let leads = async move {
+            let leads = raft.wait(Some(patience));
+            let leads = leads.state(ServerState::Leader, "to lead").await;
+            leads.map_err(|e| ProposeError::Stopped(e.to_string()))?;
+            confirmed(&raft).await
+        };
+        // By the group's own clock: a test may have stopped its own.
+        let leads = self.running.lock().as_ref().map(|r| r.runtime.spawn(leads));
+        let index = match leads {
+            Some(leads) => leads.await.map_err(|_| stopped())??,
+            None => return Err(stopped()),
+        };
+        self.applied(index).await
+    }
+
+    /// Waits until this member has applied an entry.
+    ///
+    /// # Errors
+    /// The member has stopped.
+    pub async fn applied(&self, index: u64) -> Result<(), ProposeError> {
+        let mut note = self.note.clone();
+        let reached = note.wait_for(|note| note.applied.is_some_and(|id| id.index >= index));
+        reached.await.map(drop).map_err(|_| stopped())
+    }
+
+    /// Who leads.
+    #[must_use]
+    pub fn leadership(&self) -> Leadership {
+        leadership(&self.raft)
+    }
+
+    /// Whether there is a leader, and this member has applied all that it learnt to
+    /// be committed.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let last = metrics.last_log_index;
+        let applied = metrics.last_applied.map(|id| id.index);
+        // What is not committed yet may be the end of a log; but it is not much.
+        let near = last.unwrap_or(0).saturating_sub(applied.unwrap_or(0)) < NEAR;
+        metrics.current_leader.is_some() && near
+    }
+
+    /// Bytes logged since the start.
+    #[must_use]
+    pub fn logged_bytes(&self) -> u64 {
+        self.log.logged_bytes()
+    }
+
+    /// A checkpoint has all up to an index: the log may be cut before it, but for
+    /// what members need that are a little behind.
+    pub fn cut_log(&self, applied: u64) {
+        let members = self.note.borrow().membership.membership().nodes().count();
+        let kept = if members > 1 { KEPT_FOR_OTHERS } else { 0 };
+        let last = super::codec::stored_index(applied);
+        let first_kept = super::codec::index(self.reader.first_of_last(last, kept));
+        let raft = self.raft.clone();
+        let cut = async move {
+            raft.trigger().snapshot().await?;
+            let mut metrics = raft.data_metrics();
+            let has_snapshot = metrics
+                .wait_for(|m| m.snapshot.is_some_and(|id| id.index >= applied))
+                .await
+                .is_ok();
+            match first_kept.checked_sub(1) {
+                Some(upto) if has_snapshot => raft.trigger().purge_log(upto).await,
+                _ => Ok(()),
+            }
+        };
+        if let Some(running) = &*self.running.lock() {
+            running.runtime.spawn(async move {
+                if let Err(error) = cut.await {
+                    tracing::debug!(%error, "the log is not cut: the shard stops");
+                }
+            });
+        }
+    }
+
+    /// Takes no further proposals, finishes those that wait, and ends.
+    pub fn stop(&self) {
+        drop(self.queue.lock().take());
+        let Some(running) = self.running.lock().take() else {
+            return;
+        };
+        let Running {
+            runtime,
+            proposer,
+            threads,
+        } = running;
+        let raft = self.raft.clone();
+        let end = async move {
+            if tokio::time::timeout(STOP_PATIENCE, proposer).await.is_err() {
+                tracing::warn!(
+                    "writes were on their way when the shard stopped: their outcome is unknown"
+                );
+            }
+            if let Err(error) = raft.shutdown().await {
+                tracing::error!(%error, "the Raft group ended badly");
+            }
+        };
+        wait_for(&runtime, end);
+        self.log.tell(ToLog::Stop);
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the shard panicked while it stopped");
+            }
+        }
+        // May be called where one must not block.
+        runtime.shutdown_background();
+    }
+}
+
+/// Waits for what runs on another thread, also on one that runs tasks.
+fn wait_for(runtime: &Runtime, what: impl Future<Output = ()> + Send + 'static) {
+    let (done, ended) = std::sync::mpsc::channel::<()>();
+    runtime.spawn(async move {
+        what.await;
+        drop(done);
+    });
+    // Nothing is ever sent: it ends when the other side is dropped.
+    let _: Result<(), _> = ended.recv();
+}
+
+fn stopped() -> ProposeError {
+    ProposeError::Stopped("it is shutting down".into())
+}
+
+fn leadership(raft: &Raft<Types>) -> Leadership {
+    let metrics = raft.server_metrics();
+    let metrics = metrics.borrow();
+    let member = |node: u64| {
+        let member = metrics.membership_config.membership().get_node(&node);
+        (node, member.cloned().unwrap_or_default())
+    };
+    Leadership {
+        leader: metrics.current_leader.map(member),
+        is_me: metrics.state == ServerState::Leader,
+    }
+}
+
+/// From which index on a view is fresh, by the leader's word, whoever that is.
+/// While there is none it is waited for.
+async fn fresh_index(raft: &Raft<Types>, me: Me, peers: &dyn Peers) -> Result<u64, ProposeError> {
+    let begun = Instant::now();
+    loop {
+        let asked = match leadership(raft) {
+            Leadership { is_me: true, .. } => confirmed(raft).await,
+            Leadership { leader: None, .. } => {
+                Err(ProposeError::NoQuorum("nobody leads it at present".into()))
+            }
+            Leadership {
+                leader: Some((node, member)),
+                ..
+            } => {
+                let envelope = Some(me.to(node));
+                let request = v1::ReadIndexRequest { envelope };
+                let asked = peers.peer(node, &member).leader_read_index(request).await;
+                let asked = asked.map(|response| response.index);
+                asked.map_err(|e| ProposeError::NoQuorum(format!("of its leader: {e}")))
+            }
+        };
+        match asked {
+            Ok(index) => return Ok(index),
+            Err(error @ ProposeError::Stopped(_)) => return Err(error),
+            Err(error) if begun.elapsed() > LEADER_PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(LEADER_PAUSE).await,
+        }
+    }
+}
+
+/// What a leader knows to be committed, after a majority has said that it leads.
+async fn confirmed(raft: &Raft<Types>) -> Result<u64, ProposeError> {
+    match raft.get_read_log_id().await {
+        Ok((Some(id), _)) => Ok(id.index),
+        // Nothing was ever committed.
+        Ok((None, _)) => Ok(0),
+        Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
+            let leader = to.leader_id;
+            Err(ProposeError::NotLeader { leader })
+        }
+        Err(RaftError::APIError(error @ CheckIsLeaderError::QuorumNotEnough(_))) => {
+            Err(ProposeError::NoQuorum(error.to_string()))
+        }
+        Err(RaftError::Fatal(fatal)) => Err(ProposeError::Stopped(fatal.to_string())),
+    }
+}
+
+#[async_trait::async_trait]
+impl Replication for Group {
+    async fn propose(&self, proposal: Proposal) -> Result<Vec<Outcome>, ProposeError> {
+        self.health.may_write()?;
+        // Known before it is proposed: it has no effect, and may be tried elsewhere.
+        let Leadership { leader, is_me } = self.leadership();
+        if !is_me {
+            let leader = leader.map(|(node, _)| node);
+            return Err(ProposeError::NotLeader { leader });
+        }
+        let queue = self.queue.lock().clone().ok_or_else(stopped)?;
+        let (reply, answer) = oneshot::channel();
+        match queue.try_send((proposal, reply)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                return Err(ProposeError::Busy("its queue of writes is full"));
+            }
+            Err(TrySendError::Closed(_)) => return Err(stopped()),
+        }
+        drop(queue);
+        let lost = || ProposeError::Unknown("the shard stopped before it answered".into());
+        answer.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    async fn read_index(&self) -> Result<u64, ProposeError> {
+        if self.is_alone {
+            // What it has acknowledged it has applied, and nobody else can have
+            // acknowledged more. So reads go on when its log has failed.
+            return Ok(self.note.borrow().applied.map_or(0, |id| id.index));
+        }
+        let (asker, answer) = oneshot::channel();
+        self.readers.send(asker).map_err(|_| stopped())?;
+        answer.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+fn refused(error: &dyn std::error::Error) -> PeerError {
+    PeerError::Refused(chain(error))
+}
+
+/// What the other members ask of this one.
+#[async_trait::async_trait]
+impl Peer for Group {
+    async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
+        let checked = self.me.check(request.envelope.as_ref());
+        checked.map_err(|e| refused(&e))?;
+        let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
+        let response = self.raft.append_entries(request).await;
+        let response = response.map_err(|e| refused(&e))?;
+        Ok(wire::append_response(&response))
+    }
+
+    async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
+        let checked = self.me.check(request.envelope.as_ref());
+        checked.map_err(|e| refused(&e))?;
+        let request = wire::read_ballot_request(&request).map_err(|e| refused(&e))?;
+        let response = self.raft.vote(request).await;
+        let response = response.map_err(|e| refused(&e))?;
+        Ok(wire::ballot_response(&response))
+    }
+
+    async fn leader_read_index(
+        &self,
+        request: v1::ReadIndexRequest,
+    ) -> Result<v1::ReadIndexResponse, PeerError> {
+        let checked = self.me.check(request.envelope.as_ref());
+        checked.map_err(|e| refused(&e))?;
+        if !self.leadership().is_me {
+            return Err(refused(&ProposeError::NotLeader { leader: None }));
+        }
+        let index = self.read_index().await;
+        let index = index.map_err(|e| refused(&e))?;
+        Ok(v1::ReadIndexResponse { index })
+    }
+}

@@ -1,0 +1,113 @@
+//! The shard's Raft group: openraft, with the shard's own log and the engine
+//! as its storage. Nothing above this module names a type of openraft.
+//!
+//! ```text
+//! propose ─▶ proposer: all that waits, one entry ─▶ openraft ─▶ storage ─▶ log thread ─▶ log, vote
+//!                                                      └──────▶ machine ─▶ apply thread ─▶ engine
+//! ```
+//!
+//! openraft counts from 0, where the first membership is, and the log from 1: the
+//! storage translates. Everything else uses openraft's numbers.
+
+mod codec;
+mod group;
+mod log_thread;
+mod machine;
+mod network;
+mod peer;
+mod proposer;
+mod read_rounds;
+mod recent;
+mod storage;
+mod vote;
+mod wire;
+
+pub use codec::{commands_of, index, stored_index};
+pub use group::{Group, GroupOptions, StartError, Timing};
+pub use log_thread::chain;
+pub use network::Me;
+pub use peer::{Alone, Peer, PeerError, Peers};
+pub use vote::{VoteError, VoteFile};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use quoit_engine::{Entry as Command, Outcome};
+use std::fmt;
+use std::sync::Arc;
+
+openraft::declare_raft_types!(
+    /// What openraft is told of this group's types.
+    pub Types:
+        D = Batch,
+        R = Applied,
+        NodeId = u64,
+        Node = Member,
+        Entry = openraft::Entry<Types>,
+        SnapshotData = Handed,
+);
+
+use codec::Note;
+pub(crate) type LogId = openraft::LogId<u64>;
+pub(crate) type GroupEntry = openraft::Entry<Types>;
+pub(crate) type Membership = openraft::Membership<u64, Member>;
+pub(crate) type StoredMembership = openraft::StoredMembership<u64, Member>;
+pub(crate) type Vote = openraft::Vote<u64>;
+pub(crate) type StorageError = openraft::StorageError<u64>;
+
+/// A member of the group, as the membership names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Where its service is, as HOST:PORT.
+    pub address: String,
+    /// Its place among the shard's replicas: 0, 1, 2 …
+    pub ordinal: u32,
+    /// Where its machine is; empty where that is not known.
+    pub zone: String,
+}
+
+/// Commands that are one entry of the log: durable, committed and applied together.
+#[derive(Clone)]
+pub struct Batch {
+    /// As the log keeps it and the network carries it.
+    bytes: Bytes,
+    /// The same, decoded, where it was proposed; whoever applies it takes it.
+    decoded: Arc<Mutex<Option<Vec<Command>>>>,
+}
+
+impl Batch {
+    /// Of commands, encoded and as they were before.
+    fn of(encoded: Vec<Bytes>, decoded: Vec<Command>) -> Self {
+        Self {
+            bytes: codec::encode_commands(encoded),
+            decoded: Arc::new(Mutex::new(Some(decoded))),
+        }
+    }
+
+    /// As it was read.
+    fn read(bytes: Bytes) -> Self {
+        Self {
+            bytes,
+            decoded: Arc::default(),
+        }
+    }
+}
+
+impl PartialEq for Batch {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} bytes)", self.bytes.len())
+    }
+}
+
+/// What came of each command of a batch; empty for entries of the group's own.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied(Vec<Vec<Outcome>>);
+
+/// A snapshot on its way.
+#[derive(Debug)]
+pub struct Handed;

@@ -1,0 +1,180 @@
+//! openraft's view of the other members: each message in an envelope that says
+//! whose it is and whom it is for.
+
+use super::peer::{Peer, PeerError, Peers};
+use super::{Member, Types, Vote, wire};
+use openraft::error::{
+    Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
+use openraft::{OptionalSend, Snapshot};
+use quoit_proto::v1;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How the messages between members are to be understood. A member that
+/// understands another version refuses them.
+pub const VERSION: u32 = 1;
+
+/// The pause before a member that could not be reached is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Who a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Me {
+    /// The collection.
+    pub collection: Uuid,
+    /// The group.
+    pub group: u64,
+    /// This member.
+    pub node: u64,
+}
+
+/// What is wrong with a message that a member received.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misdirected {
+    /// It has no envelope.
+    #[error("it does not say whom it is for: is it from a Quoit?")]
+    Unaddressed,
+    /// It is of another version.
+    #[error(
+        "it speaks version {theirs} of the protocol between members, and this one {VERSION}: run one version of Quoit on all members"
+    )]
+    OtherVersion {
+        /// Its version.
+        theirs: u32,
+    },
+    /// It is for another.
+    #[error("it is for member {node} of group {group} of collection {collection}, and this is member {} of group {} of {}", me.node, me.group, me.collection)]
+    NotForMe {
+        /// Its collection.
+        collection: Uuid,
+        /// Its group.
+        group: u64,
+        /// Its addressee.
+        node: u64,
+        /// Who received it.
+        me: Box<Me>,
+    },
+}
+
+impl Me {
+    /// The envelope of a message to another member.
+    #[must_use]
+    pub fn to(&self, node: u64) -> v1::Envelope {
+        v1::Envelope {
+            version: VERSION,
+            collection: self.collection.as_bytes().to_vec(),
+            group: self.group,
+            from: self.node,
+            to: node,
+        }
+    }
+
+    /// Whether a message is for this member.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self, envelope: Option<&v1::Envelope>) -> Result<(), Misdirected> {
+        let envelope = envelope.ok_or(Misdirected::Unaddressed)?;
+        if envelope.version != VERSION {
+            let theirs = envelope.version;
+            return Err(Misdirected::OtherVersion { theirs });
+        }
+        let collection = Uuid::from_slice(&envelope.collection);
+        let collection = collection.map_err(|_| Misdirected::Unaddressed)?;
+        let (group, node) = (envelope.group, envelope.to);
+        if (collection, group, node) == (self.collection, self.group, self.node) {
+            return Ok(());
+        }
+        Err(Misdirected::NotForMe {
+            collection,
+            group,
+            node,
+            me: Box::new(*self),
+        })
+    }
+}
+
+/// The way to all other members.
+pub struct Network {
+    me: Me,
+    peers: Arc<dyn Peers>,
+}
+
+impl Network {
+    /// Of this member.
+    pub fn new(me: Me, peers: Arc<dyn Peers>) -> Self {
+        Self { me, peers }
+    }
+}
+
+impl RaftNetworkFactory<Types> for Network {
+    type Network = Line;
+
+    async fn new_client(&mut self, node: u64, member: &Member) -> Line {
+        Line {
+            me: self.me,
+            node,
+            peer: self.peers.peer(node, member),
+        }
+    }
+}
+
+/// The way to one other member.
+pub struct Line {
+    me: Me,
+    node: u64,
+    peer: Arc<dyn Peer>,
+}
+
+type Failed<E> = RPCError<u64, Member, E>;
+
+/// openraft pauses before it tries a member again that it cannot reach.
+fn unanswered<E: std::error::Error>(error: &PeerError) -> Failed<E> {
+    Failed::Unreachable(Unreachable::new(error))
+}
+
+impl RaftNetwork<Types> for Line {
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest<Types>,
+        _: RPCOption,
+    ) -> Result<AppendEntriesResponse<u64>, Failed<RaftError<u64>>> {
+        let request = wire::append_request(self.me.to(self.node), request);
+        let response = self.peer.append(request).await;
+        let response = response.map_err(|e| unanswered(&e))?;
+        wire::read_append_response(response).map_err(|e| NetworkError::new(&e).into())
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest<u64>,
+        _: RPCOption,
+    ) -> Result<VoteResponse<u64>, Failed<RaftError<u64>>> {
+        let request = wire::ballot_request(self.me.to(self.node), &request);
+        let response = self.peer.vote(request).await;
+        let response = response.map_err(|e| unanswered(&e))?;
+        wire::read_ballot_response(&response).map_err(|e| NetworkError::new(&e).into())
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        _vote: Vote,
+        _snapshot: Snapshot<Types>,
+        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _: RPCOption,
+    ) -> Result<SnapshotResponse<u64>, StreamingError<Types, Fatal<u64>>> {
+        let error = PeerError::Refused("snapshots are not there yet".into());
+        Err(StreamingError::Unreachable(Unreachable::new(&error)))
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(PAUSE))
+    }
+}

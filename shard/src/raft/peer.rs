@@ -1,0 +1,87 @@
+//! The other members, as one of them reaches them: a trait with two forms, over
+//! gRPC and, for tests and simulations, in the same process.
+
+use super::Member;
+use quoit_proto::v1;
+use std::sync::Arc;
+
+/// What is wrong with a member that did not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PeerError {
+    /// It cannot be reached, or did not answer in time.
+    #[error("it cannot be reached: {0}")]
+    Unreachable(String),
+    /// It was reached and refuses.
+    #[error("it refuses: {0}")]
+    Refused(String),
+}
+
+/// One other member.
+#[async_trait::async_trait]
+pub trait Peer: Send + Sync + 'static {
+    /// Sends it entries, or the sign that its leader is alive.
+    ///
+    /// # Errors
+    /// It did not answer; it may have taken them.
+    async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError>;
+
+    /// Asks for its vote.
+    ///
+    /// # Errors
+    /// It did not answer; it may have given it.
+    async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError>;
+
+    /// Asks a leader from which index on a view is fresh.
+    ///
+    /// # Errors
+    /// It did not answer, or does not lead.
+    async fn leader_read_index(
+        &self,
+        request: v1::ReadIndexRequest,
+    ) -> Result<v1::ReadIndexResponse, PeerError>;
+}
+
+/// How members are reached.
+pub trait Peers: Send + Sync + 'static {
+    /// The way to a member. Costs nothing; what is connected is kept.
+    fn peer(&self, node: u64, member: &Member) -> Arc<dyn Peer>;
+}
+
+/// A group of one reaches nobody.
+pub struct Alone;
+
+impl Peers for Alone {
+    fn peer(&self, node: u64, _member: &Member) -> Arc<dyn Peer> {
+        Arc::new(Nobody { node })
+    }
+}
+
+struct Nobody {
+    node: u64,
+}
+
+impl Nobody {
+    fn unreachable<T>(&self) -> Result<T, PeerError> {
+        let node = self.node;
+        let why = format!("this shard was started without other members, and {node} is one");
+        Err(PeerError::Unreachable(why))
+    }
+}
+
+#[async_trait::async_trait]
+impl Peer for Nobody {
+    async fn append(&self, _: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
+        self.unreachable()
+    }
+
+    async fn vote(&self, _: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
+        self.unreachable()
+    }
+
+    async fn leader_read_index(
+        &self,
+        _: v1::ReadIndexRequest,
+    ) -> Result<v1::ReadIndexResponse, PeerError> {
+        self.unreachable()
+    }
+}

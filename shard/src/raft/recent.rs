@@ -1,0 +1,64 @@
+//! The last entries of the log, kept in memory: those that are to be applied or
+//! sent to other members next, so that they need not be read from disk.
+
+use super::GroupEntry;
+use super::codec;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::ops::Range;
+
+/// Bytes of entries that are kept.
+const KEPT: usize = 32 << 20;
+
+/// The last entries, without a gap, up to the last of the log.
+#[derive(Default)]
+pub struct Recent(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    entries: VecDeque<(GroupEntry, usize)>,
+    bytes: usize,
+}
+
+impl Recent {
+    /// Keeps what was appended.
+    pub fn append(&self, entries: impl IntoIterator<Item = GroupEntry>) {
+        let mut kept = self.0.lock();
+        for entry in entries {
+            let size = codec::encode_payload(&entry.payload).len();
+            kept.bytes += size;
+            kept.entries.push_back((entry, size));
+        }
+        while kept.bytes > KEPT && kept.entries.len() > 1 {
+            let dropped = kept.entries.pop_front();
+            kept.bytes -= dropped.map_or(0, |(_, size)| size);
+        }
+    }
+
+    /// Forgets the entries from an index on.
+    pub fn truncate(&self, from: u64) {
+        let mut kept = self.0.lock();
+        while let Some((_, size)) = kept.entries.pop_back_if(|(e, _)| e.log_id.index >= from) {
+            kept.bytes -= size;
+        }
+    }
+
+    /// Forgets all.
+    pub fn clear(&self) {
+        *self.0.lock() = Entries::default();
+    }
+
+    /// What is here of a range, and from where on that is: its end, or all.
+    pub fn part_of(&self, range: &Range<u64>) -> (u64, Vec<GroupEntry>) {
+        let kept = self.0.lock();
+        let Some(first) = kept.entries.front().map(|(e, _)| e.log_id.index) else {
+            return (range.end, Vec::new());
+        };
+        let from = range.start.max(first).min(range.end);
+        let place = |index: u64| usize::try_from(index - first).unwrap_or(usize::MAX);
+        let entries = kept.entries.iter();
+        let wanted = entries.skip(place(from.max(first)));
+        let count = usize::try_from(range.end - from).unwrap_or(usize::MAX);
+        (from, wanted.take(count).map(|(e, _)| e.clone()).collect())
+    }
+}

@@ -1,0 +1,138 @@
+//! The vote in a file of its own: whom this member promised to follow. It is
+//! replaced whole, and durable before anyone is told of it: a member that forgot
+//! a promise could help two leaders into one term.
+//!
+//! ```text
+//! write vote.new ─▶ sync ─▶ rename over vote ─▶ sync the folder
+//! ```
+
+use super::Vote;
+use super::codec::{self, CodecError};
+use prost::Message;
+use quoit_disk::Disk;
+use quoit_engine::Identity;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What the file begins with.
+const MAGIC: &[u8; 8] = b"quoitvot";
+
+/// Why a vote is not known, or was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum VoteError {
+    /// The file is not as it was written.
+    #[error(
+        "the vote in {} is damaged, so this member cannot know what it promised: remove its folder, and it comes back as a new member", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is whole, and what is in it is no vote.
+    #[error("the vote in {} cannot be read", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: CodecError,
+    },
+    /// The disk failed.
+    #[error("could not {action} the vote in {}", path.display())]
+    Disk {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+impl VoteError {
+    /// What the disk said.
+    pub fn of_the_disk(&self) -> Option<&io::Error> {
+        match self {
+            Self::Disk { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// The file of one member's vote.
+pub struct VoteFile {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    path: PathBuf,
+    /// What seeds the checksum: another member's vote is not this one's.
+    seed: u64,
+}
+
+impl VoteFile {
+    /// The file in this folder, of a member with this identity.
+    pub fn new(disk: Arc<dyn Disk>, dir: &Path, identity: Identity) -> Self {
+        Self {
+            disk,
+            dir: dir.to_owned(),
+            path: dir.join("vote"),
+            seed: identity.0,
+        }
+    }
+
+    /// The vote; `None` where none was ever given.
+    ///
+    /// # Errors
+    /// What is there is not a vote of this member, or cannot be read.
+    pub fn read(&self) -> Result<Option<Vote>, VoteError> {
+        let path = || self.path.clone();
+        let bytes = match self.disk.read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(VoteError::Disk {
+                    action: "read",
+                    path: path(),
+                    source,
+                });
+            }
+        };
+        let damaged = || VoteError::Damaged { path: path() };
+        let (whole, sum) = bytes.split_last_chunk::<8>().ok_or_else(damaged)?;
+        if xxh3_64_with_seed(whole, self.seed) != u64::from_le_bytes(*sum) {
+            return Err(damaged());
+        }
+        let vote = whole.strip_prefix(MAGIC).ok_or_else(damaged)?;
+        let vote = codec::decode_vote(vote);
+        let vote = vote.map_err(|source| VoteError::Unreadable {
+            path: path(),
+            source,
+        })?;
+        Ok(Some(vote))
+    }
+
+    /// Keeps a vote: it is durable when this returns.
+    ///
+    /// # Errors
+    /// The disk failed; which of the two votes is there is not known.
+    pub fn write(&self, vote: &Vote) -> Result<(), VoteError> {
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(codec::vote_message(vote).encode_to_vec());
+        let sum = xxh3_64_with_seed(&bytes, self.seed);
+        bytes.extend(sum.to_le_bytes());
+        let replace = || {
+            let new = self.dir.join("vote.new");
+            let file = self.disk.open(&new)?;
+            file.set_len(0)?;
+            file.write_at(&bytes, 0)?;
+            file.sync_data()?;
+            self.disk.rename(&new, &self.path)?;
+            self.disk.sync_dir(&self.dir)
+        };
+        replace().map_err(|source| VoteError::Disk {
+            action: "keep",
+            path: self.path.clone(),
+            source,
+        })
+    }
+}

@@ -1,0 +1,315 @@
+//! Replicas with wires between them that can be cut.
+
+use parking_lot::Mutex;
+use quoit_disk::RealDisk;
+use quoit_engine::{Metric, Params, Tuning};
+use quoit_proto::{ErrorKind, ShardClient, ShardError, v1};
+use quoit_ring::{PointId, ShardId, VnodeCount, VnodeSet};
+use quoit_shard::log::LogOptions;
+use quoit_shard::{
+    Member, Membership, Peer, PeerError, Peers, Shard, ShardOptions, Stamp, Timing, UpkeepOptions,
+    Watermark,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// How long anything may take that is waited for.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
+fn vnodes() -> VnodeCount {
+    VnodeCount::new(16).unwrap()
+}
+
+pub fn all_vnodes() -> VnodeSet {
+    vnodes().iter().collect()
+}
+
+/// The wires between members: whom each can reach.
+#[derive(Default)]
+pub struct Wires {
+    members: Mutex<BTreeMap<u64, Arc<dyn Peer>>>,
+    /// From whom to whom nothing goes.
+    cut: Mutex<BTreeSet<(u64, u64)>>,
+}
+
+impl Wires {
+    /// Cuts a member off, in both directions.
+    pub fn isolate(&self, node: u64) {
+        let mut cut = self.cut.lock();
+        for other in 1..=5 {
+            cut.insert((node, other));
+            cut.insert((other, node));
+        }
+    }
+
+    /// Cuts one direction.
+    pub fn cut(&self, from: u64, to: u64) {
+        self.cut.lock().insert((from, to));
+    }
+
+    pub fn heal(&self) {
+        self.cut.lock().clear();
+    }
+
+    fn goes(&self, from: u64, to: u64) -> Result<(), PeerError> {
+        let is_cut = self.cut.lock().contains(&(from, to));
+        let cut = || PeerError::Unreachable(format!("nothing goes from {from} to {to}"));
+        if is_cut { Err(cut()) } else { Ok(()) }
+    }
+
+    fn member(&self, node: u64) -> Result<Arc<dyn Peer>, PeerError> {
+        let members = self.members.lock();
+        let gone = || PeerError::Unreachable(format!("{node} is not running"));
+        members.get(&node).cloned().ok_or_else(gone)
+    }
+}
+
+/// The wires of one member.
+struct Ends {
+    wires: Arc<Wires>,
+    from: u64,
+}
+
+impl Peers for Ends {
+    fn peer(&self, node: u64, _: &Member) -> Arc<dyn Peer> {
+        Arc::new(Wire {
+            wires: self.wires.clone(),
+            from: self.from,
+            to: node,
+        })
+    }
+}
+
+struct Wire {
+    wires: Arc<Wires>,
+    from: u64,
+    to: u64,
+}
+
+impl Wire {
+    /// Whom the request comes to, if it does.
+    fn there(&self) -> Result<Arc<dyn Peer>, PeerError> {
+        self.wires.goes(self.from, self.to)?;
+        self.wires.member(self.to)
+    }
+
+    /// The answer, if it comes back.
+    fn back<T>(&self, answer: Result<T, PeerError>) -> Result<T, PeerError> {
+        self.wires.goes(self.to, self.from)?;
+        answer
+    }
+}
+
+#[async_trait::async_trait]
+impl Peer for Wire {
+    async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
+        self.back(self.there()?.append(request).await)
+    }
+
+    async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
+        self.back(self.there()?.vote(request).await)
+    }
+
+    async fn leader_read_index(
+        &self,
+        request: v1::ReadIndexRequest,
+    ) -> Result<v1::ReadIndexResponse, PeerError> {
+        self.back(self.there()?.leader_read_index(request).await)
+    }
+}
+
+/// The replicas of a shard, with the numbers 1, 2, 3 …
+pub struct Cluster {
+    dir: TempDir,
+    pub wires: Arc<Wires>,
+    replicas: BTreeMap<u64, Arc<Shard>>,
+}
+
+impl Cluster {
+    /// Starts a new shard with so many replicas.
+    pub async fn start(replicas: u64) -> Self {
+        let mut cluster = Self {
+            dir: tempfile::tempdir().unwrap(),
+            wires: Arc::default(),
+            replicas: BTreeMap::new(),
+        };
+        for node in 1..=replicas {
+            cluster.open(node, true).await;
+        }
+        let member = |node| {
+            let ordinal = u32::try_from(node).unwrap() - 1;
+            let member = Member {
+                ordinal,
+                ..Member::default()
+            };
+            (node, member)
+        };
+        let members = (1..=replicas).map(member).collect();
+        cluster.replica(1).bootstrap(members).await.unwrap();
+        let leader = cluster.leader().await;
+        let founded = cluster.replica(leader).found(&all_vnodes()).await;
+        founded.unwrap();
+        cluster
+    }
+
+    async fn open(&mut self, node: u64, is_new: bool) {
+        let params = Params::unnamed(2, Metric::Euclid, None, vnodes());
+        let options = ShardOptions {
+            disk: Arc::new(RealDisk),
+            dir: self.dir.path().join(node.to_string()),
+            stamp: Stamp::new(Uuid::from_u128(7), ShardId(0), &params),
+            birth: is_new.then(VnodeSet::new),
+            params,
+            tuning: Tuning {
+                index_threads: 1,
+                ..Tuning::default()
+            },
+            upkeep: UpkeepOptions {
+                watermark: Watermark {
+                    stop_below: 0,
+                    start_above: 0,
+                },
+                ..UpkeepOptions::default()
+            },
+            log: LogOptions::new(7, node),
+            membership: Membership::Member {
+                group: 3,
+                node,
+                ordinal: u32::try_from(node).unwrap() - 1,
+                peers: Arc::new(Ends {
+                    wires: self.wires.clone(),
+                    from: node,
+                }),
+                timing: Timing::default(),
+            },
+            max_tail: u64::MAX,
+        };
+        let shard = Arc::new(Shard::open(options).await.unwrap());
+        self.wires.members.lock().insert(node, shard.member());
+        self.replicas.insert(node, shard);
+    }
+
+    pub fn replica(&self, node: u64) -> Arc<Shard> {
+        self.replicas[&node].clone()
+    }
+
+    pub fn nodes(&self) -> Vec<u64> {
+        self.replicas.keys().copied().collect()
+    }
+
+    /// Ends a replica as a kill does: without a checkpoint.
+    pub fn kill(&mut self, node: u64) {
+        self.wires.members.lock().remove(&node);
+        let shard = self.replicas.remove(&node).unwrap();
+        shard.discard();
+    }
+
+    /// Starts one anew that was killed.
+    pub async fn restart(&mut self, node: u64) {
+        self.open(node, false).await;
+    }
+
+    /// Who leads, once a majority can say so.
+    pub async fn leader(&self) -> u64 {
+        until("a leader", async || {
+            for (node, replica) in &self.replicas {
+                if replica.leader() == Some(*node) && count(replica).await.is_ok() {
+                    return Some(*node);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// Writes to whoever leads, and again until it is done; nothing is ever written
+    /// twice with another number, so that again is no other.
+    pub async fn put(&self, id: u64, number: u16) {
+        until("a write", async || {
+            for replica in self.replicas.values() {
+                if put(replica, id, number).await.is_ok() {
+                    return Some(());
+                }
+            }
+            None
+        })
+        .await;
+    }
+
+    /// Waits until all that run have applied the same.
+    pub async fn settled(&self) {
+        until("all to have applied the same", async || {
+            let mut applied = BTreeSet::new();
+            for replica in self.replicas.values() {
+                applied.insert(replica.status().await.unwrap().applied_index);
+            }
+            (applied.len() == 1).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Upserts a point by one replica.
+pub async fn put(shard: &Shard, id: u64, number: u16) -> Result<(), ShardError> {
+    let key = PointId::Num(id);
+    let upsert = v1::Upsert {
+        vectors: vec![v1::Vector {
+            name: String::new(),
+            values: vec![f32::from(number); 2],
+        }],
+        payload: Vec::new().into(),
+    };
+    let kind = Some(v1::change::Kind::Upsert(upsert));
+    let write = v1::VnodeWrite {
+        vnode: u32::from(vnodes().vnode_of(&key.to_key()).0),
+        operations: vec![v1::Operation {
+            id: Some(key.into()),
+            only_if: None,
+            change: Some(v1::Change { kind }),
+        }],
+    };
+    let writes = vec![write];
+    shard.write(v1::WriteRequest { writes }).await.map(drop)
+}
+
+/// The points that one replica says there are, strongly.
+pub async fn count(shard: &Shard) -> Result<u64, ShardError> {
+    let request = v1::CountRequest {
+        vnodes: all_vnodes().to_bytes(),
+        filter: None,
+    };
+    Ok(shard.count(request).await?.count)
+}
+
+/// The number in a point's vector, as one replica says, strongly.
+pub async fn number_of(shard: &Shard, id: u64) -> Result<Option<f32>, ShardError> {
+    let id = PointId::Num(id);
+    let request = v1::RetrieveRequest {
+        ids: vec![id.into()],
+        vnodes: vec![u32::from(vnodes().vnode_of(&id.to_key()).0)],
+        with_payload: true,
+        with_vectors: vec![String::new()],
+    };
+    let answer = shard.retrieve(request).await?;
+    Ok(answer.points.first().map(|p| p.vectors[0].values[0]))
+}
+
+/// Whether an error says that the replica does not lead.
+pub fn is_not_leader(error: &ShardError) -> bool {
+    matches!(error.kind, ErrorKind::NotLeader { .. })
+}
+
+/// Asks until the answer is the one that is waited for.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(reached) = ask().await {
+            return reached;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

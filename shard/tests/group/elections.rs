@@ -1,0 +1,109 @@
+//! Leaders that are lost, and come back.
+
+use crate::cluster::{Cluster, count, is_not_leader, number_of, put, until};
+use quoit_proto::{ErrorKind, ShardClient};
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_any_member_is_lost() {
+    for lost in 1..=3 {
+        let mut cluster = Cluster::start(3).await;
+        for id in 0..20 {
+            cluster.put(id, 7).await;
+        }
+        cluster.kill(lost);
+        for id in 20..40 {
+            cluster.put(id, 8).await;
+        }
+        for node in cluster.nodes() {
+            assert_eq!(count(&cluster.replica(node)).await.unwrap(), 40);
+        }
+        cluster.restart(lost).await;
+        cluster.put(40, 9).await;
+        let back = cluster.replica(lost);
+        assert_eq!(count(&back).await.unwrap(), 41, "it was brought up");
+        cluster.settled().await;
+    }
+}
+
+#[tokio::test]
+async fn all_are_killed_at_once_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::start(3).await;
+    for id in 0..50 {
+        cluster.put(id, 7).await;
+    }
+    for node in 1..=3 {
+        cluster.kill(node);
+    }
+    for node in 1..=3 {
+        cluster.restart(node).await;
+    }
+    let leader = cluster.leader().await;
+    assert_eq!(count(&cluster.replica(leader)).await.unwrap(), 50);
+}
+
+#[tokio::test]
+async fn a_leader_that_is_cut_off_acknowledges_nothing_and_takes_back_what_it_logged() {
+    let cluster = Cluster::start(3).await;
+    cluster.put(1, 1).await;
+    let old = cluster.leader().await;
+    cluster.wires.isolate(old);
+    let cut_off = cluster.replica(old);
+    let alone = tokio::spawn(async move { put(&cut_off, 2, 2).await });
+    // The others elect another, and go on.
+    let new = until("another leader", async || {
+        let mut others = cluster.nodes().into_iter().filter(|node| *node != old);
+        others.find(|node| cluster.replica(*node).leader() == Some(*node))
+    })
+    .await;
+    until("a write", async || {
+        put(&cluster.replica(new), 3, 3).await.ok()
+    })
+    .await;
+    assert!(!alone.is_finished(), "no majority has it");
+    cluster.wires.heal();
+    let error = alone.await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown, "{}", error.message);
+    cluster.settled().await;
+    for node in cluster.nodes() {
+        let replica = cluster.replica(node);
+        assert_eq!(number_of(&replica, 1).await.unwrap(), Some(1.0));
+        assert_eq!(number_of(&replica, 2).await.unwrap(), None);
+        assert_eq!(number_of(&replica, 3).await.unwrap(), Some(3.0));
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_lead_says_who_does_and_does_nothing() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    for node in cluster.nodes().into_iter().filter(|node| *node != leader) {
+        let replica = cluster.replica(node);
+        until("it to know the leader", async || {
+            (replica.leader() == Some(leader)).then_some(())
+        })
+        .await;
+        let error = put(&replica, 1, 1).await.unwrap_err();
+        assert!(is_not_leader(&error), "{error:?}");
+        let leader = Some(leader);
+        assert_eq!(error.kind, ErrorKind::NotLeader { leader });
+    }
+    assert_eq!(count(&cluster.replica(leader)).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn without_a_majority_nothing_is_acknowledged_and_strong_reads_say_why() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.put(1, 1).await;
+    let leader = cluster.leader().await;
+    let others = cluster.nodes().into_iter().filter(|node| *node != leader);
+    for node in others.collect::<Vec<_>>() {
+        cluster.kill(node);
+    }
+    let alone = cluster.replica(leader);
+    let error = count(&alone).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    for part in ["too few members of the shard can be reached"] {
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+    assert_eq!(alone.status().await.unwrap().points, 1);
+}
