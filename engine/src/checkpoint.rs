@@ -16,9 +16,11 @@ use crate::error::{Error, Result};
 use crate::index::{Graph, HnswParams, Precision, Quantizer};
 use crate::saved_columns::{self, Named, SavedColumns};
 use crate::slots::SlotSet;
+use crate::snapshot::SPOOL;
 use crate::space::Space;
 use crate::{Identity, VectorParams};
 use quoit_disk::Disk;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,8 +53,8 @@ pub struct SavedGraph {
     m: usize,
     precision: Precision,
     quantizer: Option<Quantizer>,
-    graph_hash: u64,
-    slots_hash: u64,
+    pub(crate) graph_hash: u64,
+    pub(crate) slots_hash: u64,
 }
 
 /// The state of checkpoints in a running engine.
@@ -251,33 +253,45 @@ pub fn read_manifest(disk: &dyn Disk, dir: &Path, identity: Identity) -> Result<
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::file("read", path)(e)),
     };
-    let manifest = std::str::from_utf8(&bytes).ok().and_then(|text| {
-        let (json, hash) = text.trim_end().split_once('\n')?;
-        (manifest_hash(json, identity) == hash)
-            .then(|| serde_json::from_str(json).ok())
-            .flatten()
-    });
-    manifest.map(Some).ok_or_else(|| {
+    unsealed(&bytes, identity.0).map(Some).ok_or_else(|| {
         let what = "its checksum does not fit its content, or it is another replica's";
         Error::damaged(path, what)
     })
 }
 
-fn manifest_hash(json: &str, identity: Identity) -> String {
-    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), identity.0);
-    format!("{hash:016x}")
+/// A value as JSON in one line, and a second line with the xxh3 of the first in hex.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn sealed(value: &impl Serialize, seed: u64) -> serde_json::Result<String> {
+    let json = serde_json::to_string(value)?;
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), seed);
+    Ok(format!("{json}\n{hash:016x}\n"))
 }
 
-fn write_manifest(
+/// The value of such lines; `None` if they are cut, changed, or of another seed.
+#[must_use]
+pub fn unsealed<T: DeserializeOwned>(bytes: &[u8], seed: u64) -> Option<T> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (json, hash) = text.trim_end().split_once('\n')?;
+    let expected = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), seed);
+    let fits = format!("{expected:016x}") == hash;
+    fits.then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+/// Puts a manifest in the place of the former one.
+///
+/// # Errors
+/// The disk failed.
+pub fn write_manifest(
     disk: &dyn Disk,
     dir: &Path,
     identity: Identity,
     manifest: &Manifest,
 ) -> Result<()> {
     let path = dir.join("manifest");
-    let json = serde_json::to_string(manifest)
+    let text = sealed(manifest, identity.0)
         .map_err(|e| Error::file("encode", &path)(std::io::Error::other(e)))?;
-    let text = format!("{json}\n{}\n", manifest_hash(&json, identity));
     let new = dir.join("manifest.new");
     write_whole(disk, &new, text.as_bytes())?;
     disk.rename(&new, &path)
@@ -353,7 +367,8 @@ pub fn load_graph(
     Ok(Some((Arc::new(graph), slots)))
 }
 
-/// Removes what a checkpoint wrote and no manifest came to name.
+/// Removes what a checkpoint wrote and no manifest came to name, and what an
+/// export left that was killed.
 ///
 /// # Errors
 /// The folder cannot be read or changed.
@@ -366,7 +381,7 @@ pub fn remove_unnamed(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Resul
     for path in disk.list(dir).map_err(Error::file("list", dir))? {
         let is_saved = path
             .extension()
-            .is_some_and(|e| e == "graph" || e == "slots" || e == "columns");
+            .is_some_and(|e| ["graph", "slots", "columns", SPOOL].iter().any(|s| e == *s));
         if is_saved && !keep.contains(&path) {
             disk.remove(&path).map_err(Error::file("remove", &path))?;
         }
@@ -374,7 +389,8 @@ pub fn remove_unnamed(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Resul
     Ok(())
 }
 
-fn graph_paths(dir: &Path, number: u64) -> (PathBuf, PathBuf) {
+/// Where the graph and the slots of a number are.
+pub fn graph_paths(dir: &Path, number: u64) -> (PathBuf, PathBuf) {
     (
         dir.join(format!("{number:08}.graph")),
         dir.join(format!("{number:08}.slots")),

@@ -15,6 +15,7 @@ use crate::payload_indexes::PayloadIndexes;
 use crate::rows::{self, Rows, RowsTuning, VnodeState};
 use crate::saved_columns::SavedColumns;
 use crate::slots::{Slot, SlotSet};
+use crate::snapshot;
 use crate::space::Space;
 use crate::vectors::{Layout, Segment, Vectors};
 use crate::view::View;
@@ -99,7 +100,8 @@ impl Engine {
     /// Opens a replica's folder, creating it where it is new. The caller then
     /// replays the log from [`Engine::replay_from`]. Every file holds the
     /// replica's identity in its checksums: one of another replica, put in its
-    /// place, is damage.
+    /// place, is damage. First it ends what a crash left of [`adopt`](crate::adopt),
+    /// and removes an install that was not adopted.
     ///
     /// # Errors
     /// Something stored is damaged or another's, or the disk failed.
@@ -110,6 +112,7 @@ impl Engine {
         params: Params,
         tuning: Tuning,
     ) -> Result<Self> {
+        snapshot::settle(&*disk, dir)?;
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
         let params = Arc::new(params);

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Named {
     pub(crate) number: u64,
-    hash: u64,
+    pub(crate) hash: u64,
 }
 
 /// Payload indexes as they were at one moment.
