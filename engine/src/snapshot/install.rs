@@ -296,6 +296,9 @@ impl VectorsIn {
         begun.extend_from_slice(bytes);
         let records = begun.chunks_exact(record_len(self.numbers));
         self.begun = records.remainder().to_vec();
+        // Slots one behind the other are written at once.
+        let mut run = Vec::with_capacity(begun.len());
+        let mut first = 0;
         for record in records {
             let Some((slot, bytes)) = record.split_first_chunk() else {
                 return Ok(Err("it has a record without a slot"));
@@ -304,20 +307,37 @@ impl VectorsIn {
             if self.last.is_some_and(|last| slot <= last) {
                 return Ok(Err("its slots are not in order"));
             }
+            let follows = self.last.is_some_and(|last| last + 1 == slot);
             self.last = Some(slot);
-            let (number, within) = (slot / SLOTS_PER_SEGMENT, slot % SLOTS_PER_SEGMENT);
-            if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
+            let number = slot / SLOTS_PER_SEGMENT;
+            let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == number);
+            if !follows || !is_open {
+                self.write(first, &run)?;
+                run.clear();
+            }
+            if run.is_empty() {
+                first = slot;
+            }
+            if !is_open {
                 if !self.segments.remove(&number) {
                     return Ok(Err("it has a slot in a segment that the manifest lacks"));
                 }
                 self.sync_open()?;
                 self.open = Some((number, self.make(number)?));
             }
-            if let Some((_, segment)) = &self.open {
-                segment.copy_in(within as usize, bytes)?;
-            }
+            run.extend_from_slice(bytes);
         }
+        self.write(first, &run)?;
         Ok(Ok(()))
+    }
+
+    fn write(&self, first: u32, run: &[u8]) -> Result<(), Error> {
+        match &self.open {
+            Some((_, segment)) if !run.is_empty() => {
+                segment.copy_in((first % SLOTS_PER_SEGMENT) as usize, run)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// All slots are there. The segments that none came for are made for their

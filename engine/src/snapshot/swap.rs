@@ -70,8 +70,9 @@ pub fn adopt(disk: &dyn Disk, dir: &Path) -> std::result::Result<(), SnapshotErr
     Ok(())
 }
 
-/// Ends what a crash left of an [`adopt`], and removes all that is left over. To be
-/// called before anything else is done with the folder.
+/// Ends what a crash left of an [`adopt`], and removes all that is left over, but for
+/// an install that is on its way. To be called before anything else is done with the
+/// folder.
 ///
 /// # Errors
 /// The disk failed.
@@ -86,6 +87,9 @@ pub fn settle(disk: &dyn Disk, dir: &Path) -> Result<()> {
         }
     }
     remove(disk, &old)?;
+    if rows::is_open(&new.join("rows"))? {
+        return Ok(());
+    }
     remove(disk, &new)
 }
 

@@ -119,15 +119,17 @@ impl Segment {
         Ok(())
     }
 
-    /// Writes a slot as it is in another replica of the same identity. No reader
-    /// may know of it yet.
+    /// Writes slots, from a first one on, as they are in another replica of the same
+    /// identity. No reader may know of them yet.
     ///
     /// # Errors
-    /// The bytes are no slot of this identity, or the file cannot be written.
-    pub fn copy_in(&self, slot: usize, bytes: &[u8]) -> Result<()> {
-        self.check(slot, bytes)?;
+    /// The bytes are no slots of this identity, or the file cannot be written.
+    pub fn copy_in(&self, first: usize, slots: &[u8]) -> Result<()> {
+        for (slot, bytes) in (first..).zip(slots.chunks(self.stride)) {
+            self.check(slot, bytes)?;
+        }
         self.file
-            .write_at(bytes, (slot * self.stride) as u64)
+            .write_at(slots, (first * self.stride) as u64)
             .map_err(Error::file("write", &self.path))
     }
 
