@@ -67,6 +67,9 @@ pub struct Saved {
     pub(crate) graphs: Vec<(Option<SavedGraph>, SlotSet)>,
     /// The payload indexes that the manifest names.
     pub(crate) columns: Option<Named>,
+    /// Slots of all segments of which they may know a slot. Were it given out again for
+    /// a vector that reclaim moves, they would take it for the former one after a restart.
+    pub(crate) in_columns: SlotSet,
     /// How many checkpoints this process has made.
     pub(crate) made: u64,
     /// The number of the next file to be saved. Never one that was tried
@@ -82,9 +85,10 @@ impl Saved {
         number
     }
 
-    /// How many slots of a segment the saved graphs have.
+    /// How many slots of a segment what is saved has.
     pub(crate) fn len_of_segment(&self, number: u32) -> u32 {
         let slots = self.graphs.iter().map(|(_, slots)| slots);
+        let slots = slots.chain([&self.in_columns]);
         slots.map(|slots| slots.len_of_segment(number)).sum()
     }
 }
@@ -125,7 +129,7 @@ impl Engine {
                 *saved = (Some(named), in_graph);
             }
         }
-        let (columns, changes) = self.save_columns(save, &mut indexing.saved)?;
+        let (columns, in_columns, changes) = self.save_columns(save, &mut indexing)?;
         let (applied, dirty) = {
             let mut writer = self.writer.lock();
             (writer.applied, writer.vectors.take_dirty())
@@ -140,6 +144,7 @@ impl Engine {
         write_manifest(&*self.disk, &self.dir, self.identity, &manifest)?;
         indexing.saved.graphs = graphs;
         indexing.saved.columns = columns;
+        indexing.saved.in_columns = in_columns;
         self.writer.lock().payload_indexes.note_saved(changes);
         indexing.saved.applied = applied;
         indexing.saved.made += 1;
@@ -150,25 +155,32 @@ impl Engine {
         Ok(applied)
     }
 
-    /// The payload indexes that the next manifest is to name, and how many of
-    /// their changes are in them that are not in those saved before.
-    fn save_columns(&self, save: SaveGraph, saved: &mut Saved) -> Result<(Option<Named>, u64)> {
-        let (columns, changes) = {
+    /// The payload indexes that the next manifest is to name, the slots that they may
+    /// know, and how many of their changes are in them that are not in those saved before.
+    fn save_columns(
+        &self,
+        save: SaveGraph,
+        indexing: &mut Indexing,
+    ) -> Result<(Option<Named>, SlotSet, u64)> {
+        let is_waited_for = indexing.waiting_for(&indexing.saved.in_columns).count() > 0;
+        let saved = &mut indexing.saved;
+        let as_before = (saved.columns.clone(), saved.in_columns.clone(), 0);
+        let (columns, in_columns, changes) = {
             let writer = self.writer.lock();
             let indexes = &writer.payload_indexes;
             if !indexes.indexes_any() {
-                return Ok((None, indexes.unsaved()));
+                return Ok((None, SlotSet::default(), indexes.unsaved()));
             }
             let much = match save {
                 SaveGraph::IfAnythingIsNew => 1,
                 SaveGraph::IfMuchIsNew => 1000.max(writer.visible.len() / 8),
             };
-            if indexes.unsaved() < much {
-                return Ok((saved.columns.clone(), 0));
+            if indexes.unsaved() < much && !is_waited_for {
+                return Ok(as_before);
             }
             let count = self.params.vnodes;
             let columns = SavedColumns::new(indexes.columns(), count, &writer.vnodes);
-            (columns, indexes.unsaved())
+            (columns, writer.visible.clone(), indexes.unsaved())
         };
         let (free, needed) = (self.free_space()?, columns.bytes());
         if free < needed {
@@ -177,10 +189,10 @@ impl Engine {
                 needed,
                 "no room to save the payload indexes: what the saved ones lack is indexed again after a restart"
             );
-            return Ok((saved.columns.clone(), 0));
+            return Ok(as_before);
         }
         let named = columns.write(&*self.disk, &self.dir, saved.take_number())?;
-        Ok((Some(named), changes))
+        Ok((Some(named), in_columns, changes))
     }
 
     /// Without room for the graph the checkpoint is made all the same: it lets

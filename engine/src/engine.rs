@@ -60,10 +60,11 @@ pub(crate) struct Indexing {
 }
 
 impl Indexing {
-    /// The empty segments that cannot be removed because of some slots in a graph.
-    pub(crate) fn waiting_for<'a>(&'a self, graph: &'a SlotSet) -> impl Iterator<Item = u32> + 'a {
+    /// The empty segments that cannot be removed because of some slots, those of a
+    /// graph or of saved payload indexes.
+    pub(crate) fn waiting_for<'a>(&'a self, slots: &'a SlotSet) -> impl Iterator<Item = u32> + 'a {
         let numbers = self.emptied.keys().copied();
-        numbers.filter(|number| graph.len_of_segment(*number) > 0)
+        numbers.filter(|number| slots.len_of_segment(*number) > 0)
     }
 
     /// Whether what was synced so far can be relied on.
@@ -160,6 +161,11 @@ impl Engine {
         let mut saved = Saved {
             next_file: manifest.next_file(),
             columns: manifest.columns.clone(),
+            // Which of them is not known any more.
+            in_columns: match manifest.columns {
+                Some(_) => vectors.segments().firsts(),
+                None => SlotSet::default(),
+            },
             applied: manifest.applied,
             ..Saved::default()
         };

@@ -19,6 +19,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use support::snapshot::{assert_alike, begin, copied, step};
 use support::{Rig, files, params, random, several, vnodes};
 
+/// A payload index of one field.
+fn integers() -> Schema {
+    Schema {
+        number: 1,
+        fields: [("n".parse().unwrap(), Kind::Integer)].into(),
+    }
+}
+
 fn checkpoint(rig: &Rig) {
     rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
 }
@@ -143,10 +151,7 @@ fn a_copy_indexes_only_what_the_saved_graph_lacks() {
 fn payload_indexes_are_copied_as_the_last_checkpoint_has_them() {
     let mut rng = StdRng::seed_from_u64(1);
     let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
-    rig.apply(Entry::SetSchema(Schema {
-        number: 1,
-        fields: [("n".parse().unwrap(), Kind::Integer)].into(),
-    }));
+    rig.apply(Entry::SetSchema(integers()));
     write(&mut rig, &mut rng, 0, 2000);
     while rig.engine().fill_step().unwrap() != FillStep::Idle {}
     checkpoint(&rig);
@@ -244,6 +249,32 @@ fn segments_without_visible_slots_are_left_out_unless_the_graph_uses_their_numbe
     assert_eq!(view.tail(), view.vectors());
     copy.index_all();
     copy.check();
+}
+
+#[test]
+fn segments_of_which_only_the_payload_indexes_know_slots_keep_their_numbers() {
+    for is_indexed in [false, true] {
+        let mut rng = StdRng::seed_from_u64(3);
+        let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+        rig.params.vectors[0].index = None;
+        rig.reopen();
+        if is_indexed {
+            rig.apply(Entry::SetSchema(integers()));
+        }
+        write(&mut rig, &mut rng, 0, 8192);
+        while rig.engine().fill_step().unwrap() != FillStep::Idle {}
+        checkpoint(&rig);
+        write(&mut rig, &mut rng, 0, 8192);
+        let copy = copied(&export(&rig), &rig.params, &rig.log, &mut rng);
+        assert_eq!(copy.segment_files().len(), 1 + usize::from(is_indexed));
+        copy.check();
+        // And no longer than they must.
+        while copy.engine().fill_step().unwrap() != FillStep::Idle {}
+        copy.reclaim_all();
+        checkpoint(&copy);
+        assert_eq!(copy.reclaim_all(), usize::from(is_indexed));
+        copy.check();
+    }
 }
 
 #[test]

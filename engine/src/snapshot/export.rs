@@ -59,7 +59,8 @@ struct Pinned {
     segments: Segments,
     visible: SlotSet,
     checkpoint: checkpoint::Manifest,
-    in_graphs: SlotSet,
+    /// A slot at least of each segment that the graphs or the payload indexes know.
+    known: SlotSet,
     /// Those of the checkpoint, in the order of its parts.
     files: Vec<OpenFile>,
 }
@@ -83,7 +84,7 @@ impl Engine {
             segments,
             visible,
             mut checkpoint,
-            in_graphs,
+            known,
             files,
         } = self.pin()?;
         checkpoint.applied = applied;
@@ -114,7 +115,7 @@ impl Engine {
             identity: self.identity.0,
             shape: Shape::of(&self.params),
             checkpoint,
-            segments: numbers(&[&visible, &in_graphs]),
+            segments: numbers(&[&visible, &known]),
             parts,
         };
         let text = manifest.to_bytes()?;
@@ -133,20 +134,21 @@ impl Engine {
         let indexing = self.indexing.lock();
         indexing.check_syncs(&self.dir)?;
         let mut files = Vec::new();
-        let mut in_graphs = SlotSet::default();
+        let mut known = SlotSet::default();
         let mut graphs = Vec::new();
         for (named, slots) in &indexing.saved.graphs {
             if let Some(named) = named {
                 let (graph, beside) = graph_paths(&self.dir, named.number);
                 files.push(self.open_file(graph)?);
                 files.push(self.open_file(beside)?);
-                in_graphs.extend(&slots.first_of_each_segment());
+                known.extend(&slots.first_of_each_segment());
             }
             graphs.push(named.clone());
         }
         let columns = indexing.saved.columns.clone();
         if let Some(named) = &columns {
             files.push(self.open_file(saved_columns::path(&self.dir, named.number))?);
+            known.extend(&indexing.saved.in_columns.first_of_each_segment());
         }
         let writer = self.writer.lock();
         let visible = writer.visible.clone();
@@ -160,7 +162,7 @@ impl Engine {
                 graphs,
                 columns,
             },
-            in_graphs,
+            known,
             files,
         })
     }

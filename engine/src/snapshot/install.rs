@@ -341,7 +341,7 @@ impl VectorsIn {
     }
 
     /// All slots are there. The segments that none came for are made for their
-    /// numbers: a graph has dead slots in them, which must not come to mean others.
+    /// numbers: their dead slots are known, and must not come to mean others.
     fn close(&mut self) -> Result<Misfit, Error> {
         if !self.begun.is_empty() {
             return Ok(Err("it ends within a slot"));

@@ -23,8 +23,8 @@ pub struct Manifest {
     pub shape: Shape,
     /// The manifest of the folder that an install makes.
     pub checkpoint: checkpoint::Manifest,
-    /// The numbers of the segments, in order: those with visible slots, and those
-    /// whose numbers a graph still uses for dead ones.
+    /// The numbers of the segments, in order: those with visible slots, and those of
+    /// which a graph or the payload indexes know dead ones.
     pub segments: Vec<u32>,
     /// In the order in which they are taken.
     pub parts: Vec<Part>,

@@ -112,6 +112,16 @@ impl Segments {
         self.iter().count() as u64
     }
 
+    /// The first slot of each, whether it is in use or not.
+    #[must_use]
+    pub fn firsts(&self) -> SlotSet {
+        let mut slots = SlotSet::default();
+        for (number, _) in self.iter() {
+            slots.insert(Slot(number * SLOTS_PER_SEGMENT));
+        }
+        slots
+    }
+
     fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Segment>)> {
         (0_u32..)
             .zip(self.by_number.iter())
