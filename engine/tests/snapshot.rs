@@ -365,7 +365,7 @@ fn a_chunk_asked_for_again_is_the_same_and_a_lost_answer_costs_one_chunk() {
     let mut install = begin(&rig.disk, &path, &rig.params, export.manifest()).unwrap();
     while let Some(at) = install.wants() {
         let chunk = export.read(at, 500).unwrap();
-        rig.apply(random::deletes(Vnode(0), at.offset..at.offset + 1));
+        rig.apply(random::deletes(Vnode(0), [at.offset]));
         assert_eq!(export.read(at, 500).unwrap(), chunk);
         let larger = export.read(at, 5000).unwrap();
         assert_eq!(larger.bytes[..chunk.bytes.len()], chunk.bytes);

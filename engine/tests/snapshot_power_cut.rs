@@ -67,6 +67,9 @@ impl Powered {
         } = &self.target;
         let engine = open(disk, &self.path, params, *tuning).unwrap();
         let is_new = engine.applied() == new.log.len() as u64;
+        let log = if is_new { &new.log } else { &self.old.0 };
+        // What the log had before that is cut.
+        assert_eq!(engine.replay_from(), log.len() as u64 + 1);
         drop(engine);
         (self.target.log, self.target.model) = if is_new {
             (new.log.clone(), new.model.clone())

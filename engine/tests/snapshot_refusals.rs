@@ -459,6 +459,37 @@ fn what_an_install_or_an_export_left_that_was_killed_goes_when_the_replica_is_op
 }
 
 #[test]
+fn a_crash_of_the_first_install_of_a_new_replica_leaves_an_empty_one() {
+    let (rig, export) = source();
+    let target = target();
+    let mut begun = started(&rig, &export, &target);
+    while begun.wants().is_some_and(|at| at.part < 7) {
+        begun.put(&next(&export, &begun, 1 << 20)).unwrap();
+    }
+    drop(begun);
+    let engine = support::open(&target.disk, &target.path, &rig.params, rig.tuning).unwrap();
+    assert_eq!((engine.applied(), engine.view().points()), (0, 0));
+    assert_eq!(files(target._dir.path()), [target.path]);
+}
+
+#[test]
+fn a_replica_that_was_put_away_and_replaced_by_none_comes_back() {
+    let mut live = source().0;
+    live.close();
+    let away = live.dir.path().join("replica.old");
+    for is_folder_made in [false, true] {
+        std::fs::rename(live.path(), &away).unwrap();
+        if is_folder_made {
+            std::fs::create_dir(live.path()).unwrap();
+        }
+        live.open().unwrap();
+        assert!(live.engine().replay_from() > 1);
+        live.check();
+        live.close();
+    }
+}
+
+#[test]
 fn an_install_goes_on_while_the_live_replica_is_opened_anew() {
     let (rig, export) = source();
     let mut live = Rig::new(rig.params.clone(), &vnodes([0]));
