@@ -78,7 +78,10 @@ impl Powered {
         };
         self.target.open().unwrap();
         self.target.check();
-        assert_eq!(files(self.target.dir.path()), [self.path.clone()]);
+        assert_eq!(
+            files(self.target.dir.path()),
+            std::slice::from_ref(&self.path)
+        );
         is_new
     }
 }

@@ -39,8 +39,7 @@ fn source() -> (Rig, Export) {
 }
 
 struct Target {
-    /// Kept for the folder.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     disk: Arc<dyn Disk>,
     path: PathBuf,
 }
@@ -50,7 +49,7 @@ fn target() -> Target {
     Target {
         path: dir.path().join("replica"),
         disk: Arc::new(RealDisk),
-        _dir: dir,
+        dir,
     }
 }
 
@@ -94,7 +93,7 @@ fn a_flipped_bit_anywhere_in_a_chunk_is_refused_and_the_chunk_is_taken_when_it_c
     let log = rig.log.clone();
     Rig::found(
         target.disk,
-        target._dir,
+        target.dir,
         rig.params.clone(),
         log,
         rig.model.clone(),
@@ -176,7 +175,7 @@ fn a_manifest_that_is_cut_or_changed_is_refused_before_anything_is_written() {
         let refused = refused.map(drop).unwrap_err();
         assert!(matches!(refused, SnapshotError::Manifest(_)), "{refused}");
     }
-    assert!(files(target._dir.path()).is_empty());
+    assert!(files(target.dir.path()).is_empty());
 }
 
 #[test]
@@ -201,7 +200,7 @@ fn a_manifest_of_another_group_or_collection_is_foreign() {
         let refused = refused.map(drop).unwrap_err();
         assert!(matches!(refused, SnapshotError::Foreign(_)), "{refused}");
     }
-    assert!(files(target._dir.path()).is_empty());
+    assert!(files(target.dir.path()).is_empty());
 }
 
 /// The manifest with something else in it, and a right checksum.
@@ -239,7 +238,7 @@ fn a_manifest_that_contradicts_itself_is_refused() {
             "{to}: {refused}"
         );
     }
-    assert!(files(target._dir.path()).is_empty());
+    assert!(files(target.dir.path()).is_empty());
 }
 
 #[test]
@@ -469,7 +468,7 @@ fn a_crash_of_the_first_install_of_a_new_replica_leaves_an_empty_one() {
     drop(begun);
     let engine = support::open(&target.disk, &target.path, &rig.params, rig.tuning).unwrap();
     assert_eq!((engine.applied(), engine.view().points()), (0, 0));
-    assert_eq!(files(target._dir.path()), [target.path]);
+    assert_eq!(files(target.dir.path()), [target.path]);
 }
 
 #[test]
