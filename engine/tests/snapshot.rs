@@ -15,7 +15,7 @@ use quoit_engine::{
 use quoit_filter::Edit;
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use support::snapshot::{assert_alike, begin, copied, step};
 use support::{Rig, files, params, random, several, vnodes};
 
@@ -309,12 +309,16 @@ fn an_export_beside_writes_and_upkeep_in_other_threads_is_of_one_moment() {
         .map(|_| random::entry(&mut rng, 400, &params))
         .collect();
     let engine = rig.engine();
-    let done = AtomicBool::new(false);
+    let (done, made) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut exports = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for (index, entry) in (from..).zip(&entries) {
                 engine.apply(vec![(index, entry.clone())]).unwrap();
+                // However fast this thread is, one comes in the middle.
+                while index == from + 500 && made.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
             }
             done.store(true, Ordering::SeqCst);
         });
@@ -331,6 +335,7 @@ fn an_export_beside_writes_and_upkeep_in_other_threads_is_of_one_moment() {
             let export = engine.export(exports.len() as u64, 0).unwrap();
             assert!(export.applied() >= at);
             exports.push(export);
+            made.store(exports.len(), Ordering::SeqCst);
             // Until something else is applied.
             while engine.applied() < at + 100 && !done.load(Ordering::SeqCst) {
                 std::thread::yield_now();
