@@ -53,7 +53,8 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
-    /// Renames a file over another; durable only after `sync_dir` of the folder.
+    /// Renames a file over another, or a folder, with all in it, to a name in the
+    /// same folder that nothing has; durable only after `sync_dir` of the folder.
     ///
     /// # Errors
     /// As the operating system says.
@@ -63,6 +64,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// As the operating system says.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a folder and all in it; durable only after `sync_dir`. Cut short, it
+    /// leaves any part of it.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in a folder durable.
     ///
     /// # Errors

@@ -16,8 +16,9 @@
 //! place: a thread of the old life that still holds it, or maps it, goes on
 //! with the old file and can neither harm the new one nor be killed by it.
 //!
-//! What is not simulated: folders and their names are durable at once, as
-//! [`Disk::create_dir_all`] promises; what another library overwrites *inside*
+//! What is not simulated: folders that are created or removed are so durably and
+//! at once, as [`Disk::create_dir_all`] promises (their renames are in order, and
+//! may be lost); what another library overwrites *inside*
 //! a file is not seen, only what it creates and appends; a file that it
 //! writes counts as not durable until [`Disk::sync_file`], in folders not
 //! named by [`SimDisk::leave_alone`].
@@ -50,7 +51,7 @@ pub enum Op {
     CreateDir,
     /// [`Disk::rename`].
     Rename,
-    /// [`Disk::remove`].
+    /// [`Disk::remove`] and [`Disk::remove_dir_all`].
     Remove,
     /// [`Disk::sync_dir`].
     SyncDir,
@@ -207,6 +208,10 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.begin(Op::Remove)?.remove(path)
+    }
+
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.begin(Op::Remove)?.remove_dir_all(dir)
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

@@ -16,9 +16,11 @@ use crate::error::{Error, Result};
 use crate::index::{Graph, HnswParams, Precision, Quantizer};
 use crate::saved_columns::{self, Named, SavedColumns};
 use crate::slots::SlotSet;
+use crate::snapshot::SPOOL;
 use crate::space::Space;
 use crate::{Identity, VectorParams};
 use quoit_disk::Disk;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,8 +53,8 @@ pub struct SavedGraph {
     m: usize,
     precision: Precision,
     quantizer: Option<Quantizer>,
-    graph_hash: u64,
-    slots_hash: u64,
+    pub(crate) graph_hash: u64,
+    pub(crate) slots_hash: u64,
 }
 
 /// The state of checkpoints in a running engine.
@@ -67,6 +69,9 @@ pub struct Saved {
     pub(crate) graphs: Vec<(Option<SavedGraph>, SlotSet)>,
     /// The payload indexes that the manifest names.
     pub(crate) columns: Option<Named>,
+    /// Slots of all segments of which they may know a slot. Were it given out again for
+    /// a vector that reclaim moves, they would take it for the former one after a restart.
+    pub(crate) in_columns: SlotSet,
     /// How many checkpoints this process has made.
     pub(crate) made: u64,
     /// The number of the next file to be saved. Never one that was tried
@@ -82,9 +87,10 @@ impl Saved {
         number
     }
 
-    /// How many slots of a segment the saved graphs have.
+    /// How many slots of a segment what is saved has.
     pub(crate) fn len_of_segment(&self, number: u32) -> u32 {
         let slots = self.graphs.iter().map(|(_, slots)| slots);
+        let slots = slots.chain([&self.in_columns]);
         slots.map(|slots| slots.len_of_segment(number)).sum()
     }
 }
@@ -134,7 +140,7 @@ impl Engine {
                 *saved = (Some(named), in_graph);
             }
         }
-        let (columns, changes) = self.save_columns(save, &mut indexing.saved)?;
+        let (columns, in_columns, changes) = self.save_columns(save, &mut indexing)?;
         let (applied, note, dirty) = {
             let mut writer = self.writer.lock();
             let note = self.rows.note()?;
@@ -150,6 +156,7 @@ impl Engine {
         write_manifest(&*self.disk, &self.dir, self.identity, &manifest)?;
         indexing.saved.graphs = graphs;
         indexing.saved.columns = columns;
+        indexing.saved.in_columns = in_columns;
         self.writer.lock().payload_indexes.note_saved(changes);
         indexing.saved.applied = applied;
         indexing.saved.note = Some(note);
@@ -161,25 +168,32 @@ impl Engine {
         Ok(applied)
     }
 
-    /// The payload indexes that the next manifest is to name, and how many of
-    /// their changes are in them that are not in those saved before.
-    fn save_columns(&self, save: SaveGraph, saved: &mut Saved) -> Result<(Option<Named>, u64)> {
-        let (columns, changes) = {
+    /// The payload indexes that the next manifest is to name, the slots that they may
+    /// know, and how many of their changes are in them that are not in those saved before.
+    fn save_columns(
+        &self,
+        save: SaveGraph,
+        indexing: &mut Indexing,
+    ) -> Result<(Option<Named>, SlotSet, u64)> {
+        let is_waited_for = indexing.waiting_for(&indexing.saved.in_columns).count() > 0;
+        let saved = &mut indexing.saved;
+        let as_before = (saved.columns.clone(), saved.in_columns.clone(), 0);
+        let (columns, in_columns, changes) = {
             let writer = self.writer.lock();
             let indexes = &writer.payload_indexes;
             if !indexes.indexes_any() {
-                return Ok((None, indexes.unsaved()));
+                return Ok((None, SlotSet::default(), indexes.unsaved()));
             }
             let much = match save {
                 SaveGraph::IfAnythingIsNew => 1,
                 SaveGraph::IfMuchIsNew => 1000.max(writer.visible.len() / 8),
             };
-            if indexes.unsaved() < much {
-                return Ok((saved.columns.clone(), 0));
+            if indexes.unsaved() < much && !is_waited_for {
+                return Ok(as_before);
             }
             let count = self.params.vnodes;
             let columns = SavedColumns::new(indexes.columns(), count, &writer.vnodes);
-            (columns, indexes.unsaved())
+            (columns, writer.visible.clone(), indexes.unsaved())
         };
         let (free, needed) = (self.free_space()?, columns.bytes());
         if free < needed {
@@ -188,10 +202,10 @@ impl Engine {
                 needed,
                 "no room to save the payload indexes: what the saved ones lack is indexed again after a restart"
             );
-            return Ok((saved.columns.clone(), 0));
+            return Ok(as_before);
         }
         let named = columns.write(&*self.disk, &self.dir, saved.take_number())?;
-        Ok((Some(named), changes))
+        Ok((Some(named), in_columns, changes))
     }
 
     /// Without room for the graph the checkpoint is made all the same: it lets
@@ -264,33 +278,45 @@ pub fn read_manifest(disk: &dyn Disk, dir: &Path, identity: Identity) -> Result<
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::file("read", path)(e)),
     };
-    let manifest = std::str::from_utf8(&bytes).ok().and_then(|text| {
-        let (json, hash) = text.trim_end().split_once('\n')?;
-        (manifest_hash(json, identity) == hash)
-            .then(|| serde_json::from_str(json).ok())
-            .flatten()
-    });
-    manifest.map(Some).ok_or_else(|| {
+    unsealed(&bytes, identity.0).map(Some).ok_or_else(|| {
         let what = "its checksum does not fit its content, or it is another replica's";
         Error::damaged(path, what)
     })
 }
 
-fn manifest_hash(json: &str, identity: Identity) -> String {
-    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), identity.0);
-    format!("{hash:016x}")
+/// A value as JSON in one line, and a second line with the xxh3 of the first in hex.
+///
+/// # Errors
+/// It cannot be written as JSON.
+pub fn sealed(value: &impl Serialize, seed: u64) -> serde_json::Result<String> {
+    let json = serde_json::to_string(value)?;
+    let hash = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), seed);
+    Ok(format!("{json}\n{hash:016x}\n"))
 }
 
-fn write_manifest(
+/// The value of such lines; `None` if they are cut, changed, or of another seed.
+#[must_use]
+pub fn unsealed<T: DeserializeOwned>(bytes: &[u8], seed: u64) -> Option<T> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (json, hash) = text.trim_end().split_once('\n')?;
+    let expected = xxhash_rust::xxh3::xxh3_64_with_seed(json.as_bytes(), seed);
+    let fits = format!("{expected:016x}") == hash;
+    fits.then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+/// Puts a manifest in the place of the former one.
+///
+/// # Errors
+/// The disk failed.
+pub fn write_manifest(
     disk: &dyn Disk,
     dir: &Path,
     identity: Identity,
     manifest: &Manifest,
 ) -> Result<()> {
     let path = dir.join("manifest");
-    let json = serde_json::to_string(manifest)
+    let text = sealed(manifest, identity.0)
         .map_err(|e| Error::file("encode", &path)(std::io::Error::other(e)))?;
-    let text = format!("{json}\n{}\n", manifest_hash(&json, identity));
     let new = dir.join("manifest.new");
     write_whole(disk, &new, text.as_bytes())?;
     disk.rename(&new, &path)
@@ -366,7 +392,8 @@ pub fn load_graph(
     Ok(Some((Arc::new(graph), slots)))
 }
 
-/// Removes what a checkpoint wrote and no manifest came to name.
+/// Removes what a checkpoint wrote and no manifest came to name, and what an
+/// export left that was killed.
 ///
 /// # Errors
 /// The folder cannot be read or changed.
@@ -379,7 +406,7 @@ pub fn remove_unnamed(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Resul
     for path in disk.list(dir).map_err(Error::file("list", dir))? {
         let is_saved = path
             .extension()
-            .is_some_and(|e| e == "graph" || e == "slots" || e == "columns");
+            .is_some_and(|e| ["graph", "slots", "columns", SPOOL].iter().any(|s| e == *s));
         if is_saved && !keep.contains(&path) {
             disk.remove(&path).map_err(Error::file("remove", &path))?;
         }
@@ -387,7 +414,8 @@ pub fn remove_unnamed(disk: &dyn Disk, dir: &Path, manifest: &Manifest) -> Resul
     Ok(())
 }
 
-fn graph_paths(dir: &Path, number: u64) -> (PathBuf, PathBuf) {
+/// Where the graph and the slots of a number are.
+pub fn graph_paths(dir: &Path, number: u64) -> (PathBuf, PathBuf) {
     (
         dir.join(format!("{number:08}.graph")),
         dir.join(format!("{number:08}.slots")),

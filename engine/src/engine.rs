@@ -15,6 +15,7 @@ use crate::payload_indexes::PayloadIndexes;
 use crate::rows::{self, Rows, RowsTuning, VnodeState};
 use crate::saved_columns::SavedColumns;
 use crate::slots::{Slot, SlotSet};
+use crate::snapshot;
 use crate::space::Space;
 use crate::vectors::{Layout, Segment, Vectors};
 use crate::view::View;
@@ -59,10 +60,11 @@ pub(crate) struct Indexing {
 }
 
 impl Indexing {
-    /// The empty segments that cannot be removed because of some slots in a graph.
-    pub(crate) fn waiting_for<'a>(&'a self, graph: &'a SlotSet) -> impl Iterator<Item = u32> + 'a {
+    /// The empty segments that cannot be removed because of some slots, those of a
+    /// graph or of saved payload indexes.
+    pub(crate) fn waiting_for<'a>(&'a self, slots: &'a SlotSet) -> impl Iterator<Item = u32> + 'a {
         let numbers = self.emptied.keys().copied();
-        numbers.filter(|number| graph.len_of_segment(*number) > 0)
+        numbers.filter(|number| slots.len_of_segment(*number) > 0)
     }
 
     /// Whether what was synced so far can be relied on.
@@ -99,7 +101,8 @@ impl Engine {
     /// Opens a replica's folder, creating it where it is new. The caller then
     /// replays the log from [`Engine::replay_from`]. Every file holds the
     /// replica's identity in its checksums: one of another replica, put in its
-    /// place, is damage.
+    /// place, is damage. First it ends what a crash left of [`adopt`](crate::adopt),
+    /// and removes an install that was not adopted.
     ///
     /// # Errors
     /// Something stored is damaged or another's, or the disk failed.
@@ -110,6 +113,7 @@ impl Engine {
         params: Params,
         tuning: Tuning,
     ) -> Result<Self> {
+        snapshot::settle(&*disk, dir)?;
         disk.create_dir_all(dir)
             .map_err(Error::file("create", dir))?;
         let params = Arc::new(params);
@@ -157,6 +161,11 @@ impl Engine {
         let mut saved = Saved {
             next_file: manifest.next_file(),
             columns: manifest.columns.clone(),
+            // Which of them is not known any more.
+            in_columns: match manifest.columns {
+                Some(_) => vectors.segments().firsts(),
+                None => SlotSet::default(),
+            },
             applied: manifest.applied,
             ..Saved::default()
         };

@@ -28,6 +28,7 @@ mod saved_columns;
 mod search;
 mod selection;
 mod slots;
+mod snapshot;
 mod space;
 mod vectors;
 mod view;
@@ -51,6 +52,7 @@ pub use plan::Plan;
 pub use reclaim::ReclaimStep;
 pub use rows::VnodeState;
 pub use search::{Found, Hit, Query};
+pub use snapshot::{Chunk, Export, Install, Place, SnapshotError, adopt, incoming};
 pub use view::{Answer, PayloadIndex, Record, View, Want};
 
 pub use quoit_columns::Direction;

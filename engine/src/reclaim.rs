@@ -2,8 +2,8 @@
 //!
 //! A segment that is more than half dead is emptied: its live vectors move to
 //! new slots. An empty one is removed once nothing can mean a vector in it any
-//! more: no graph, no saved graph, and no power cut that takes the rows back to
-//! a time when it was in use.
+//! more: no graph, no saved graph or payload index, and no power cut that takes the
+//! rows back to a time when it was in use.
 
 use crate::engine::{Engine, Indexing};
 use crate::error::{Error, Result};

@@ -1,7 +1,7 @@
 //! The payload indexes in a checkpoint. Beside the columns is how far each vnode
 //! had come when they were taken: a point that was changed after that is indexed
-//! again after a restart. Slots are never given out twice, so that what is known
-//! of one that is still visible is known of the same point.
+//! again after a restart. A slot that they may know is not given out again, so that
+//! what is known of one that is still visible is known of the same point.
 //!
 //! The file: the number of vnodes, each with its seq; the number of columns, each
 //! with its length and its bytes. Integers are little-endian, of 64 bits.
@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Named {
     pub(crate) number: u64,
-    hash: u64,
+    pub(crate) hash: u64,
 }
 
 /// Payload indexes as they were at one moment.

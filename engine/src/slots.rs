@@ -136,7 +136,29 @@ impl SlotSet {
 
     /// The slots in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0_u32..).zip(&self.pages).flat_map(|(number, page)| {
+        self.iter_after(0)
+    }
+
+    /// The slots in ascending order, without the first so many.
+    pub fn iter_after(&self, skipped: u64) -> impl Iterator<Item = Slot> + '_ {
+        let len = |page: &Option<Arc<Page>>| page.as_ref().map_or(0, |p| p.len);
+        let mut within = skipped;
+        let before = self.pages.iter().take_while(|page| {
+            let is_before = within >= u64::from(len(page));
+            if is_before {
+                within -= u64::from(len(page));
+            }
+            is_before
+        });
+        let first = before.count();
+        let slots = self.iter_from_page(first);
+        // Fewer than a page has.
+        slots.skip(usize::try_from(within).unwrap_or(usize::MAX))
+    }
+
+    fn iter_from_page(&self, first: usize) -> impl Iterator<Item = Slot> + '_ {
+        let pages = (0_u32..).zip(&self.pages).skip(first);
+        pages.flat_map(|(number, page)| {
             let words: &[u64] = page.as_ref().map_or(&[], |p| &p.words);
             (0_u32..).zip(words).flat_map(move |(i, word)| {
                 let start = number * SLOTS_PER_SEGMENT + i * 64;
@@ -258,6 +280,9 @@ mod tests {
             for (set, plain) in pinned.into_iter().chain([(set, plain)]) {
                 prop_assert_eq!(set.len(), plain.len() as u64);
                 prop_assert!(set.iter().map(|s| s.0).eq(plain.iter().copied()));
+                let skipped = pin_at % (plain.len() + 2);
+                let rest = set.iter_after(skipped as u64).map(|s| s.0);
+                prop_assert!(rest.eq(plain.iter().copied().skip(skipped)));
                 let in_first = plain.range(..SLOTS_PER_SEGMENT).count();
                 prop_assert_eq!(set.len_of_segment(0) as usize, in_first);
                 let back = SlotSet::from_bytes(&set.to_bytes()).unwrap();

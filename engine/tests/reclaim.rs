@@ -11,7 +11,7 @@ mod support;
 use quoit_columns::{Kind, Schema};
 use quoit_disk::SimDisk;
 use quoit_engine::{Change, Entry, FillStep, Metric, Operation, SaveGraph, VnodeWrite};
-use quoit_filter::Edit;
+use quoit_filter::{Condition, Edit, Filter, Scalar, Test};
 use quoit_ring::{PointId, Vnode};
 use rand::prelude::*;
 use std::sync::Arc;
@@ -230,4 +230,52 @@ fn indexes_find_points_whose_vectors_were_moved() {
     for filter in random::filters(&mut rng, 9000) {
         rig.model.check_filtered(&rig.view(), &filter);
     }
+}
+
+#[test]
+fn a_slot_that_is_used_again_for_a_moved_vector_is_not_taken_for_the_saved_indexes_former_one() {
+    let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+    rig.params.vectors[0].index = None;
+    rig.reopen();
+    let mut rng = StdRng::seed_from_u64(1);
+    rig.apply(Entry::SetSchema(Schema {
+        number: 1,
+        fields: [("n".parse().unwrap(), Kind::Integer)].into(),
+    }));
+    // The first slot of the first segment is the only live one there, and the last
+    // segment lacks a few to be full.
+    write(&mut rig, &mut rng, 0, 8192);
+    write(&mut rig, &mut rng, 10_000, 8192);
+    write(&mut rig, &mut rng, 1, 8191);
+    write(&mut rig, &mut rng, 40_000, 3 * 8192);
+    write(&mut rig, &mut rng, 20_000, 8187);
+    let edit = Edit::Replace("{\"n\": 3}".into());
+    rig.apply(Entry::Write(vec![VnodeWrite {
+        vnode: Vnode(0),
+        operations: vec![Operation::always(
+            PointId::Num(0),
+            Change::EditPayload(edit),
+        )],
+    }]));
+    while rig.engine().fill_step().unwrap() != FillStep::Idle {}
+    rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
+    rig.apply(random::deletes(Vnode(0), [0]));
+    assert_eq!(rig.reclaim_all(), 0);
+    rig.engine().checkpoint(SaveGraph::IfMuchIsNew).unwrap();
+    assert_eq!(rig.reclaim_all(), 1);
+    // The second segment comes to be mostly dead, and the last one full.
+    rig.apply(random::deletes(Vnode(0), 10_000..14_100));
+    write(&mut rig, &mut rng, 30_000, 6);
+    rig.engine().reclaim_step().unwrap();
+    rig.engine().checkpoint(SaveGraph::IfMuchIsNew).unwrap();
+    rig.reopen();
+    while rig.engine().fill_step().unwrap() != FillStep::Idle {}
+    let is_three = Filter {
+        must: vec![Condition::Field {
+            path: "n".parse().unwrap(),
+            test: Test::Value(Scalar::Integer(3)),
+        }],
+        ..Filter::default()
+    };
+    rig.model.check_filtered(&rig.view(), &is_three);
 }

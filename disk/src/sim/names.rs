@@ -111,6 +111,43 @@ impl Names {
         replaced
     }
 
+    /// A folder has another name, and so has all in it.
+    pub(super) fn move_folder(&mut self, from: &Path, to: &Path) {
+        let moved = |path: &mut PathBuf| {
+            if let Ok(rest) = path.strip_prefix(from) {
+                *path = to.join(rest);
+            }
+        };
+        let ids = std::mem::take(&mut self.ids).into_iter();
+        self.ids = ids
+            .map(|(mut path, id)| {
+                moved(&mut path);
+                (path, id)
+            })
+            .collect();
+        for Unsynced { change, folders } in &mut self.unsynced {
+            match change {
+                Change::Create { path, .. } | Change::Remove { path, .. } => moved(path),
+                Change::Rename { from, to, .. } => [from, to].into_iter().for_each(&moved),
+            }
+            let renamed = std::mem::take(folders).into_iter();
+            *folders = renamed
+                .map(|mut folder| {
+                    moved(&mut folder);
+                    folder
+                })
+                .collect();
+        }
+    }
+
+    /// A folder is gone for good; these were the files in it.
+    pub(super) fn forget_below(&mut self, dir: &Path) -> Vec<Id> {
+        let paths = |change: &Change| change.paths().iter().any(|path| path.starts_with(dir));
+        self.unsynced.retain(|unsynced| !paths(&unsynced.change));
+        let gone = self.ids.extract_if(.., |path, _| path.starts_with(dir));
+        gone.map(|(_, id)| id).collect()
+    }
+
     fn push(&mut self, change: Change) {
         let folders = change
             .paths()

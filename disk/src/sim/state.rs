@@ -32,6 +32,8 @@ pub(super) struct State {
     faults: BTreeMap<Op, VecDeque<io::ErrorKind>>,
     left_alone: Vec<PathBuf>,
     names: Names,
+    /// Renames of folders that are not durable: from, to.
+    moved: Vec<(PathBuf, PathBuf)>,
     files: BTreeMap<Id, Content>,
     next_id: Id,
 }
@@ -65,6 +67,7 @@ impl State {
             faults: BTreeMap::new(),
             left_alone: Vec::new(),
             names: Names::default(),
+            moved: Vec::new(),
             files: BTreeMap::new(),
             next_id: 0,
         };
@@ -191,6 +194,15 @@ impl State {
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         match (self.key(from)?, self.key(to)?) {
+            (Some(from), Some(to)) if from.is_dir() => {
+                if real::folder_of(&from) != real::folder_of(&to) {
+                    let text = "a folder is renamed within its folder only";
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+                }
+                fs::rename(&from, &to)?;
+                self.names.move_folder(&from, &to);
+                self.moved.push((from, to));
+            }
             (Some(from), Some(to)) => {
                 self.known(&from)?;
                 self.known(&to)?;
@@ -221,6 +233,17 @@ impl State {
         Ok(())
     }
 
+    pub(super) fn remove_dir_all(&mut self, dir: &Path) -> io::Result<()> {
+        let Some(key) = self.key(dir)? else {
+            return fs::remove_dir_all(dir);
+        };
+        fs::remove_dir_all(&key)?;
+        for id in self.names.forget_below(&key) {
+            self.give_back(id);
+        }
+        Ok(())
+    }
+
     pub(super) fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
         let paths = real::list(dir)?;
         let Some(dir) = self.key(&fs::canonicalize(dir)?)? else {
@@ -236,6 +259,7 @@ impl State {
                 self.known(&key)?;
             }
         }
+        self.moved.retain(|(_, to)| real::folder_of(to) != dir);
         self.names.synced(&dir);
         let reachable = self.names.reachable();
         self.files.retain(|id, _| reachable.contains(id));
@@ -357,6 +381,20 @@ impl State {
         Ok(files)
     }
 
+    /// Some of the last renames of folders are taken back.
+    fn lose_moves(&mut self) -> io::Result<()> {
+        let kept = self.rng.random_range(0..=self.moved.len());
+        for (from, to) in self.moved.split_off(kept).into_iter().rev() {
+            // What was removed meanwhile does not come back.
+            if to.exists() {
+                fs::rename(&to, &from)?;
+                self.names.move_folder(&to, &from);
+            }
+        }
+        self.moved.clear();
+        Ok(())
+    }
+
     /// What is there now is what the platter has.
     fn all_is_durable(&mut self) -> io::Result<()> {
         self.names = Names::default();
@@ -369,6 +407,9 @@ impl State {
     }
 
     pub(super) fn cut_power(&mut self) -> io::Result<()> {
+        if !self.moved.is_empty() {
+            self.lose_moves()?;
+        }
         for path in self.walk()? {
             self.known(&path)?;
         }

@@ -535,3 +535,59 @@ proptest! {
         }
     }
 }
+
+/// What is in `old/a` and `new/a` after a folder was renamed and the power cut.
+fn after_a_folder_was_renamed(is_synced: bool) -> BTreeSet<[Option<Vec<u8>>; 2]> {
+    let outcome = |seed| {
+        let (dir, disk) = disk(seed);
+        let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
+        disk.create_dir_all(&old).unwrap();
+        settle(&disk, &old.join("a"), b"durable");
+        disk.rename(&old, &new).unwrap();
+        if is_synced {
+            disk.sync_dir(dir.path()).unwrap();
+        }
+        let in_old = after_cut(&disk, &old.join("a"));
+        [in_old, disk.read(&new.join("a")).ok()]
+    };
+    (0..50).map(outcome).collect()
+}
+
+#[test]
+fn a_folder_has_its_old_name_or_its_new_one_and_the_new_one_once_that_is_synced() {
+    let there = || Some(b"durable".to_vec());
+    let (old, new) = ([there(), None], [None, there()]);
+    assert_eq!(after_a_folder_was_renamed(true), [new.clone()].into());
+    assert_eq!(after_a_folder_was_renamed(false), [old, new].into());
+}
+
+#[test]
+fn what_was_not_synced_in_a_folder_may_be_lost_after_it_was_renamed_too() {
+    let outcomes: BTreeSet<_> = (0..50)
+        .map(|seed| {
+            let (dir, disk) = disk(seed);
+            let [old, new] = ["old", "new"].map(|name| dir.path().join(name));
+            disk.create_dir_all(&old).unwrap();
+            let file = disk.open(&old.join("a")).unwrap();
+            file.write_at(b"1", 0).unwrap();
+            file.sync_data().unwrap();
+            disk.rename(&old, &new).unwrap();
+            disk.sync_dir(dir.path()).unwrap();
+            after_cut(&disk, &new.join("a"))
+        })
+        .collect();
+    assert_eq!(outcomes, [None, Some(b"1".to_vec())].into());
+}
+
+#[test]
+fn a_removed_folder_gives_its_room_back() {
+    let (dir, disk) = disk(1);
+    let folder = dir.path().join("folder");
+    disk.create_dir_all(&folder).unwrap();
+    settle(&disk, &folder.join("a"), &[1; 1000]);
+    disk.set_free(0);
+    disk.remove_dir_all(&folder).unwrap();
+    assert_eq!(disk.free_space(dir.path()).unwrap(), 1000);
+    disk.cut_power().unwrap();
+    assert!(disk.list(dir.path()).unwrap().is_empty());
+}

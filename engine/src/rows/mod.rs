@@ -15,6 +15,7 @@
 //! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
 
 mod codec;
+mod copy;
 mod tear;
 
 use crate::Identity;
@@ -25,6 +26,7 @@ use codec::{
     decode_feed_row, decode_id_row, decode_replica, decode_vnode, encode_feed_row, encode_id_row,
     encode_replica, encode_vnode,
 };
+pub use copy::{KEYSPACES, RowsReader, is_open};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 use quoit_columns::Schema;
 use quoit_ring::{Holding, PointId, Vnode};

@@ -9,7 +9,7 @@ mod layout;
 mod segment;
 
 pub use layout::Layout;
-pub use segment::{Owner, Segment};
+pub use segment::{Owner, Segment, file_len, stride};
 
 use crate::Identity;
 use crate::error::{Error, Result};
@@ -56,6 +56,30 @@ impl Segments {
         segment.numbers(within)
     }
 
+    /// All bytes of a slot, as another replica may have them.
+    ///
+    /// # Errors
+    /// The slot's bytes are damaged or its segment is gone.
+    pub fn bytes(&self, slot: Slot) -> Result<&[u8]> {
+        let (segment, within) = self.of(slot)?;
+        segment.bytes(within)
+    }
+
+    /// Only the segments that have such slots.
+    #[must_use]
+    pub fn only(&self, slots: &SlotSet) -> Self {
+        let kept = (0_u32..)
+            .zip(self.by_number.iter())
+            .map(|(number, segment)| {
+                let is_kept = slots.len_of_segment(number) > 0;
+                segment.as_ref().filter(|_| is_kept).cloned()
+            });
+        Self {
+            layout: self.layout.clone(),
+            by_number: Arc::new(kept.collect()),
+        }
+    }
+
     /// Where in a slot each vector lies.
     #[must_use]
     pub fn layout(&self) -> &Layout {
@@ -86,6 +110,16 @@ impl Segments {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.iter().count() as u64
+    }
+
+    /// The first slot of each, whether it is in use or not.
+    #[must_use]
+    pub fn firsts(&self) -> SlotSet {
+        let mut slots = SlotSet::default();
+        for (number, _) in self.iter() {
+            slots.insert(Slot(number * SLOTS_PER_SEGMENT));
+        }
+        slots
     }
 
     fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Segment>)> {
@@ -305,7 +339,9 @@ impl Vectors {
     }
 }
 
-fn segment_path(dir: &Path, number: u32) -> PathBuf {
+/// Where in the folder of vectors a segment is.
+#[must_use]
+pub fn segment_path(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("{number:08}.seg"))
 }
 

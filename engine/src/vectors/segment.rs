@@ -22,6 +22,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const TRAILER: usize = 36;
 
+/// The bytes of a slot with so many numbers.
+#[must_use]
+pub fn stride(numbers: usize) -> usize {
+    numbers * 4 + TRAILER
+}
+
+/// The bytes of a segment whose slots have so many numbers.
+#[must_use]
+pub fn file_len(numbers: usize) -> u64 {
+    stride(numbers) as u64 * u64::from(SLOTS_PER_SEGMENT)
+}
+
 /// Whose vector a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -50,19 +62,18 @@ impl Segment {
     /// The disk is full, the file cannot be opened or mapped, or it is one of
     /// another length. `numbers` is how many a slot holds.
     pub fn open(disk: &dyn Disk, path: &Path, identity: Identity, numbers: usize) -> Result<Self> {
-        let stride = numbers * 4 + TRAILER;
-        let len = stride * SLOTS_PER_SEGMENT as usize;
+        let (stride, len) = (stride(numbers), file_len(numbers));
         let file = disk.open(path).map_err(Error::file("open", path))?;
         let found = file.len().map_err(Error::file("measure", path))?;
-        if found > len as u64 {
+        if found > len {
             let what = format!("it has {found} bytes and should have {len}");
             return Err(Error::damaged(path, what));
         }
         // A write to a reserved block cannot find the disk full, and a mapped
         // page always has its block: no signal in the middle of a search.
-        file.allocate(len as u64)
+        file.allocate(len)
             .map_err(Error::file("reserve room for", path))?;
-        let map = Map::new(&*file, len as u64).map_err(Error::file("map", path))?;
+        let map = Map::new(&*file, len).map_err(Error::file("map", path))?;
         let verified = (0..SLOTS_PER_SEGMENT.div_ceil(64)).map(|_| AtomicU64::new(0));
         Ok(Self {
             path: path.to_owned(),
@@ -82,7 +93,7 @@ impl Segment {
     pub fn is_short(disk: &dyn Disk, path: &Path, numbers: usize) -> Result<bool> {
         let file = disk.open(path).map_err(Error::file("open", path))?;
         let len = file.len().map_err(Error::file("measure", path))?;
-        Ok(len < ((numbers * 4 + TRAILER) * SLOTS_PER_SEGMENT as usize) as u64)
+        Ok(len < file_len(numbers))
     }
 
     /// Writes a slot. No reader may know of it yet.
@@ -106,6 +117,28 @@ impl Segment {
             .map_err(Error::file("write", &self.path))?;
         self.mark(slot);
         Ok(())
+    }
+
+    /// Writes slots, from a first one on, as they are in another replica of the same
+    /// identity. No reader may know of them yet.
+    ///
+    /// # Errors
+    /// The bytes are no slots of this identity, or the file cannot be written.
+    pub fn copy_in(&self, first: usize, slots: &[u8]) -> Result<()> {
+        for (slot, bytes) in (first..).zip(slots.chunks(self.stride)) {
+            self.check(slot, bytes)?;
+        }
+        self.file
+            .write_at(slots, (first * self.stride) as u64)
+            .map_err(Error::file("write", &self.path))
+    }
+
+    /// All bytes of a slot.
+    ///
+    /// # Errors
+    /// They are damaged.
+    pub fn bytes(&self, slot: usize) -> Result<&[u8]> {
+        self.verified_bytes(slot)
     }
 
     /// The numbers in a slot.
@@ -166,13 +199,20 @@ impl Segment {
         if self.verified[slot / 64].load(Ordering::Acquire) >> (slot % 64) & 1 == 1 {
             return Ok(bytes);
         }
-        let (content, hash) = bytes.split_at(self.stride - 8);
-        let hash: [u8; 8] = hash.try_into().map_err(|_| self.damage(slot))?;
-        if self.hash(content) != u64::from_le_bytes(hash) {
-            return Err(self.damage(slot));
-        }
+        self.check(slot, bytes)?;
         self.mark(slot);
         Ok(bytes)
+    }
+
+    fn check(&self, slot: usize, bytes: &[u8]) -> Result<()> {
+        let fits = bytes.len() == self.stride;
+        let parts = bytes.split_last_chunk::<8>().filter(|_| fits);
+        let (content, hash) = parts.ok_or_else(|| self.damage(slot))?;
+        if self.hash(content) == u64::from_le_bytes(*hash) {
+            Ok(())
+        } else {
+            Err(self.damage(slot))
+        }
     }
 
     fn hash(&self, bytes: &[u8]) -> u64 {

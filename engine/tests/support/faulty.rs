@@ -50,6 +50,10 @@ impl Disk for Faulty {
         self.disk.remove(path)
     }
 
+    fn remove_dir_all(&self, dir: &Path) -> io::Result<()> {
+        self.disk.remove_dir_all(dir)
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         if self.sync_dirs.fetch_sub(1, Ordering::SeqCst) == 0 {
             return Err(io::ErrorKind::Other.into());

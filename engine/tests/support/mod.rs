@@ -7,6 +7,7 @@ pub mod faulty;
 pub mod journal;
 pub mod model;
 pub mod random;
+pub mod snapshot;
 
 use model::Model;
 use quoit_disk::{Disk, RealDisk};
@@ -123,6 +124,27 @@ impl Rig {
         };
         rig.open().unwrap();
         rig.apply(Entry::Found(held.clone()));
+        rig
+    }
+
+    /// A replica that is there, in `replica` below `dir`.
+    pub fn found(
+        disk: Arc<dyn Disk>,
+        dir: tempfile::TempDir,
+        params: Params,
+        log: Vec<Entry>,
+        model: Model,
+    ) -> Self {
+        let mut rig = Self {
+            dir,
+            disk,
+            params,
+            tuning: tuning(),
+            log,
+            model,
+            engine: None,
+        };
+        rig.open().unwrap();
         rig
     }
 
