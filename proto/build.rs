@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".quoit.v1.Point.payload")
         .bytes(".quoit.v1.Commands.commands")
         .bytes(".quoit.v1.LogRecord.payload")
+        .bytes(".quoit.v1.SnapshotOffer.manifest")
         .codec_path("crate::BoundedCodec")
         .compile_fds_with_config(files, names)?;
     let out = std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?;

@@ -7,7 +7,7 @@ use quoit_engine::{Params, Tuning};
 use quoit_proto::{ErrorKind, ShardClient, v1};
 use quoit_ring::ShardId;
 use quoit_shard::log::LogOptions;
-use quoit_shard::{Membership, Shard, ShardOptions, Stamp, UpkeepOptions};
+use quoit_shard::{MemberId, Membership, Shard, ShardOptions, Stamp, UpkeepOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,11 @@ pub async fn open(dir: &Path, params: Params) -> Result<Arc<Shard>> {
     let options = ShardOptions {
         disk: Arc::new(RealDisk),
         dir: dir.to_owned(),
-        stamp: Stamp::new(Uuid::nil(), ShardId(0), &params),
+        stamp: Stamp::new(
+            MemberId::alone(Uuid::nil(), ShardId(0)),
+            ShardId(0),
+            &params,
+        ),
         birth,
         params,
         tuning: Tuning::default(),

@@ -52,7 +52,7 @@ pub use plan::Plan;
 pub use reclaim::ReclaimStep;
 pub use rows::VnodeState;
 pub use search::{Found, Hit, Query};
-pub use snapshot::{Chunk, Export, Install, Place, SnapshotError, adopt, incoming};
+pub use snapshot::{Chunk, Export, Install, Place, SnapshotError, adopt, has_arrived, incoming};
 pub use view::{Answer, PayloadIndex, Record, View, Want};
 
 pub use quoit_columns::Direction;

@@ -2,10 +2,11 @@
 //! trust themselves no more and take nothing until they are opened anew, also
 //! when the disk was only full and has room again. What a restart of the process
 //! would mend is mended here: the shard is opened anew from its folder, and its
-//! log brings back what was not applied. Requests that come meanwhile wait.
+//! log brings back what was not applied. So is a replica that was far behind, when a
+//! copy of its leader's data is there. Requests that come meanwhile wait.
 //!
-//! Only after a full disk: one that fails otherwise may not open again, and
-//! reads are still right as long as it is left as it is.
+//! Of failures, only after a full disk: one that fails otherwise may not open again,
+//! and reads are still right as long as it is left as it is.
 
 use crate::open::{OpenError, ShardOptions};
 use crate::raft::{Peer, PeerError, chain};
@@ -127,7 +128,13 @@ impl Drop for Keeper {
 async fn look_after(kept: Arc<Kept>) {
     let mut pause = TICK;
     loop {
-        tokio::time::sleep(pause).await;
+        // Not the shard itself is waited with: its files must be free when it ends.
+        let copied = kept.current().map(|shard| shard.copied());
+        let copied = copied.unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = copied.notified() => {}
+        }
         if !kept.needs_opening() {
             pause = TICK;
             continue;
@@ -149,8 +156,9 @@ impl Kept {
 
     fn needs_opening(&self) -> bool {
         let enough = self.options.upkeep.watermark.start_above;
-        self.current()
-            .is_none_or(|shard| shard.would_be_mended_by_opening(enough))
+        let needs =
+            |shard: Arc<Shard>| shard.has_copy() || shard.would_be_mended_by_opening(enough);
+        self.current().is_none_or(needs)
     }
 
     /// Closes the shard and opens it anew; says whether it is open now. Blocks.
@@ -160,7 +168,7 @@ impl Kept {
             return false;
         }
         if let Some(old) = self.current.send_replace(None) {
-            tracing::info!("the disk has room again: a shard that takes no writes is opened anew");
+            tracing::info!("a shard is opened anew");
             old.discard();
             // Its files can be opened once at a time.
             let begun = Instant::now();

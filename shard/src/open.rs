@@ -6,20 +6,20 @@ use crate::convert::{self, Misfit};
 use crate::health::Health;
 use crate::log::{self, LogError, LogOptions, LogReader};
 use crate::raft::{
-    self, Alone, Group, GroupOptions, Me, Member, Peers, Timing, VoteError, VoteFile,
+    self, Alone, Group, GroupOptions, Member, Peers, TakingOptions, Timing, VoteError, VoteFile,
 };
 use crate::replication::{Proposal, ProposeError, Replication};
 use crate::shard::Shard;
-use crate::stamp::{self, Stamp, StampError};
+use crate::stamp::{self, MemberId, Stamp, StampError};
 use crate::upkeep::{Bell, Upkeep, UpkeepOptions};
 use bytes::Bytes;
 use prost::Message;
 use quoit_disk::Disk;
-use quoit_engine::{Engine, Entry, Params, Tuning};
+use quoit_engine::{Engine, Entry, Params, SnapshotError, Tuning};
 use quoit_proto::v1;
 use quoit_ring::VnodeSet;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,10 +57,6 @@ pub enum Membership {
     Alone,
     /// One of several.
     Member {
-        /// The group.
-        group: u64,
-        /// This member; a number that no other ever had.
-        node: u64,
         /// Its place among the shard's replicas.
         ordinal: u32,
         /// How the others are reached.
@@ -70,15 +66,16 @@ pub enum Membership {
     },
 }
 
-/// The number of a member that is alone.
-const ALONE: u64 = 1;
-
 /// How long a member that is alone may take to lead.
 const LEAD_PATIENCE: Duration = Duration::from_mins(5);
 
 /// A shard whose log has no more than so many entries, and no checkpoint, can be
 /// made anew from its log alone.
 const BEGUN: u64 = 64;
+
+/// The file that says that a copy of a leader's data takes the place of this
+/// replica's, and that the log may end before it.
+const ADOPTING: &str = "adopting";
 
 /// How much of the log a replay reads at once, in bytes.
 const REPLAY_BYTES: u64 = 16 << 20;
@@ -134,6 +131,15 @@ pub enum OpenError {
     /// The shard could not take its first vnodes.
     #[error("the shard could not be founded")]
     Found(#[source] ProposeError),
+    /// A copy of the leader's data could not take the place of this replica's.
+    #[error("the copy of the leader's data could not be put in place")]
+    Snapshot(#[from] SnapshotError),
+    /// The same, of the note of it.
+    #[error("that a copy of the leader's data is put in place could not be noted")]
+    Adopt {
+        /// What the disk said.
+        source: std::io::Error,
+    },
     /// Its vote is damaged or cannot be read.
     #[error("the shard's vote cannot be used")]
     Vote(#[from] VoteError),
@@ -178,7 +184,7 @@ impl Shard {
         if birth.is_none() && last == 0 {
             return Err(OpenError::LogLost { dir });
         }
-        let vote = VoteFile::new(disk.clone(), &dir, identity);
+        let vote = VoteFile::new(disk.clone(), &dir, stamp.own_identity());
         // The first entry makes the group, before anyone can vote; all others are a leader's.
         if last > 1 && vote.read()?.is_none() {
             return Err(OpenError::VoteLost { dir });
@@ -187,9 +193,17 @@ impl Shard {
         if birth.is_some() && last <= BEGUN {
             quoit_engine::remove_unfinished(&data)?;
         }
-        let engine = Arc::new(Engine::open(disk, &data, identity, params, tuning)?);
+        let adopting = dir.join(ADOPTING);
+        if quoit_engine::has_arrived(&*disk, &data)? {
+            mark(&*disk, &dir, &adopting).map_err(|source| OpenError::Adopt { source })?;
+            quoit_engine::adopt(&*disk, &data)?;
+        }
+        let is_adopted = disk.read(&adopting).is_ok();
+        let engine = Engine::open(disk.clone(), &data, identity, params, tuning)?;
+        let engine = Arc::new(engine);
         let in_log = raft::stored_index(engine.applied());
-        if engine.applied() > 0 && last < in_log {
+        // Of data that was taken in the log is made to begin behind it, as the group begins.
+        if engine.applied() > 0 && last < in_log && !is_adopted {
             return Err(OpenError::LogBehind {
                 applied: in_log,
                 last,
@@ -202,13 +216,22 @@ impl Shard {
                 "the log's torn tail was cut: a write that nobody was told of"
             );
         }
-        replay(&engine, &opened.reader)?;
+        if engine.replay_from() <= engine.applied() {
+            replay(&engine, &opened.reader)?;
+        }
         engine.probe()?;
         let health = Arc::new(Health::default());
         let bell = Arc::new(Bell::default());
         let params = engine.params().clone();
         let decode = Box::new(move |bytes| convert::decode(bytes, &params));
-        let group_options = membership.options(&stamp);
+        let taking = TakingOptions {
+            disk: disk.clone(),
+            data,
+            identity,
+            tuning,
+            spare: upkeep.watermark.stop_below,
+        };
+        let group_options = membership.options(stamp.member, taking);
         let group = Group::start(
             group_options,
             opened,
@@ -218,8 +241,13 @@ impl Shard {
             decode,
         );
         let group = Arc::new(group.await?);
+        if is_adopted {
+            // The log begins behind the data now.
+            disk.remove(&adopting)
+                .map_err(|source| OpenError::Adopt { source })?;
+        }
         if matches!(membership, Membership::Alone) {
-            let led = lead_alone(&group, &engine, birth).await;
+            let led = lead_alone(&group, &engine, stamp.member.node, birth).await;
             if let Err(error) = led {
                 group.stop();
                 return Err(OpenError::Found(error));
@@ -241,36 +269,27 @@ impl Shard {
 }
 
 impl Membership {
-    fn options(&self, stamp: &Stamp) -> GroupOptions {
-        let collection = stamp.collection;
+    fn options(&self, me: MemberId, taking: TakingOptions) -> GroupOptions {
         match self {
             Self::Alone => GroupOptions {
-                me: Me {
-                    collection,
-                    group: u64::from(stamp.shard.0),
-                    node: ALONE,
-                },
+                me,
                 ordinal: 0,
                 peers: Arc::new(Alone),
                 timing: Timing::default(),
                 is_alone: true,
+                taking,
             },
             Self::Member {
-                group,
-                node,
                 ordinal,
                 peers,
                 timing,
             } => GroupOptions {
-                me: Me {
-                    collection,
-                    group: *group,
-                    node: *node,
-                },
+                me,
                 ordinal: *ordinal,
                 peers: peers.clone(),
                 timing: *timing,
                 is_alone: false,
+                taking,
             },
         }
     }
@@ -315,10 +334,11 @@ fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
 async fn lead_alone(
     group: &Group,
     engine: &Engine,
+    node: u64,
     birth: Option<VnodeSet>,
 ) -> Result<(), ProposeError> {
     if birth.is_some() {
-        let members = BTreeMap::from([(ALONE, Member::default())]);
+        let members = BTreeMap::from([(node, Member::default())]);
         group.initialize(members).await?;
     }
     group.elect().await?;
@@ -327,6 +347,12 @@ async fn lead_alone(
         Some(vnodes) if !engine.is_founded() => found(group, &vnodes).await,
         _ => Ok(()),
     }
+}
+
+/// Makes an empty file, durably.
+fn mark(disk: &dyn Disk, dir: &Path, file: &Path) -> std::io::Result<()> {
+    disk.open(file)?.sync_data()?;
+    disk.sync_dir(dir)
 }
 
 async fn found(group: &Group, vnodes: &VnodeSet) -> Result<(), ProposeError> {

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How long a write waits for the graph before it is refused.
 const TAIL_PATIENCE: Duration = Duration::from_secs(30);
@@ -123,6 +124,16 @@ impl Shard {
             tracing::error!("the upkeep thread panicked");
         }
         true
+    }
+
+    /// Notified when a copy of a leader's data is there.
+    pub(crate) fn copied(&self) -> Arc<Notify> {
+        self.group.copied()
+    }
+
+    /// Whether there is one, which the shard is to be opened anew on.
+    pub(crate) fn has_copy(&self) -> bool {
+        self.group.has_copy()
     }
 
     /// Whether it answers, has a leader, and has once been as far as that one.

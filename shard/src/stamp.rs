@@ -11,11 +11,48 @@ use std::io;
 use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
+/// Who a replica is, as a member of its shard's Raft group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberId {
+    /// The collection's uid.
+    pub collection: Uuid,
+    /// The group; another for each shard that ever was.
+    pub group: u64,
+    /// The member; a number that no other member of the group ever had.
+    pub node: u64,
+}
+
+impl MemberId {
+    /// The only member of a shard that has no other replicas.
+    #[must_use]
+    pub fn alone(collection: Uuid, shard: ShardId) -> Self {
+        Self {
+            collection,
+            group: u64::from(shard.0),
+            node: 1,
+        }
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self {
+            collection,
+            group,
+            node,
+        } = self;
+        write!(
+            f,
+            "member {node} of group {group} of collection {collection}"
+        )
+    }
+}
+
 /// The identity of a shard's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
-    /// The collection's uid.
-    pub collection: Uuid,
+    /// Whose it is.
+    pub member: MemberId,
     /// The shard.
     pub shard: ShardId,
     /// The layout of the folder.
@@ -69,11 +106,11 @@ impl VectorShape {
 const FORMAT: u32 = 1;
 
 impl Stamp {
-    /// The stamp of a collection's shard.
+    /// The stamp of a replica of a shard.
     #[must_use]
-    pub fn new(collection: Uuid, shard: ShardId, params: &Params) -> Self {
+    pub fn new(member: MemberId, shard: ShardId, params: &Params) -> Self {
         Self {
-            collection,
+            member,
             shard,
             format: FORMAT,
             shape: Shape {
@@ -85,10 +122,22 @@ impl Stamp {
 }
 
 impl Stamp {
-    /// What the checksums of all files of the shard are seeded by.
+    /// What the checksums of the data are seeded by: the same for all replicas of a
+    /// shard, since they are given each other's files.
     #[must_use]
     pub fn identity(&self) -> Identity {
-        let name = format!("{} {}", self.collection, self.shard);
+        let MemberId {
+            collection, group, ..
+        } = self.member;
+        let name = format!("{collection} {} {group}", self.shard);
+        Identity(xxhash_rust::xxh3::xxh3_64(name.as_bytes()))
+    }
+
+    /// What the checksums of log and vote are seeded by: what one member promised no
+    /// other did.
+    #[must_use]
+    pub fn own_identity(&self) -> Identity {
+        let name = format!("{} {}", self.shard, self.member);
         Identity(xxhash_rust::xxh3::xxh3_64(name.as_bytes()))
     }
 }
@@ -121,7 +170,7 @@ pub enum StampError {
         source: serde_json::Error,
     },
     /// The folder is another's.
-    #[error("{} belongs to shard {} of collection {}, not to shard {} of {}: check the data directory", path.display(), found.shard, found.collection, expected.shard, expected.collection)]
+    #[error("{} belongs to shard {}, {}, not to shard {}, {}: check the data directory", path.display(), found.shard, found.member, expected.shard, expected.member)]
     Foreign {
         /// The stamp's file.
         path: PathBuf,
@@ -176,7 +225,7 @@ pub fn check(disk: &dyn Disk, dir: &Path, expected: &Stamp, new: bool) -> Result
                 let format = found.format;
                 return Err(StampError::Newer { path, format });
             }
-            let whose = |stamp: &Stamp| (stamp.collection, stamp.shard);
+            let whose = |stamp: &Stamp| (stamp.member, stamp.shard);
             let is_ours = whose(&found) == whose(expected);
             let (found, expected) = (Box::new(found), Box::new(expected.clone()));
             Err(if is_ours {

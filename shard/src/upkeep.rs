@@ -19,6 +19,9 @@ pub struct UpkeepOptions {
     pub checkpoint_after: Duration,
     /// What is kept free on the disk.
     pub watermark: Watermark,
+    /// Bytes of the log that are kept behind a checkpoint for other members that are
+    /// a little behind: they are brought up by entries, which is less than a copy.
+    pub kept_log_bytes: u64,
 }
 
 impl Default for UpkeepOptions {
@@ -27,6 +30,7 @@ impl Default for UpkeepOptions {
             checkpoint_bytes: 128 << 20,
             checkpoint_after: Duration::from_mins(1),
             watermark: Watermark::default(),
+            kept_log_bytes: 64 << 20,
         }
     }
 }
@@ -140,7 +144,7 @@ impl Upkeep {
                 applied,
                 bytes,
             };
-            self.group.cut_log(applied);
+            self.group.cut_log(applied, self.options.kept_log_bytes);
         }
         Ok(())
     }

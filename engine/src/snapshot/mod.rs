@@ -29,7 +29,7 @@ mod swap;
 pub use error::SnapshotError;
 pub use export::Export;
 pub use install::Install;
-pub use swap::{adopt, incoming, settle};
+pub use swap::{adopt, has_arrived, incoming, settle};
 
 /// What the names of files end in that only an export reads.
 pub const SPOOL: &str = "export";

@@ -70,6 +70,14 @@ pub fn adopt(disk: &dyn Disk, dir: &Path) -> std::result::Result<(), SnapshotErr
     Ok(())
 }
 
+/// Whether a finished install waits for [`adopt`]. Opening the engine would remove it.
+///
+/// # Errors
+/// The disk failed.
+pub fn has_arrived(disk: &dyn Disk, dir: &Path) -> std::result::Result<bool, SnapshotError> {
+    Ok(has(disk, &incoming(dir).join("manifest"))?)
+}
+
 /// Ends what a crash left of an [`adopt`], and removes all that is left over, but for
 /// an install that is on its way. To be called before anything else is done with the
 /// folder.

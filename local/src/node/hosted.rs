@@ -13,7 +13,7 @@ use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{Member, Ring, RingStore, ShardId, StoreError, SwapError, VnodeSet};
 use quoit_router::{BadPlacement, CatalogError, Collection};
 use quoit_shard::log::LogOptions;
-use quoit_shard::{Keeper, Membership, OpenError, ShardOptions, Stamp};
+use quoit_shard::{Keeper, MemberId, Membership, OpenError, ShardOptions, Stamp};
 use quoit_store::FileRingStore;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -257,7 +257,7 @@ fn shard_options(
     birth: Option<VnodeSet>,
     options: NodeOptions,
 ) -> ShardOptions {
-    let stamp = Stamp::new(record.uid, shard, &resolved.engine);
+    let stamp = Stamp::new(MemberId::alone(record.uid, shard), shard, &resolved.engine);
     let salt = uuid::Uuid::new_v4().as_u64_pair().0;
     ShardOptions {
         disk,
@@ -268,7 +268,7 @@ fn shard_options(
         upkeep: options.upkeep,
         log: LogOptions {
             segment_bytes: options.log_segment_bytes,
-            ..LogOptions::new(stamp.identity().0, salt)
+            ..LogOptions::new(stamp.own_identity().0, salt)
         },
         stamp,
         membership: Membership::Alone,

@@ -103,7 +103,7 @@ fn shards_of_another_collection_are_refused() {
         &["left", "right"],
         &[
             "shard 0",
-            "belongs to shard 0 of collection",
+            "belongs to shard 0, member 1 of group 0 of collection",
             "check the data directory",
         ],
     );
@@ -119,7 +119,10 @@ fn shards_of_the_same_collection_in_each_others_place_are_refused() {
     is_unopened(
         data.path(),
         &["left"],
-        &["belongs to shard 1 of collection", "not to shard 0"],
+        &[
+            "belongs to shard 1, member 1 of group 1 of collection",
+            "not to shard 0",
+        ],
     );
     swap(&shards.join("0"), &shards.join("1"));
     still_whole(data.path());

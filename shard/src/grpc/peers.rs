@@ -91,4 +91,21 @@ impl Peer for Remote {
             .map(tonic::Response::into_inner)
             .map_err(|e| failed(&e))
     }
+
+    async fn offer_snapshot(
+        &self,
+        offer: v1::SnapshotOffer,
+    ) -> Result<v1::SnapshotAnswer, PeerError> {
+        let answer = self.stub()?.offer_snapshot(offer).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|e| failed(&e))
+    }
+
+    async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
+        let answer = self.stub()?.put_chunk(chunk).await;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|e| failed(&e))
+    }
 }

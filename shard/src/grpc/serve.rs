@@ -179,4 +179,22 @@ impl Raft for Service {
         let answer = member.leader_read_index(request.into_inner()).await;
         answer.map(Response::new).map_err(|e| refused(&e))
     }
+
+    async fn offer_snapshot(
+        &self,
+        request: Request<v1::SnapshotOffer>,
+    ) -> Result<Response<v1::SnapshotAnswer>, Status> {
+        let member = self.0.member().map_err(|e| refused(&e))?;
+        let answer = member.offer_snapshot(request.into_inner()).await;
+        answer.map(Response::new).map_err(|e| refused(&e))
+    }
+
+    async fn put_chunk(
+        &self,
+        request: Request<v1::SnapshotChunk>,
+    ) -> Result<Response<v1::SnapshotAnswer>, Status> {
+        let member = self.0.member().map_err(|e| refused(&e))?;
+        let answer = member.put_chunk(request.into_inner()).await;
+        answer.map(Response::new).map_err(|e| refused(&e))
+    }
 }

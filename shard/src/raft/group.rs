@@ -1,17 +1,20 @@
 //! One member of a group, running: who leads, what is proposed, how far a view
 //! must be. The only place that drives openraft.
 
+use super::handing::Exports;
 use super::log_thread::{self, LogQueue, ToLog, chain};
 use super::machine::{self, Decode};
-use super::network::{Me, Network};
+use super::network::Network;
 use super::peer::{Peer, PeerError, Peers};
 use super::proposer::{self, Reply};
 use super::storage::Storage;
+use super::taking::{Taking, TakingOptions};
 use super::vote::{VoteError, VoteFile};
 use super::{Member, Note, Types, read_rounds, wire};
 use crate::health::Health;
 use crate::log::Opened;
 use crate::replication::{Proposal, ProposeError, Replication};
+use crate::stamp::MemberId;
 use openraft::error::{CheckIsLeaderError, InitializeError, RaftError};
 use openraft::{Config, Raft, ServerState, SnapshotPolicy};
 use parking_lot::Mutex;
@@ -24,7 +27,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 /// How long what is on its way may take when the member stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -33,10 +36,6 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// election takes a little more than a second.
 const LEADER_PATIENCE: Duration = Duration::from_secs(2);
 const LEADER_PAUSE: Duration = Duration::from_millis(20);
-
-/// Bytes of the log that are kept for members that are a little behind: they are
-/// brought up by entries, which is less than a snapshot.
-const KEPT_FOR_OTHERS: u64 = 64 << 20;
 
 /// A member that has all but so many entries of its log applied is not behind.
 const NEAR: u64 = 64;
@@ -90,7 +89,7 @@ impl Timing {
 /// What a member is started with.
 pub struct GroupOptions {
     /// Who it is.
-    pub me: Me,
+    pub me: MemberId,
     /// Its place among the replicas.
     pub ordinal: u32,
     /// How the others are reached.
@@ -99,6 +98,8 @@ pub struct GroupOptions {
     pub timing: Timing,
     /// Whether there will never be another member.
     pub is_alone: bool,
+    /// Where copies of a leader's data are taken in.
+    pub taking: TakingOptions,
 }
 
 /// Why a member could not be started.
@@ -129,8 +130,10 @@ pub struct Leadership {
 
 /// A running member.
 pub struct Group {
-    me: Me,
+    me: MemberId,
     is_alone: bool,
+    taking: Taking,
+    exports: Arc<Exports>,
     raft: Raft<Types>,
     health: Arc<Health>,
     log: LogQueue,
@@ -167,11 +170,19 @@ impl Group {
             peers,
             timing,
             is_alone,
+            taking,
         } = options;
         let kept_vote = vote.read()?;
         let Opened { writer, reader, .. } = opened;
         let (log, log_thread) = log_thread::start(writer, vote, health.clone())?;
-        let (machine, note, apply_thread) = machine::start(engine, health.clone(), decode)?;
+        let exports = Arc::new(Exports::default());
+        let (machine, note, apply_thread) = machine::start(
+            engine.clone(),
+            health.clone(),
+            decode,
+            taking.spare,
+            exports.clone(),
+        )?;
         // A thread of its own: that a leader is alive must be told in time, however
         // many searches there are.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -181,7 +192,7 @@ impl Group {
             .build()?;
         let storage = Storage::new(log.clone(), reader.clone(), kept_vote);
         let config = Arc::new(timing.config(ordinal));
-        let network = Network::new(me, peers.clone());
+        let network = Network::new(me, peers.clone(), exports.clone());
         let starting = Raft::new(me.node, config, network, storage, machine);
         let started = runtime.spawn(starting).await;
         let raft = started.map_err(|e| StartError::Raft(e.to_string()))?;
@@ -198,6 +209,8 @@ impl Group {
         Ok(Self {
             me,
             is_alone,
+            taking: Taking::new(taking, engine),
+            exports,
             raft,
             health,
             log,
@@ -284,6 +297,18 @@ impl Group {
         metrics.current_leader.is_some() && near
     }
 
+    /// Notified when a copy of a leader's data is there.
+    #[must_use]
+    pub fn copied(&self) -> Arc<Notify> {
+        self.taking.whole.clone()
+    }
+
+    /// Whether there is one, which the shard is to be opened anew on.
+    #[must_use]
+    pub fn has_copy(&self) -> bool {
+        self.taking.is_whole()
+    }
+
     /// Bytes logged since the start.
     #[must_use]
     pub fn logged_bytes(&self) -> u64 {
@@ -291,12 +316,16 @@ impl Group {
     }
 
     /// A checkpoint has all up to an index: the log may be cut before it, but for
-    /// what members need that are a little behind.
-    pub fn cut_log(&self, applied: u64) {
-        let members = self.note.borrow().membership.membership().nodes().count();
-        let kept = if members > 1 { KEPT_FOR_OTHERS } else { 0 };
+    /// so many bytes that members need that are a little behind.
+    pub fn cut_log(&self, applied: u64, kept: u64) {
+        let kept = if self.is_alone { 0 } else { kept };
         let last = super::codec::stored_index(applied);
         let first_kept = super::codec::index(self.reader.first_of_last(last, kept));
+        // A member that is given a copy needs what comes after it.
+        let first_kept = match self.exports.oldest() {
+            Some(copied) => first_kept.min(copied + 1),
+            None => first_kept,
+        };
         let raft = self.raft.clone();
         let cut = async move {
             raft.trigger().snapshot().await?;
@@ -383,7 +412,11 @@ fn leadership(raft: &Raft<Types>) -> Leadership {
 
 /// From which index on a view is fresh, by the leader's word, whoever that is.
 /// While there is none it is waited for.
-async fn fresh_index(raft: &Raft<Types>, me: Me, peers: &dyn Peers) -> Result<u64, ProposeError> {
+async fn fresh_index(
+    raft: &Raft<Types>,
+    me: MemberId,
+    peers: &dyn Peers,
+) -> Result<u64, ProposeError> {
     let begun = Instant::now();
     loop {
         let asked = match leadership(raft) {
@@ -468,12 +501,33 @@ fn refused(error: &dyn std::error::Error) -> PeerError {
     PeerError::Refused(chain(error))
 }
 
+impl Group {
+    fn check(&self, envelope: Option<&v1::Envelope>) -> Result<(), PeerError> {
+        self.me.check(envelope).map_err(|e| refused(&e))
+    }
+
+    /// What this member promised, if it is more than what a leader shows.
+    fn higher_vote(&self, vote: Option<&v1::Vote>) -> Option<v1::SnapshotAnswer> {
+        let shown = vote.map(super::codec::vote_of);
+        let mine = self.raft.metrics().borrow().vote;
+        if shown.is_some_and(|shown| shown >= mine) {
+            return None;
+        }
+        let higher = v1::snapshot_answer::Kind::HigherVote(super::codec::vote_message(&mine));
+        Some(v1::SnapshotAnswer { kind: Some(higher) })
+    }
+}
+
 /// What the other members ask of this one.
 #[async_trait::async_trait]
 impl Peer for Group {
     async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
-        let checked = self.me.check(request.envelope.as_ref());
-        checked.map_err(|e| refused(&e))?;
+        self.check(request.envelope.as_ref())?;
+        if self.taking.is_whole() {
+            // Its log is not what its leader now takes it for.
+            let why = "it is being opened anew on a copy of the leader's data";
+            return Err(PeerError::Unreachable(why.to_owned()));
+        }
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
@@ -481,8 +535,7 @@ impl Peer for Group {
     }
 
     async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
-        let checked = self.me.check(request.envelope.as_ref());
-        checked.map_err(|e| refused(&e))?;
+        self.check(request.envelope.as_ref())?;
         let request = wire::read_ballot_request(&request).map_err(|e| refused(&e))?;
         let response = self.raft.vote(request).await;
         let response = response.map_err(|e| refused(&e))?;
@@ -493,13 +546,31 @@ impl Peer for Group {
         &self,
         request: v1::ReadIndexRequest,
     ) -> Result<v1::ReadIndexResponse, PeerError> {
-        let checked = self.me.check(request.envelope.as_ref());
-        checked.map_err(|e| refused(&e))?;
+        self.check(request.envelope.as_ref())?;
         if !self.leadership().is_me {
             return Err(refused(&ProposeError::NotLeader { leader: None }));
         }
         let index = self.read_index().await;
         let index = index.map_err(|e| refused(&e))?;
         Ok(v1::ReadIndexResponse { index })
+    }
+
+    async fn offer_snapshot(
+        &self,
+        offer: v1::SnapshotOffer,
+    ) -> Result<v1::SnapshotAnswer, PeerError> {
+        self.check(offer.envelope.as_ref())?;
+        match self.higher_vote(offer.vote.as_ref()) {
+            Some(higher) => Ok(higher),
+            None => self.taking.offered(offer).await,
+        }
+    }
+
+    async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
+        self.check(chunk.envelope.as_ref())?;
+        match self.higher_vote(chunk.vote.as_ref()) {
+            Some(higher) => Ok(higher),
+            None => self.taking.put(chunk).await,
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! that it ends with.
 
 use super::codec::{self, CodecError, Note};
+use super::handing::Exports;
 use super::log_thread::chain;
 use super::{Applied, Batch, GroupEntry, Handed, LogId, StorageError, StoredMembership, Types};
 use crate::convert::Misfit;
@@ -66,6 +67,10 @@ pub struct Machine {
     engine: Arc<Engine>,
     queue: Sender<(Vec<GroupEntry>, Reply)>,
     note: watch::Receiver<Note>,
+    /// Bytes of the disk that a copy leaves free.
+    spare: u64,
+    /// The copies that are on their way.
+    exports: Arc<Exports>,
 }
 
 /// Starts the thread that applies. The note tells others how far it is.
@@ -76,6 +81,8 @@ pub fn start(
     engine: Arc<Engine>,
     health: Arc<Health>,
     decode: Decode,
+    spare: u64,
+    exports: Arc<Exports>,
 ) -> Result<(Machine, watch::Receiver<Note>, JoinHandle<()>), StartError> {
     let note = codec::decode_note(&engine.note()?, engine.applied())?;
     let (told, note) = watch::channel(note);
@@ -93,6 +100,8 @@ pub fn start(
         engine,
         queue,
         note: note.clone(),
+        spare,
+        exports,
     };
     Ok((machine, note, join))
 }
@@ -122,10 +131,13 @@ fn meta(note: &Note) -> SnapshotMeta<u64, super::Member> {
     }
 }
 
-#[cfg(test)]
 impl Machine {
-    pub fn engine(&self) -> &Engine {
-        &self.engine
+    fn handed(&self, note: Note) -> Handed {
+        Handed {
+            engine: self.engine.clone(),
+            spare: self.spare,
+            note,
+        }
     }
 }
 
@@ -158,11 +170,13 @@ impl RaftStateMachine<Types> for Machine {
     async fn get_snapshot_builder(&mut self) -> Builder {
         Builder {
             engine: self.engine.clone(),
+            spare: self.spare,
         }
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Handed>, StorageError> {
-        Ok(Box::new(Handed))
+        let note = self.note.borrow().clone();
+        Ok(Box::new(self.handed(note)))
     }
 
     async fn install_snapshot(
@@ -170,15 +184,15 @@ impl RaftStateMachine<Types> for Machine {
         _meta: &SnapshotMeta<u64, super::Member>,
         _snapshot: Box<Handed>,
     ) -> Result<(), StorageError> {
-        let error = AnyError::error("snapshots are not there yet");
+        let error = AnyError::error("a snapshot is taken in beside a running member");
         Err(StorageIOError::write_state_machine(error).into())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        let note = self.note.borrow().clone();
+        let note = self.exports.note(self.note.borrow().clone());
         Ok(note.applied.map(|_| Snapshot {
             meta: meta(&note),
-            snapshot: Box::new(Handed),
+            snapshot: Box::new(self.handed(note)),
         }))
     }
 }
@@ -187,6 +201,7 @@ impl RaftStateMachine<Types> for Machine {
 /// may be cut before it. What is sent to another member is taken when it is sent.
 pub struct Builder {
     engine: Arc<Engine>,
+    spare: u64,
 }
 
 impl RaftSnapshotBuilder<Types> for Builder {
@@ -203,7 +218,11 @@ impl RaftSnapshotBuilder<Types> for Builder {
         let note = note.map_err(|e| unbuilt(&e))?.map_err(|e| unbuilt(&e))?;
         Ok(Snapshot {
             meta: meta(&note),
-            snapshot: Box::new(Handed),
+            snapshot: Box::new(Handed {
+                engine: self.engine.clone(),
+                spare: self.spare,
+                note,
+            }),
         })
     }
 }
@@ -223,7 +242,7 @@ impl Applier {
     fn run(self, asked: &Receiver<(Vec<GroupEntry>, Reply)>) {
         let _watched = self.health.watch("apply");
         while let Ok((entries, reply)) = asked.recv() {
-            let applied = self.apply(entries);
+            let applied = self.apply(&entries);
             let failed = applied.is_err();
             // One who no longer waits does not need the answer.
             drop(reply.send(applied));
@@ -234,9 +253,9 @@ impl Applier {
         }
     }
 
-    fn apply(&self, entries: Vec<GroupEntry>) -> Result<Vec<Applied>, ApplyError> {
+    fn apply(&self, entries: &[GroupEntry]) -> Result<Vec<Applied>, ApplyError> {
         let mut applied = Vec::with_capacity(entries.len());
-        let mut rest = entries.as_slice();
+        let mut rest = entries;
         while !rest.is_empty() {
             let (group, behind) = rest.split_at(group_len(rest));
             applied.extend(self.apply_group(group)?);

@@ -11,6 +11,7 @@
 
 mod codec;
 mod group;
+mod handing;
 mod log_thread;
 mod machine;
 mod network;
@@ -19,19 +20,23 @@ mod proposer;
 mod read_rounds;
 mod recent;
 mod storage;
+mod taking;
 mod vote;
 mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use codec::{commands_of, index, stored_index};
 pub use group::{Group, GroupOptions, StartError, Timing};
 pub use log_thread::chain;
-pub use network::Me;
 pub use peer::{Alone, Peer, PeerError, Peers};
+pub use taking::TakingOptions;
 pub use vote::{VoteError, VoteFile};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use quoit_engine::{Entry as Command, Outcome};
+use quoit_engine::{Engine, Entry as Command, Outcome};
 use std::fmt;
 use std::sync::Arc;
 
@@ -108,6 +113,12 @@ impl fmt::Debug for Batch {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Applied(Vec<Vec<Outcome>>);
 
-/// A snapshot on its way.
-#[derive(Debug)]
-pub struct Handed;
+/// A snapshot, as openraft passes it on: what a copy is taken of, when it is sent.
+#[derive(Clone)]
+pub struct Handed {
+    engine: Arc<Engine>,
+    /// Bytes of the disk that stay free.
+    spare: u64,
+    /// Up to where it is at least.
+    note: Note,
+}

@@ -1,8 +1,11 @@
 //! openraft's view of the other members: each message in an envelope that says
 //! whose it is and whom it is for.
 
+use super::handing::{Exports, Handing, hand_over};
+use super::log_thread::chain;
 use super::peer::{Peer, PeerError, Peers};
 use super::{Member, Types, Vote, wire};
+use crate::stamp::MemberId;
 use openraft::error::{
     Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Unreachable,
 };
@@ -23,17 +26,6 @@ pub const VERSION: u32 = 1;
 
 /// The pause before a member that could not be reached is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Who a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Me {
-    /// The collection.
-    pub collection: Uuid,
-    /// The group.
-    pub group: u64,
-    /// This member.
-    pub node: u64,
-}
 
 /// What is wrong with a message that a member received.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,11 +51,11 @@ pub enum Misdirected {
         /// Its addressee.
         node: u64,
         /// Who received it.
-        me: Box<Me>,
+        me: Box<MemberId>,
     },
 }
 
-impl Me {
+impl MemberId {
     /// The envelope of a message to another member.
     #[must_use]
     pub fn to(&self, node: u64) -> v1::Envelope {
@@ -103,14 +95,15 @@ impl Me {
 
 /// The way to all other members.
 pub struct Network {
-    me: Me,
+    me: MemberId,
     peers: Arc<dyn Peers>,
+    exports: Arc<Exports>,
 }
 
 impl Network {
     /// Of this member.
-    pub fn new(me: Me, peers: Arc<dyn Peers>) -> Self {
-        Self { me, peers }
+    pub fn new(me: MemberId, peers: Arc<dyn Peers>, exports: Arc<Exports>) -> Self {
+        Self { me, peers, exports }
     }
 }
 
@@ -122,15 +115,17 @@ impl RaftNetworkFactory<Types> for Network {
             me: self.me,
             node,
             peer: self.peers.peer(node, member),
+            exports: self.exports.clone(),
         }
     }
 }
 
 /// The way to one other member.
 pub struct Line {
-    me: Me,
+    me: MemberId,
     node: u64,
     peer: Arc<dyn Peer>,
+    exports: Arc<Exports>,
 }
 
 type Failed<E> = RPCError<u64, Member, E>;
@@ -165,13 +160,31 @@ impl RaftNetwork<Types> for Line {
 
     async fn full_snapshot(
         &mut self,
-        _vote: Vote,
-        _snapshot: Snapshot<Types>,
-        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        vote: Vote,
+        snapshot: Snapshot<Types>,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _: RPCOption,
     ) -> Result<SnapshotResponse<u64>, StreamingError<Types, Fatal<u64>>> {
-        let error = PeerError::Refused("snapshots are not there yet".into());
-        Err(StreamingError::Unreachable(Unreachable::new(&error)))
+        let Self {
+            me,
+            node,
+            peer,
+            exports,
+        } = self;
+        let handing = hand_over(exports, *me, *node, &**peer, vote, &snapshot.snapshot);
+        let handed = tokio::select! {
+            handed = handing => handed,
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+        };
+        match handed {
+            Ok(Handing::Taken) => Ok(SnapshotResponse::new(vote)),
+            Ok(Handing::HigherVote(vote)) => Ok(SnapshotResponse::new(vote)),
+            Err(error) => {
+                let why = chain(&error);
+                tracing::warn!(node, error = why, "a copy of the data is on its way still");
+                Err(StreamingError::Unreachable(Unreachable::new(&error)))
+            }
+        }
     }
 
     fn backoff(&self) -> Backoff {

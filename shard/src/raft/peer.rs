@@ -39,6 +39,21 @@ pub trait Peer: Send + Sync + 'static {
         &self,
         request: v1::ReadIndexRequest,
     ) -> Result<v1::ReadIndexResponse, PeerError>;
+
+    /// Offers it a copy of a leader's data.
+    ///
+    /// # Errors
+    /// It did not answer, or cannot take it in.
+    async fn offer_snapshot(
+        &self,
+        offer: v1::SnapshotOffer,
+    ) -> Result<v1::SnapshotAnswer, PeerError>;
+
+    /// Sends it a part of the copy.
+    ///
+    /// # Errors
+    /// It did not answer, or does not take it.
+    async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError>;
 }
 
 /// How members are reached.
@@ -82,6 +97,14 @@ impl Peer for Nobody {
         &self,
         _: v1::ReadIndexRequest,
     ) -> Result<v1::ReadIndexResponse, PeerError> {
+        self.unreachable()
+    }
+
+    async fn offer_snapshot(&self, _: v1::SnapshotOffer) -> Result<v1::SnapshotAnswer, PeerError> {
+        self.unreachable()
+    }
+
+    async fn put_chunk(&self, _: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
         self.unreachable()
     }
 }

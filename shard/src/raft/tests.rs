@@ -8,18 +8,19 @@ use super::{
     Applied, GroupEntry, Handed, LogId, Member, StorageError, StoredMembership, Types, Vote, codec,
 };
 use crate::convert;
-use crate::health::Health;
 use crate::log::{self, LogOptions};
 use openraft::entry::RaftEntry;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage, RaftStateMachine, Snapshot};
 use openraft::testing::{StoreBuilder, Suite};
 use openraft::{OptionalSend, RaftLogReader, SnapshotMeta};
 use quoit_disk::{Disk, RealDisk};
-use quoit_engine::{Engine, Identity, Metric, Params, SaveGraph, Tuning};
+use quoit_engine::{Engine, Identity, Install, Metric, Params, SaveGraph, Tuning};
 use quoit_ring::VnodeCount;
 use std::fmt::Debug;
 use std::ops::RangeBounds;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 struct Builder;
@@ -110,11 +111,70 @@ impl RaftLogStorage<Types> for WithoutGaps<Storage> {
     }
 }
 
-impl RaftStateMachine<Types> for WithoutGaps<Machine> {
+/// A state machine in a folder, which can be opened anew as a shard is.
+struct InFolder {
+    machine: Option<Machine>,
+    dir: PathBuf,
+}
+
+const IDENTITY: Identity = Identity(7);
+
+fn params() -> Params {
+    Params::unnamed(4, Metric::Euclid, None, VnodeCount::new(16).unwrap())
+}
+
+fn open_machine(dir: &Path) -> Machine {
+    let data = dir.join("data");
+    let disk = Arc::new(RealDisk);
+    let engine = Engine::open(disk, &data, IDENTITY, params(), Tuning::default()).unwrap();
+    let decode = Box::new(move |bytes| convert::decode(bytes, &params()));
+    let (health, exports) = Default::default();
+    let started = machine::start(Arc::new(engine), health, decode, 0, exports);
+    let (machine, _, _) = started.unwrap();
+    machine
+}
+
+impl InFolder {
+    fn machine(&mut self) -> &mut Machine {
+        self.machine.as_mut().unwrap()
+    }
+
+    /// As a member takes a copy in, and is opened anew on it.
+    fn adopt(&mut self, of: &Engine) {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let data = self.dir.join("data");
+        let export = of.export(1, 0).unwrap();
+        let (tuning, manifest) = (Tuning::default(), export.manifest());
+        let begun = Install::begin(
+            disk.clone(),
+            &data,
+            IDENTITY,
+            &params(),
+            tuning,
+            manifest,
+            0,
+        );
+        let mut install = begun.unwrap();
+        while let Some(place) = install.wants() {
+            install.put(&export.read(place, 1000).unwrap()).unwrap();
+        }
+        install.finish().unwrap();
+        self.machine = None;
+        // Its thread ends by itself.
+        let begun = Instant::now();
+        while let Err(error) = quoit_engine::adopt(&*disk, &data) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{error}");
+            std::thread::yield_now();
+        }
+        self.machine = Some(open_machine(&self.dir));
+    }
+}
+
+impl RaftStateMachine<Types> for InFolder {
     type SnapshotBuilder = machine::Builder;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
-        self.0.applied_state().await
+        self.machine().applied_state().await
     }
 
     async fn apply<I>(&mut self, entries: I) -> Result<Vec<Applied>, StorageError>
@@ -123,56 +183,52 @@ impl RaftStateMachine<Types> for WithoutGaps<Machine> {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<GroupEntry> = entries.into_iter().collect();
-        let (applied, _) = self.0.applied_state().await?;
+        let (applied, _) = self.machine().applied_state().await?;
         let blanks = blanks_before(entries.first(), applied);
-        self.0.apply(blanks).await?;
-        self.0.apply(entries).await
+        self.machine().apply(blanks).await?;
+        self.machine().apply(entries).await
     }
 
     async fn get_snapshot_builder(&mut self) -> machine::Builder {
-        self.0.engine().checkpoint(SaveGraph::IfMuchIsNew).unwrap();
-        self.0.get_snapshot_builder().await
+        let handed = self.machine().begin_receiving_snapshot().await.unwrap();
+        handed.engine.checkpoint(SaveGraph::IfMuchIsNew).unwrap();
+        self.machine().get_snapshot_builder().await
     }
 
     async fn begin_receiving_snapshot(&mut self) -> Result<Box<Handed>, StorageError> {
-        self.0.begin_receiving_snapshot().await
+        self.machine().begin_receiving_snapshot().await
     }
 
     async fn install_snapshot(
         &mut self,
-        meta: &SnapshotMeta<u64, Member>,
+        _: &SnapshotMeta<u64, Member>,
         snapshot: Box<Handed>,
     ) -> Result<(), StorageError> {
-        self.0.install_snapshot(meta, snapshot).await
+        self.adopt(&snapshot.engine);
+        Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        self.0.get_current_snapshot().await
+        self.machine().get_current_snapshot().await
     }
 }
 
-impl StoreBuilder<Types, WithoutGaps<Storage>, WithoutGaps<Machine>, Guard> for Builder {
-    async fn build(
-        &self,
-    ) -> Result<(Guard, WithoutGaps<Storage>, WithoutGaps<Machine>), StorageError> {
+impl StoreBuilder<Types, WithoutGaps<Storage>, InFolder, Guard> for Builder {
+    async fn build(&self) -> Result<(Guard, WithoutGaps<Storage>, InFolder), StorageError> {
         let dir = TempDir::new().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let health = Arc::new(Health::default());
-        let identity = Identity(7);
         let opened = log::open(disk.clone(), &dir.path().join("log"), LogOptions::new(7, 1));
         let opened = opened.unwrap();
-        let vote = VoteFile::new(disk.clone(), dir.path(), identity);
+        let vote = VoteFile::new(disk, dir.path(), IDENTITY);
         let kept = vote.read().unwrap();
-        let (queue, _) = log_thread::start(opened.writer, vote, health.clone()).unwrap();
+        let (queue, _) = log_thread::start(opened.writer, vote, Arc::default()).unwrap();
         let storage = Storage::new(queue.clone(), opened.reader, kept);
-        let params = Params::unnamed(4, Metric::Euclid, None, VnodeCount::new(16).unwrap());
-        let tuning = Tuning::default();
-        let data = dir.path().join("data");
-        let engine = Engine::open(disk, &data, identity, params.clone(), tuning).unwrap();
-        let decode = Box::new(move |bytes| convert::decode(bytes, &params));
-        let (machine, _, _) = machine::start(Arc::new(engine), health, decode).unwrap();
+        let machine = InFolder {
+            machine: Some(open_machine(dir.path())),
+            dir: dir.path().to_owned(),
+        };
         let guard = Guard { _dir: dir, queue };
-        Ok((guard, WithoutGaps(storage), WithoutGaps(machine)))
+        Ok((guard, WithoutGaps(storage), machine))
     }
 }
 

@@ -7,10 +7,11 @@ use quoit_proto::{ErrorKind, ShardClient, ShardError, v1};
 use quoit_ring::{PointId, ShardId, VnodeCount, VnodeSet};
 use quoit_shard::log::LogOptions;
 use quoit_shard::{
-    Member, Membership, Peer, PeerError, Peers, Shard, ShardOptions, Stamp, Timing, UpkeepOptions,
-    Watermark,
+    Keeper, Member, MemberId, Membership, Peer, PeerError, Peers, Shard, ShardOptions, Stamp,
+    Timing, UpkeepOptions, Watermark,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -30,7 +31,7 @@ pub fn all_vnodes() -> VnodeSet {
 /// The wires between members: whom each can reach.
 #[derive(Default)]
 pub struct Wires {
-    members: Mutex<BTreeMap<u64, Arc<dyn Peer>>>,
+    members: Mutex<BTreeMap<u64, Arc<Keeper>>>,
     /// From whom to whom nothing goes.
     cut: Mutex<BTreeSet<(u64, u64)>>,
 }
@@ -61,9 +62,9 @@ impl Wires {
     }
 
     fn member(&self, node: u64) -> Result<Arc<dyn Peer>, PeerError> {
-        let members = self.members.lock();
+        let member = self.members.lock().get(&node).cloned();
         let gone = || PeerError::Unreachable(format!("{node} is not running"));
-        members.get(&node).cloned().ok_or_else(gone)
+        member.ok_or_else(gone)?.member()
     }
 }
 
@@ -119,19 +120,46 @@ impl Peer for Wire {
     ) -> Result<v1::ReadIndexResponse, PeerError> {
         self.back(self.there()?.leader_read_index(request).await)
     }
+
+    async fn offer_snapshot(
+        &self,
+        offer: v1::SnapshotOffer,
+    ) -> Result<v1::SnapshotAnswer, PeerError> {
+        self.back(self.there()?.offer_snapshot(offer).await)
+    }
+
+    async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
+        self.back(self.there()?.put_chunk(chunk).await)
+    }
+}
+
+fn member_id(node: u64) -> MemberId {
+    MemberId {
+        collection: Uuid::from_u128(7),
+        group: 3,
+        node,
+    }
 }
 
 /// The replicas of a shard, with the numbers 1, 2, 3 …
 pub struct Cluster {
     dir: TempDir,
     pub wires: Arc<Wires>,
-    replicas: BTreeMap<u64, Arc<Shard>>,
+    replicas: BTreeMap<u64, Arc<Keeper>>,
+    checkpoint_bytes: u64,
 }
 
 impl Cluster {
     /// Starts a new shard with so many replicas.
     pub async fn start(replicas: u64) -> Self {
+        let usual = UpkeepOptions::default().checkpoint_bytes;
+        Self::start_with(replicas, usual).await
+    }
+
+    /// As [`Cluster::start`], with a checkpoint after so many bytes of log.
+    pub async fn start_with(replicas: u64, checkpoint_bytes: u64) -> Self {
         let mut cluster = Self {
+            checkpoint_bytes,
             dir: tempfile::tempdir().unwrap(),
             wires: Arc::default(),
             replicas: BTreeMap::new(),
@@ -148,10 +176,9 @@ impl Cluster {
             (node, member)
         };
         let members = (1..=replicas).map(member).collect();
-        cluster.replica(1).bootstrap(members).await.unwrap();
+        cluster.shard(1).bootstrap(members).await.unwrap();
         let leader = cluster.leader().await;
-        let founded = cluster.replica(leader).found(&all_vnodes()).await;
-        founded.unwrap();
+        cluster.shard(leader).found(&all_vnodes()).await.unwrap();
         cluster
     }
 
@@ -160,7 +187,7 @@ impl Cluster {
         let options = ShardOptions {
             disk: Arc::new(RealDisk),
             dir: self.dir.path().join(node.to_string()),
-            stamp: Stamp::new(Uuid::from_u128(7), ShardId(0), &params),
+            stamp: Stamp::new(member_id(node), ShardId(0), &params),
             birth: is_new.then(VnodeSet::new),
             params,
             tuning: Tuning {
@@ -172,12 +199,16 @@ impl Cluster {
                     stop_below: 0,
                     start_above: 0,
                 },
+                checkpoint_bytes: self.checkpoint_bytes,
+                kept_log_bytes: self.checkpoint_bytes,
                 ..UpkeepOptions::default()
             },
-            log: LogOptions::new(7, node),
+            log: LogOptions {
+                // Short ones, since the log is cut by whole ones.
+                segment_bytes: 64 << 10,
+                ..LogOptions::new(7, node)
+            },
             membership: Membership::Member {
-                group: 3,
-                node,
                 ordinal: u32::try_from(node).unwrap() - 1,
                 peers: Arc::new(Ends {
                     wires: self.wires.clone(),
@@ -187,13 +218,28 @@ impl Cluster {
             },
             max_tail: u64::MAX,
         };
-        let shard = Arc::new(Shard::open(options).await.unwrap());
-        self.wires.members.lock().insert(node, shard.member());
+        let shard = Arc::new(Keeper::open(options).await.unwrap());
+        self.wires.members.lock().insert(node, shard.clone());
         self.replicas.insert(node, shard);
     }
 
-    pub fn replica(&self, node: u64) -> Arc<Shard> {
+    pub fn replica(&self, node: u64) -> Arc<Keeper> {
         self.replicas[&node].clone()
+    }
+
+    /// The folder of one.
+    pub fn dir_of(&self, node: u64) -> PathBuf {
+        self.dir.path().join(node.to_string())
+    }
+
+    /// The shard of one that is open.
+    pub fn shard(&self, node: u64) -> Arc<Shard> {
+        self.replicas[&node].current().unwrap()
+    }
+
+    /// Who leads, as a replica knows it.
+    pub fn leader_of(&self, node: u64) -> Option<u64> {
+        self.replicas[&node].current()?.leader()
     }
 
     pub fn nodes(&self) -> Vec<u64> {
@@ -216,7 +262,7 @@ impl Cluster {
     pub async fn leader(&self) -> u64 {
         until("a leader", async || {
             for (node, replica) in &self.replicas {
-                if replica.leader() == Some(*node) && count(replica).await.is_ok() {
+                if self.leader_of(*node) == Some(*node) && count(&**replica).await.is_ok() {
                     return Some(*node);
                 }
             }
@@ -230,7 +276,7 @@ impl Cluster {
     pub async fn put(&self, id: u64, number: u16) {
         until("a write", async || {
             for replica in self.replicas.values() {
-                if put(replica, id, number).await.is_ok() {
+                if put(&**replica, id, number).await.is_ok() {
                     return Some(());
                 }
             }
@@ -253,14 +299,14 @@ impl Cluster {
 }
 
 /// Upserts a point by one replica.
-pub async fn put(shard: &Shard, id: u64, number: u16) -> Result<(), ShardError> {
+pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), ShardError> {
     let key = PointId::Num(id);
     let upsert = v1::Upsert {
         vectors: vec![v1::Vector {
             name: String::new(),
             values: vec![f32::from(number); 2],
         }],
-        payload: Vec::new().into(),
+        payload: format!(r#"{{"text": "{}"}}"#, "x".repeat(2000)).into(),
     };
     let kind = Some(v1::change::Kind::Upsert(upsert));
     let write = v1::VnodeWrite {
@@ -276,7 +322,7 @@ pub async fn put(shard: &Shard, id: u64, number: u16) -> Result<(), ShardError> 
 }
 
 /// The points that one replica says there are, strongly.
-pub async fn count(shard: &Shard) -> Result<u64, ShardError> {
+pub async fn count(shard: &impl ShardClient) -> Result<u64, ShardError> {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
         filter: None,
@@ -285,7 +331,7 @@ pub async fn count(shard: &Shard) -> Result<u64, ShardError> {
 }
 
 /// The number in a point's vector, as one replica says, strongly.
-pub async fn number_of(shard: &Shard, id: u64) -> Result<Option<f32>, ShardError> {
+pub async fn number_of(shard: &impl ShardClient, id: u64) -> Result<Option<f32>, ShardError> {
     let id = PointId::Num(id);
     let request = v1::RetrieveRequest {
         ids: vec![id.into()],

@@ -15,12 +15,12 @@ async fn what_was_acknowledged_is_there_after_any_member_is_lost() {
             cluster.put(id, 8).await;
         }
         for node in cluster.nodes() {
-            assert_eq!(count(&cluster.replica(node)).await.unwrap(), 40);
+            assert_eq!(count(&*cluster.replica(node)).await.unwrap(), 40);
         }
         cluster.restart(lost).await;
         cluster.put(40, 9).await;
         let back = cluster.replica(lost);
-        assert_eq!(count(&back).await.unwrap(), 41, "it was brought up");
+        assert_eq!(count(&*back).await.unwrap(), 41, "it was brought up");
         cluster.settled().await;
     }
 }
@@ -38,7 +38,7 @@ async fn all_are_killed_at_once_and_nothing_acknowledged_is_lost() {
         cluster.restart(node).await;
     }
     let leader = cluster.leader().await;
-    assert_eq!(count(&cluster.replica(leader)).await.unwrap(), 50);
+    assert_eq!(count(&*cluster.replica(leader)).await.unwrap(), 50);
 }
 
 #[tokio::test]
@@ -48,15 +48,15 @@ async fn a_leader_that_is_cut_off_acknowledges_nothing_and_takes_back_what_it_lo
     let old = cluster.leader().await;
     cluster.wires.isolate(old);
     let cut_off = cluster.replica(old);
-    let alone = tokio::spawn(async move { put(&cut_off, 2, 2).await });
+    let alone = tokio::spawn(async move { put(&*cut_off, 2, 2).await });
     // The others elect another, and go on.
     let new = until("another leader", async || {
         let mut others = cluster.nodes().into_iter().filter(|node| *node != old);
-        others.find(|node| cluster.replica(*node).leader() == Some(*node))
+        others.find(|node| cluster.leader_of(*node) == Some(*node))
     })
     .await;
     until("a write", async || {
-        put(&cluster.replica(new), 3, 3).await.ok()
+        put(&*cluster.replica(new), 3, 3).await.ok()
     })
     .await;
     assert!(!alone.is_finished(), "no majority has it");
@@ -66,9 +66,9 @@ async fn a_leader_that_is_cut_off_acknowledges_nothing_and_takes_back_what_it_lo
     cluster.settled().await;
     for node in cluster.nodes() {
         let replica = cluster.replica(node);
-        assert_eq!(number_of(&replica, 1).await.unwrap(), Some(1.0));
-        assert_eq!(number_of(&replica, 2).await.unwrap(), None);
-        assert_eq!(number_of(&replica, 3).await.unwrap(), Some(3.0));
+        assert_eq!(number_of(&*replica, 1).await.unwrap(), Some(1.0));
+        assert_eq!(number_of(&*replica, 2).await.unwrap(), None);
+        assert_eq!(number_of(&*replica, 3).await.unwrap(), Some(3.0));
     }
 }
 
@@ -79,15 +79,15 @@ async fn who_does_not_lead_says_who_does_and_does_nothing() {
     for node in cluster.nodes().into_iter().filter(|node| *node != leader) {
         let replica = cluster.replica(node);
         until("it to know the leader", async || {
-            (replica.leader() == Some(leader)).then_some(())
+            (cluster.leader_of(node) == Some(leader)).then_some(())
         })
         .await;
-        let error = put(&replica, 1, 1).await.unwrap_err();
+        let error = put(&*replica, 1, 1).await.unwrap_err();
         assert!(is_not_leader(&error), "{error:?}");
         let leader = Some(leader);
         assert_eq!(error.kind, ErrorKind::NotLeader { leader });
     }
-    assert_eq!(count(&cluster.replica(leader)).await.unwrap(), 0);
+    assert_eq!(count(&*cluster.replica(leader)).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn without_a_majority_nothing_is_acknowledged_and_strong_reads_say_why() {
         cluster.kill(node);
     }
     let alone = cluster.replica(leader);
-    let error = count(&alone).await.unwrap_err();
+    let error = count(&*alone).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
     for part in ["too few members of the shard can be reached"] {
         assert!(error.message.contains(part), "{}", error.message);

@@ -4,3 +4,4 @@
 mod cluster;
 mod elections;
 mod reads;
+mod snapshots;

@@ -6,7 +6,7 @@ use quoit_proto::v1;
 use quoit_proto::{ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, VnodeCount, VnodeSet};
 use quoit_shard::log::LogOptions;
-use quoit_shard::{Membership, Shard, ShardOptions, Stamp, UpkeepOptions, Watermark};
+use quoit_shard::{MemberId, Membership, Shard, ShardOptions, Stamp, UpkeepOptions, Watermark};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +35,11 @@ pub fn options(disk: Arc<dyn Disk>, dir: &Path) -> ShardOptions {
     ShardOptions {
         disk,
         dir: dir.join("shard"),
-        stamp: Stamp::new(Uuid::from_u128(7), ShardId(0), &params()),
+        stamp: Stamp::new(
+            MemberId::alone(Uuid::from_u128(7), ShardId(0)),
+            ShardId(0),
+            &params(),
+        ),
         birth: Some(all_vnodes()),
         params: params(),
         tuning: Tuning {

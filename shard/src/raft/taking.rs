@@ -1,0 +1,171 @@
+//! Taking a copy of a leader's data in, beside this member's own. When it is whole
+//! and durable, the shard is opened anew on it; until then this one goes on as it
+//! is, and afterwards it says nothing more: its log is no longer what its leader
+//! takes it for.
+
+use super::log_thread::chain;
+use super::peer::PeerError;
+use quoit_disk::Disk;
+use quoit_engine::{Chunk, Engine, Identity, Install, Place, Tuning};
+use quoit_proto::v1;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Notify;
+
+/// Where copies are taken in.
+#[derive(Clone)]
+pub struct TakingOptions {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The folder of the data.
+    pub data: PathBuf,
+    /// What the checksums of the data are seeded by.
+    pub identity: Identity,
+    /// Sizes and threads of the engine.
+    pub tuning: Tuning,
+    /// Bytes of the disk that stay free.
+    pub spare: u64,
+}
+
+/// A copy that is coming in, or none.
+pub struct Taking {
+    options: TakingOptions,
+    engine: Arc<Engine>,
+    install: tokio::sync::Mutex<Option<(u64, Install)>>,
+    is_whole: AtomicBool,
+    /// Notified when a copy is whole.
+    pub whole: Arc<Notify>,
+}
+
+type Answer = Result<v1::SnapshotAnswer, PeerError>;
+
+fn refused(error: &dyn std::error::Error) -> PeerError {
+    PeerError::Refused(chain(error))
+}
+
+impl Taking {
+    /// Of a member with this engine.
+    pub fn new(options: TakingOptions, engine: Arc<Engine>) -> Self {
+        Self {
+            options,
+            engine,
+            install: tokio::sync::Mutex::default(),
+            is_whole: AtomicBool::new(false),
+            whole: Arc::default(),
+        }
+    }
+
+    /// Whether a copy is whole, and this member is to be opened anew on it.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole.load(Ordering::Acquire)
+    }
+
+    /// A leader has a copy for this member.
+    ///
+    /// # Errors
+    /// It does not fit this member, or there is no room for it.
+    pub async fn offered(&self, offer: v1::SnapshotOffer) -> Answer {
+        let mut install = self.install.lock().await;
+        if self.is_whole() {
+            return Ok(taken());
+        }
+        let v1::SnapshotOffer {
+            export, manifest, ..
+        } = offer;
+        if let Some((of, install)) = &*install
+            && *of == export
+        {
+            return Ok(wants(install.wants()));
+        }
+        // Its files are closed before another is begun in their place.
+        drop(install.take());
+        let (options, engine) = (self.options.clone(), self.engine.clone());
+        let begin = move || {
+            let TakingOptions {
+                disk,
+                data,
+                identity,
+                tuning,
+                spare,
+            } = options;
+            let params = engine.params();
+            Install::begin(disk, &data, identity, params, tuning, &manifest, spare)
+        };
+        let begun = tokio::task::spawn_blocking(begin).await;
+        let begun = begun.map_err(|e| refused(&e))?.map_err(|e| refused(&e))?;
+        let next = wants(begun.wants());
+        *install = Some((export, begun));
+        Ok(next)
+    }
+
+    /// A chunk of it.
+    ///
+    /// # Errors
+    /// It is not the one that is wanted, or is damaged, or the disk failed.
+    pub async fn put(&self, chunk: v1::SnapshotChunk) -> Answer {
+        let mut slot = self.install.lock().await;
+        if self.is_whole() {
+            return Ok(taken());
+        }
+        let v1::SnapshotChunk {
+            export,
+            at,
+            bytes,
+            hash,
+            ..
+        } = chunk;
+        let Some((of, mut install)) = slot.take_if(|(of, _)| *of == export) else {
+            let why = "it takes no such copy in: offer it first";
+            return Err(PeerError::Refused(why.to_owned()));
+        };
+        let at = at.unwrap_or_default();
+        let chunk = Chunk {
+            export,
+            at: Place {
+                part: at.part,
+                offset: at.offset,
+            },
+            bytes,
+            hash,
+        };
+        let put = move || {
+            let put = install.put(&chunk);
+            if put.is_ok() && install.wants().is_none() {
+                return (install.finish().map(|_| ()), None);
+            }
+            let goes_on = put.as_ref().map_or_else(|e| e.is_passing(), |()| true);
+            (put, goes_on.then_some(install))
+        };
+        let (result, install) = tokio::task::spawn_blocking(put)
+            .await
+            .map_err(|e| refused(&e))?;
+        let whole = result.is_ok() && install.is_none();
+        let next = install.as_ref().and_then(Install::wants);
+        *slot = install.map(|install| (of, install));
+        result.map_err(|e| refused(&e))?;
+        if whole {
+            tracing::info!("a copy of the leader's data is whole: the shard is opened anew on it");
+            self.is_whole.store(true, Ordering::Release);
+            self.whole.notify_waiters();
+            return Ok(taken());
+        }
+        Ok(wants(next))
+    }
+}
+
+fn wants(place: Option<Place>) -> v1::SnapshotAnswer {
+    use v1::snapshot_answer::Kind;
+    let Place { part, offset } = place.unwrap_or(Place { part: 0, offset: 0 });
+    let place = v1::SnapshotPlace { part, offset };
+    v1::SnapshotAnswer {
+        kind: Some(Kind::Wants(place)),
+    }
+}
+
+fn taken() -> v1::SnapshotAnswer {
+    use v1::snapshot_answer::Kind;
+    v1::SnapshotAnswer {
+        kind: Some(Kind::Taken(v1::SnapshotTaken {})),
+    }
+}
