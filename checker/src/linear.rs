@@ -12,10 +12,13 @@
 //!   a long history is cut there by itself.
 //! - A read that fits the present state is placed at once: that is never worse.
 //! - No two changes write the same, so a state that was left never comes back.
-//!   It is not left before all reads that saw it are placed.
+//!   It is not left before all reads that saw it are placed, and only by the
+//!   conditional change that was told to have found it.
 //! - Changes of unknown outcome that nobody saw are told apart by nothing but
-//!   their kind. How many of them were used is counted, and of configurations
-//!   that are else the same the one that used fewer stands for the others.
+//!   their kind. How many of them are left is counted, and of configurations
+//!   that are else the same the one that has more left stands for the others.
+//! - A conditional change leaves the state that it needs, which never comes
+//!   back: that it was used need not be kept.
 
 use std::collections::{HashMap, HashSet};
 
@@ -36,17 +39,29 @@ pub enum Verdict {
 /// Configurations that are gone through for the end of one operation at most.
 const MOST: usize = 500_000;
 
+/// From so many unseen changes of a kind on, they are as good as endless: few
+/// things remain that these could not explain. As below, this explains too much
+/// rather than too little, so that what is called a contradiction is one.
+const PLENTY: u32 = 6;
+
+/// Ways of having changes left that are kept for configurations that are else
+/// the same. If there are more, one that has the most of each kind stands for
+/// all of them.
+const MOST_WAYS: usize = 8;
+
 /// A stamp, as a number; that of all stamps that nobody refers to.
 type Mark = u32;
 const UNSEEN: Mark = 0;
+/// That of a stamp that is never the last change.
+const NOBODYS: Mark = Mark::MAX;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum State {
     Absent,
     There { put: Mark, change: Mark },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Put(Mark),
     PutIf { mark: Mark, expected: Mark },
@@ -95,17 +110,23 @@ struct Core {
     used: Vec<u32>,
 }
 
+/// The kinds of changes that nobody saw.
+const KINDS: [Step; 3] = [Step::Put(UNSEEN), Step::Edit(UNSEEN), Step::Delete];
+
+/// How many unseen changes of each kind.
+type Counts = [u32; KINDS.len()];
+
 #[derive(Clone, Debug)]
 struct Config {
     core: Core,
-    /// How many unseen changes of each kind have had their effect.
-    spent: Vec<u32>,
+    /// How many unseen changes of each kind may still have their effect.
+    left: Counts,
 }
 
-/// Configurations of which none is as good as another and spent more.
+/// Configurations of which none is as another and has less left.
 #[derive(Default)]
 struct Set {
-    best: HashMap<Core, Vec<Vec<u32>>>,
+    best: HashMap<Core, Vec<Counts>>,
     len: usize,
 }
 
@@ -113,21 +134,27 @@ impl Set {
     /// Takes one in; says whether it is new.
     fn admit(&mut self, config: &Config) -> bool {
         let known = self.best.entry(config.core.clone()).or_default();
-        let covers = |a: &[u32], b: &[u32]| a.iter().zip(b).all(|(a, b)| a <= b);
-        if known.iter().any(|spent| covers(spent, &config.spent)) {
+        let covers = |a: &Counts, b: &Counts| a.iter().zip(b).all(|(a, b)| a >= b);
+        if known.iter().any(|left| covers(left, &config.left)) {
             return false;
         }
         self.len += 1;
-        known.retain(|spent| !covers(&config.spent, spent));
-        known.push(config.spent.clone());
+        known.retain(|left| !covers(&config.left, left));
+        known.push(config.left);
+        if known.len() > MOST_WAYS {
+            let most = |a: Counts, b: &Counts| std::array::from_fn(|kind| a[kind].max(b[kind]));
+            let most = known.iter().fold([0; KINDS.len()], most);
+            known.clear();
+            known.push(most);
+        }
         true
     }
 
     fn into_configs(self) -> Vec<Config> {
-        let one = |(core, all): (Core, Vec<Vec<u32>>)| {
-            all.into_iter().map(move |spent| Config {
+        let one = |(core, all): (Core, Vec<Counts>)| {
+            all.into_iter().map(move |left| Config {
                 core: core.clone(),
-                spent,
+                left,
             })
         };
         self.best.into_iter().flat_map(one).collect()
@@ -160,11 +187,15 @@ struct Search {
     steps: Vec<Step>,
     /// How many reads saw a state, and how many of them have ended.
     reads: HashMap<State, (usize, usize)>,
+    /// The same of all states that an upsert has led to.
+    reads_of_put: HashMap<Mark, (usize, usize)>,
+    /// The conditional change that was told to have found a change the last one.
+    found: HashMap<Mark, u32>,
     running: Vec<u32>,
     /// Changes of unknown outcome that were seen, and may still have their effect.
     unknown: Vec<u32>,
-    /// Kinds of changes of unknown outcome that nobody saw, and how many have begun.
-    kinds: Vec<(Step, u32)>,
+    /// Conditional changes of unknown outcome, by what they need.
+    conditional: HashMap<Mark, Vec<u32>>,
     configs: Vec<Config>,
 }
 
@@ -172,34 +203,36 @@ impl Search {
     fn new(ops: &[Op]) -> Self {
         let steps = steps(ops);
         let mut reads: HashMap<State, (usize, usize)> = HashMap::new();
-        for step in &steps {
-            if let Step::Saw(state @ State::There { .. }) = step {
-                reads.entry(*state).or_default().0 += 1;
+        let mut reads_of_put: HashMap<Mark, (usize, usize)> = HashMap::new();
+        let mut found = HashMap::new();
+        for (index, (op, step)) in ops.iter().zip(&steps).enumerate() {
+            match step {
+                Step::Saw(state @ State::There { put, .. }) => {
+                    reads.entry(*state).or_default().0 += 1;
+                    reads_of_put.entry(*put).or_default().0 += 1;
+                }
+                Step::PutIf { expected, .. } if op.end.is_some() => {
+                    found.insert(*expected, number(index));
+                }
+                _ => {}
             }
         }
-        let nobody_saw = |step: &Step| match step {
-            Step::Put(mark) | Step::PutIf { mark, .. } | Step::Edit(mark) => *mark == UNSEEN,
-            Step::Delete => true,
-            Step::Other(_) | Step::Saw(_) => false,
-        };
-        let unknown = ops.iter().zip(&steps).filter(|(op, _)| op.end.is_none());
-        let kinds: HashSet<Step> = unknown.map(|(_, s)| *s).filter(nobody_saw).collect();
-        let mut kinds: Vec<(Step, u32)> = kinds.into_iter().map(|step| (step, 0)).collect();
-        kinds.sort_unstable();
         let first = Config {
             core: Core {
                 state: State::Absent,
                 placed: Vec::new(),
                 used: Vec::new(),
             },
-            spent: vec![0; kinds.len()],
+            left: [0; KINDS.len()],
         };
         Self {
             steps,
             reads,
+            reads_of_put,
+            found,
             running: Vec::new(),
             unknown: Vec::new(),
-            kinds,
+            conditional: HashMap::new(),
             configs: vec![first],
         }
     }
@@ -212,9 +245,16 @@ impl Search {
         let op = number(index);
         let step = self.steps[index];
         if is_unknown {
-            match self.kinds.iter_mut().find(|(kind, _)| *kind == step) {
-                Some((_, begun)) => *begun += 1,
-                None => self.unknown.push(op),
+            match (step, KINDS.iter().position(|kind| *kind == step)) {
+                (_, Some(kind)) => {
+                    for config in &mut self.configs {
+                        config.left[kind] = (config.left[kind] + 1).min(PLENTY);
+                    }
+                }
+                (Step::PutIf { expected, .. }, None) => {
+                    self.conditional.entry(expected).or_default().push(op);
+                }
+                (_, None) => self.unknown.push(op),
             }
             return;
         }
@@ -246,10 +286,11 @@ impl Search {
             }
         }
         self.running.retain(|other| *other != op);
-        if let Step::Saw(state @ State::There { .. }) = self.step(op)
-            && let Some((_, ended)) = self.reads.get_mut(&state)
-        {
-            *ended += 1;
+        if let Step::Saw(state @ State::There { put, .. }) = self.step(op) {
+            let counts = self.reads.get_mut(&state).into_iter();
+            for (_, ended) in counts.chain(self.reads_of_put.get_mut(&put)) {
+                *ended += 1;
+            }
         }
         self.configs = kept.into_configs();
         self.forget_what_all_have_used();
@@ -259,15 +300,11 @@ impl Search {
     /// What a configuration may become by the effect of one more change.
     fn successors(&self, config: &Config) -> Vec<Config> {
         let core = &config.core;
-        if !self.may_leave(core) {
-            return Vec::new();
-        }
         let mut all = Vec::new();
         for op in &self.running {
-            let step = self.step(*op);
-            if !step.only_sees()
+            if !self.step(*op).only_sees()
                 && core.placed.binary_search(op).is_err()
-                && let Some(state) = step.after(core.state)
+                && let Some(state) = self.after(core, Some(*op), self.step(*op))
             {
                 let mut next = config.clone();
                 place(&mut next.core.placed, *op);
@@ -276,33 +313,65 @@ impl Search {
         }
         for op in &self.unknown {
             if core.used.binary_search(op).is_err()
-                && let Some(state) = self.step(*op).after(core.state)
+                && let Some(state) = self.after(core, None, self.step(*op))
             {
                 let mut next = config.clone();
                 place(&mut next.core.used, *op);
                 all.push(self.entered(next, state));
             }
         }
-        for (kind, (step, begun)) in self.kinds.iter().enumerate() {
-            if config.spent[kind] < *begun
-                && let Some(state) = step.after(core.state)
+        for op in self.conditions_met(core.state) {
+            if let Some(state) = self.after(core, None, self.step(*op)) {
+                all.push(self.entered(config.clone(), state));
+            }
+        }
+        for (kind, step) in KINDS.iter().enumerate() {
+            let left = config.left[kind];
+            if left > 0
+                && let Some(state) = self.after(core, None, *step)
                 && state != core.state
             {
                 let mut next = config.clone();
-                next.spent[kind] += 1;
+                if left < PLENTY {
+                    next.left[kind] -= 1;
+                }
                 all.push(self.entered(next, state));
             }
         }
         all
     }
 
-    /// Whether all reads that saw the state have been placed.
-    fn may_leave(&self, core: &Core) -> bool {
-        let Some((all, ended)) = self.reads.get(&core.state) else {
-            return true;
+    /// The state after a change, if it fits and the present one may be left by it.
+    fn after(&self, core: &Core, op: Option<u32>, step: Step) -> Option<State> {
+        let next = step.after(core.state)?;
+        let State::There { put, change } = core.state else {
+            return Some(next);
         };
-        let here = |op: &&u32| self.step(**op) == Step::Saw(core.state);
-        ended + core.placed.iter().filter(here).count() == *all
+        let by_another = |found: &u32| Some(*found) != op;
+        if self.found.get(&change).is_some_and(by_another) {
+            return None;
+        }
+        let placed = |is: &dyn Fn(Step) -> bool| {
+            core.placed.iter().filter(|op| is(self.step(**op))).count()
+        };
+        let is_over = |reads: Option<&(usize, usize)>, is: &dyn Fn(Step) -> bool| {
+            reads.is_none_or(|(all, ended)| ended + placed(is) == *all)
+        };
+        let of_state = |step| step == Step::Saw(core.state);
+        let of_put = |step| matches!(step, Step::Saw(State::There { put: p, .. }) if p == put);
+        let stays = matches!(next, State::There { put: p, .. } if p == put && put != UNSEEN);
+        let may_leave = is_over(self.reads.get(&core.state), &of_state)
+            && (stays || is_over(self.reads_of_put.get(&put), &of_put));
+        may_leave.then_some(next)
+    }
+
+    /// The conditional changes of unknown outcome that need this state.
+    fn conditions_met(&self, state: State) -> &[u32] {
+        let met = match state {
+            State::There { change, .. } => self.conditional.get(&change),
+            State::Absent => None,
+        };
+        met.map_or(&[], Vec::as_slice)
     }
 
     /// A configuration that comes into a state, with the running reads that fit it.
@@ -369,13 +438,24 @@ fn steps(ops: &[Op]) -> Vec<Step> {
         let next = number(marks.len()) + 1;
         marks.entry(stamp).or_insert(next);
     };
+    let is_known = |op: &&Op| op.end.is_some();
     for op in ops {
         match op.what {
             What::Saw { put, change } => {
                 refer(put);
                 refer(change);
             }
-            What::Other(expected) | What::PutIf { expected, .. } => refer(expected),
+            What::PutIf { expected, .. } => refer(expected),
+            _ => {}
+        }
+    }
+    // Of a change that nobody saw, "it is not the last" says nothing: whether it
+    // ever happened is not known.
+    let known = ops.iter().filter(is_known);
+    let known: HashSet<Stamp> = known.filter_map(|op| op.what.stamp()).collect();
+    for op in ops {
+        match op.what {
+            What::Other(expected) if known.contains(&expected) => refer(expected),
             _ => {}
         }
     }
@@ -389,7 +469,12 @@ fn steps(ops: &[Op]) -> Vec<Step> {
         What::Edit(stamp) => Step::Edit(mark(stamp)),
         What::Delete => Step::Delete,
         What::Missing => Step::Saw(State::Absent),
-        What::Other(expected) => Step::Other(mark(expected)),
+        // An unseen change stands for many, and is the last in no state that this
+        // one could be said to be in.
+        What::Other(expected) => Step::Other(match mark(expected) {
+            UNSEEN => NOBODYS,
+            mark => mark,
+        }),
         What::Saw { put, change } => Step::Saw(State::There {
             put: mark(put),
             change: mark(change),

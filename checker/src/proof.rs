@@ -354,7 +354,7 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "{} calls in {:.1} s; {} points with {} acknowledged changes, {} of unknown outcome, {} refused, \
-             {} reads; {} answers about points at rest; {} replicas\n",
+             {} reads; {} answers about points at rest; replicas compared: {}\n",
             checked.calls,
             self.availability.seconds,
             checked.points,

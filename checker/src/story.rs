@@ -4,6 +4,7 @@
 //! any time from its start on, or never.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::history::{Op, What};
 use crate::linear::{Verdict, check};
@@ -19,13 +20,22 @@ pub fn shortest(ops: &[Op]) -> Vec<Op> {
     let Some(end) = ends.get(first) else {
         return ops.to_vec();
     };
+    // Reads first: a change that contradicts tells more than a read of what it did.
     let mut left = until(ops, *end);
+    left = reduced(left, *end, What::is_seen);
+    left = reduced(left, *end, |_| true);
+    left.sort_by_key(|op| op.start);
+    left
+}
+
+/// What is left when all of some kind is dropped that can be, larger parts first.
+fn reduced(mut left: Vec<Op>, end: u64, droppable: fn(What) -> bool) -> Vec<Op> {
     let mut chunk = left.len().div_ceil(2).max(1);
     loop {
         let mut at = 0;
         while at < left.len() {
             let part = at..(at + chunk).min(left.len());
-            match without(&left, &part, *end) {
+            match without(&left, &part, end, droppable) {
                 Some(fewer) => {
                     // Of the part, only what has to stay is left.
                     let dropped = left.len() - fewer.len();
@@ -36,12 +46,10 @@ pub fn shortest(ops: &[Op]) -> Vec<Op> {
             }
         }
         if chunk == 1 {
-            break;
+            return left;
         }
         chunk = chunk.div_ceil(2);
     }
-    left.sort_by_key(|op| op.start);
-    left
 }
 
 fn contradicts(ops: &[Op]) -> bool {
@@ -63,8 +71,16 @@ fn until(ops: &[Op], time: u64) -> Vec<Op> {
 
 /// The history without what can be left out of a part of it; `None` if that is
 /// nothing. What ends at `kept` stays.
-fn without(ops: &[Op], part: &std::ops::Range<usize>, kept: u64) -> Option<Vec<Op>> {
-    let is_in = |index: usize| part.contains(&index) && ops[index].end != Some(kept);
+fn without(
+    ops: &[Op],
+    part: &Range<usize>,
+    kept: u64,
+    droppable: fn(What) -> bool,
+) -> Option<Vec<Op>> {
+    let is_in = |index: usize| {
+        let op = &ops[index];
+        part.contains(&index) && op.end != Some(kept) && droppable(op.what)
+    };
     let stays = |(index, op): &(usize, &Op)| !(is_in(*index) && op.what.is_seen());
     let referred: HashSet<Stamp> = ops
         .iter()
