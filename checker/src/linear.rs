@@ -445,23 +445,27 @@ fn steps(ops: &[Op]) -> Vec<Step> {
                 refer(put);
                 refer(change);
             }
-            What::PutIf { expected, .. } => refer(expected),
+            What::PutIf { expected, .. } if op.end.is_some() => refer(expected),
             _ => {}
         }
     }
-    // Of a change that nobody saw, "it is not the last" says nothing: whether it
-    // ever happened is not known.
+    // To have been, or not, after a change that nobody saw and that may never have
+    // happened says nothing.
     let known = ops.iter().filter(is_known);
     let known: HashSet<Stamp> = known.filter_map(|op| op.what.stamp()).collect();
     for op in ops {
         match op.what {
-            What::Other(expected) if known.contains(&expected) => refer(expected),
+            What::Other(expected) | What::PutIf { expected, .. } if known.contains(&expected) => {
+                refer(expected);
+            }
             _ => {}
         }
     }
     let mark = |stamp: Stamp| marks.get(&stamp).copied().unwrap_or(UNSEEN);
     let step = |op: &Op| match op.what {
         What::Put(stamp) => Step::Put(mark(stamp)),
+        // Nothing else tells whether its condition was met.
+        What::PutIf { stamp, expected } if mark(expected) == UNSEEN => Step::Put(mark(stamp)),
         What::PutIf { stamp, expected } => Step::PutIf {
             mark: mark(stamp),
             expected: mark(expected),

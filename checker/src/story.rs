@@ -21,39 +21,15 @@ pub fn shortest(ops: &[Op]) -> Vec<Op> {
         return ops.to_vec();
     };
     // Reads first: a change that contradicts tells more than a read of what it did.
-    let mut left = until(ops, *end);
-    left = reduced(left, *end, What::is_seen);
-    left = reduced(left, *end, |_| true);
-    left.sort_by_key(|op| op.start);
-    left
-}
-
-/// What is left when all of some kind is dropped that can be, larger parts first.
-fn reduced(mut left: Vec<Op>, end: u64, droppable: fn(What) -> bool) -> Vec<Op> {
-    let mut chunk = left.len().div_ceil(2).max(1);
-    loop {
-        let mut at = 0;
-        while at < left.len() {
-            let part = at..(at + chunk).min(left.len());
-            match without(&left, &part, end, droppable) {
-                Some(fewer) => {
-                    // Of the part, only what has to stay is left.
-                    let dropped = left.len() - fewer.len();
-                    left = fewer;
-                    at += part.len() - dropped;
-                }
-                None => at = part.end,
-            }
-        }
-        if chunk == 1 {
-            return left;
-        }
-        chunk = chunk.div_ceil(2);
-    }
-}
-
-fn contradicts(ops: &[Op]) -> bool {
-    check(ops) == Verdict::Contradicted
+    let mut story = Story {
+        shown: until(ops, *end),
+        weakened: Vec::new(),
+        end: *end,
+    };
+    story.reduce(What::is_seen);
+    story.reduce(|_| true);
+    story.shown.sort_by_key(|op| op.start);
+    story.shown
 }
 
 /// What was known at some time.
@@ -69,41 +45,67 @@ fn until(ops: &[Op], time: u64) -> Vec<Op> {
     ops.iter().filter_map(known).collect()
 }
 
-/// The history without what can be left out of a part of it; `None` if that is
-/// nothing. What ends at `kept` stays.
-fn without(
-    ops: &[Op],
-    part: &Range<usize>,
-    kept: u64,
-    droppable: fn(What) -> bool,
-) -> Option<Vec<Op>> {
-    let is_in = |index: usize| {
-        let op = &ops[index];
-        part.contains(&index) && op.end != Some(kept) && droppable(op.what)
-    };
-    let stays = |(index, op): &(usize, &Op)| !(is_in(*index) && op.what.is_seen());
-    let referred: HashSet<Stamp> = ops
-        .iter()
-        .enumerate()
-        .filter(stays)
-        .flat_map(|(_, op)| refers(op.what))
-        .collect();
-    let may_go = |index: usize| {
-        let what = ops[index].what;
-        let is_referred = what.stamp().is_some_and(|s| referred.contains(&s));
-        is_in(index) && (what.is_seen() || !is_referred)
-    };
-    let weaker = ops.iter().enumerate().filter_map(|(index, op)| {
-        match (may_go(index), op.what.is_seen()) {
-            (false, _) => Some(*op),
-            (true, true) => None,
-            (true, false) => Some(Op { end: None, ..*op }),
+fn contradicts(ops: &[Op]) -> bool {
+    check(ops) == Verdict::Contradicted
+}
+
+struct Story {
+    shown: Vec<Op>,
+    /// Changes that are not shown, with unknown outcomes: they could explain
+    /// what is shown, if anything could.
+    weakened: Vec<Op>,
+    /// What ends then stays.
+    end: u64,
+}
+
+impl Story {
+    /// Drops all of some kind that can be, larger parts first.
+    fn reduce(&mut self, droppable: fn(What) -> bool) {
+        let mut chunk = self.shown.len().div_ceil(2).max(1);
+        loop {
+            let mut at = 0;
+            while at < self.shown.len() {
+                let part = at..(at + chunk).min(self.shown.len());
+                let dropped = self.drop_from(&part, droppable);
+                // What has to stay of the part is passed over.
+                at = part.end - dropped;
+            }
+            if chunk == 1 {
+                return;
+            }
+            chunk = chunk.div_ceil(2);
         }
-    });
-    let weaker: Vec<Op> = weaker.collect();
-    let left = (0..ops.len()).filter(|index| !may_go(*index));
-    let left: Vec<Op> = left.map(|index| ops[index]).collect();
-    (left.len() < ops.len() && contradicts(&weaker)).then_some(left)
+    }
+
+    /// Drops what can be left out of a part, all or nothing; says how many.
+    fn drop_from(&mut self, part: &Range<usize>, droppable: fn(What) -> bool) -> usize {
+        let shown = &self.shown;
+        let is_in = |index: usize| {
+            let op = &shown[index];
+            part.contains(&index) && op.end != Some(self.end) && droppable(op.what)
+        };
+        let stays = |index: &usize| !(is_in(*index) && shown[*index].what.is_seen());
+        let stay = (0..shown.len()).filter(stays);
+        let referred: HashSet<Stamp> = stay.flat_map(|i| refers(shown[i].what)).collect();
+        let may_go = |index: usize| {
+            let what = shown[index].what;
+            let is_referred = what.stamp().is_some_and(|s| referred.contains(&s));
+            is_in(index) && (what.is_seen() || !is_referred)
+        };
+        let (gone, left): (Vec<usize>, Vec<usize>) = (0..shown.len()).partition(|i| may_go(*i));
+        let ops = |indexes: &[usize]| -> Vec<Op> { indexes.iter().map(|i| shown[*i]).collect() };
+        let changes = ops(&gone).into_iter().filter(|op| !op.what.is_seen());
+        let mut weakened = self.weakened.clone();
+        weakened.extend(changes.map(|op| Op { end: None, ..op }));
+        let left = ops(&left);
+        let all: Vec<Op> = left.iter().chain(&weakened).copied().collect();
+        if gone.is_empty() || !contradicts(&all) {
+            return 0;
+        }
+        self.shown = left;
+        self.weakened = weakened;
+        gone.len()
+    }
 }
 
 /// The changes that an operation saw or needs.
