@@ -107,7 +107,8 @@ impl Api {
         match self.http.ask(method.clone(), &url, body).await {
             Reply::Answered(StatusCode::OK, body) => {
                 let read = serde_json::from_slice::<Envelope<Value>>(&body);
-                let read = read.map_err(|e| failed(format!("its answer makes no sense: {e}"), false));
+                let read =
+                    read.map_err(|e| failed(format!("its answer makes no sense: {e}"), false));
                 Ok(read?.result)
             }
             Reply::Answered(status, body) => {
@@ -382,7 +383,10 @@ mod tests {
             stamp: STAMP,
         };
         let error = r#"{"status":{"error":"Not found: No point with id 1 found; what …"}}"#;
-        assert_eq!(came(&put_if, 409, error), Outcome::Done(Answer::OtherVersion));
+        assert_eq!(
+            came(&put_if, 409, error),
+            Outcome::Done(Answer::OtherVersion)
+        );
         assert_eq!(came(&edit, 404, error), Outcome::Done(Answer::NotThere));
         let gone = r#"{"status":{"error":"Not found: Collection `docs` doesn't exist!"}}"#;
         assert!(is_refused(&came(&edit, 404, gone)));
@@ -395,9 +399,8 @@ mod tests {
             let came = came(&get, 200, &body);
             matches!(came, Outcome::Done(Answer::Nonsense(_)))
         };
-        let point = |id: u64, payload: &str| {
-            format!(r#"{{"result":[{{"id":{id},"payload":{payload}}}]}}"#)
-        };
+        let point =
+            |id: u64, payload: &str| format!(r#"{{"result":[{{"id":{id},"payload":{payload}}}]}}"#);
         let id = plan().id_of(1);
         let stamps = r#"{"put":"0-1","change":"0-2"}"#;
         assert!(!is_nonsense(point(id, stamps)));

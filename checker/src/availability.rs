@@ -48,7 +48,11 @@ pub fn availability(records: &Records) -> Availability {
     let begun = calls.iter().map(|r| r.start).min().unwrap_or(0);
     let ended = calls.iter().map(|r| r.end).max().unwrap_or(0);
     let of = |name, is: &dyn Fn(Kind) -> bool| {
-        let calls: Vec<&Record> = calls.iter().copied().filter(|r| is(r.call.kind())).collect();
+        let calls: Vec<&Record> = calls
+            .iter()
+            .copied()
+            .filter(|r| is(r.call.kind()))
+            .collect();
         (!calls.is_empty()).then(|| row(name, &calls, begun, ended))
     };
     let kinds = Kind::WORK.iter();
@@ -65,7 +69,9 @@ pub fn availability(records: &Records) -> Availability {
 
 fn row(kind: &'static str, calls: &[&Record], begun: u64, ended: u64) -> Row {
     let count = |is: fn(&Outcome) -> bool| calls.iter().filter(|r| is(&r.outcome)).count();
-    let served = calls.iter().filter(|r| matches!(r.outcome, Outcome::Done(_)));
+    let served = calls
+        .iter()
+        .filter(|r| matches!(r.outcome, Outcome::Done(_)));
     let mut ends: Vec<u64> = served.clone().map(|r| r.end).collect();
     let mut times: Vec<u64> = served.map(|r| r.end - r.start).collect();
     times.sort_unstable();

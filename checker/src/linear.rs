@@ -351,9 +351,8 @@ impl Search {
         if self.found.get(&change).is_some_and(by_another) {
             return None;
         }
-        let placed = |is: &dyn Fn(Step) -> bool| {
-            core.placed.iter().filter(|op| is(self.step(**op))).count()
-        };
+        let placed =
+            |is: &dyn Fn(Step) -> bool| core.placed.iter().filter(|op| is(self.step(**op))).count();
         let is_over = |reads: Option<&(usize, usize)>, is: &dyn Fn(Step) -> bool| {
             reads.is_none_or(|(all, ended)| ended + placed(is) == *all)
         };

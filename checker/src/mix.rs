@@ -34,7 +34,12 @@ impl Default for Mix {
             Kind::Scan => 2,
             _ => 6,
         };
-        Self(Kind::WORK.iter().map(|kind| (*kind, weight(kind))).collect())
+        Self(
+            Kind::WORK
+                .iter()
+                .map(|kind| (*kind, weight(kind)))
+                .collect(),
+        )
     }
 }
 
@@ -96,7 +101,9 @@ mod tests {
         assert!(refused("put").contains("put=20"));
         assert!(refused("put=many").contains("put=many"));
         assert!(refused("pot=1").contains("put-if"));
-        let none = Kind::WORK.map(|kind| format!("{}=0", kind.name())).join(",");
+        let none = Kind::WORK
+            .map(|kind| format!("{}=0", kind.name()))
+            .join(",");
         assert!(refused(&none).contains("nothing to do"));
     }
 }

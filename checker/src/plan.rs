@@ -99,10 +99,14 @@ impl Plan {
             .map(|_| random.random_range(-1.0..1.0))
             .collect();
         let scale = others / length(&vector).max(f32::MIN_POSITIVE);
-        vector.iter_mut().for_each(|x| *x *= scale);
+        for x in &mut vector {
+            *x *= scale;
+        }
         vector.insert(0, first);
         let whole = length(&vector);
-        vector.iter_mut().for_each(|x| *x /= whole);
+        for x in &mut vector {
+            *x /= whole;
+        }
         vector
     }
 

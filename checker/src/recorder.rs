@@ -165,7 +165,10 @@ impl Recorder {
         }
         if let Some(mut file) = kept.file.take() {
             file.line(&Last { calls: calls.len() })?;
-            let synced = file.writer.flush().and_then(|()| file.writer.get_ref().sync_all());
+            let synced = file
+                .writer
+                .flush()
+                .and_then(|()| file.writer.get_ref().sync_all());
             file.may_fail(synced)?;
         }
         Ok(Records { plan, calls })

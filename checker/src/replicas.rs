@@ -106,7 +106,11 @@ mod tests {
     #[test]
     fn a_replica_with_another_digest_or_count_is_wrong() {
         let first = || replica(1, 9, 5, 2, "ab");
-        for other in [replica(2, 9, 5, 2, "ac"), replica(2, 9, 5, 3, "ab"), replica(2, 9, 6, 2, "ab")] {
+        for other in [
+            replica(2, 9, 5, 2, "ac"),
+            replica(2, 9, 5, 3, "ab"),
+            replica(2, 9, 6, 2, "ab"),
+        ] {
             assert_eq!(compared(vec![first(), other]), (1, 0));
         }
         let mut empty = first();

@@ -156,7 +156,12 @@ pub async fn start(options: Options) -> Result<Run, StartError> {
 
 fn check(options: &Options) -> Result<(), StartError> {
     for (what, is, least, most) in [
-        ("the number of clients", u64::from(options.clients), 1, 10_000),
+        (
+            "the number of clients",
+            u64::from(options.clients),
+            1,
+            10_000,
+        ),
         ("the number of keys", options.keys, 1, 1000),
         ("the number of points at rest", options.rest, 1, 1_000_000),
     ] {
@@ -215,10 +220,15 @@ impl Ready<'_> {
         let vectors = &info["config"]["params"]["vectors"];
         let dimension = vectors["size"].as_u64().and_then(|n| n.try_into().ok());
         let Some(dimension) = dimension else {
-            return Err(self.unfit("its vectors have names; make one with a single vector without a name"));
+            return Err(
+                self.unfit("its vectors have names; make one with a single vector without a name")
+            );
         };
         // By these three the vectors at rest, of length 1, have the same order.
-        if !matches!(vectors["distance"].as_str(), Some("Cosine" | "Dot" | "Euclid")) {
+        if !matches!(
+            vectors["distance"].as_str(),
+            Some("Cosine" | "Dot" | "Euclid")
+        ) {
             return Err(self.unfit("its metric must be Cosine, Dot or Euclid"));
         }
         if dimension < LEAST_DIMENSION {

@@ -111,7 +111,12 @@ fn a_stale_read_is_caught_and_one_at_the_same_time_is_not() {
         (7, 8, saw(1, 1)),
     ]);
     assert_eq!(told, [0, 1, 3]);
-    right(&[(1, 2, put(1)), (3, 9, put(2)), (5, 6, saw(1, 1)), (7, 8, saw(2, 2))]);
+    right(&[
+        (1, 2, put(1)),
+        (3, 9, put(2)),
+        (5, 6, saw(1, 1)),
+        (7, 8, saw(2, 2)),
+    ]);
     // The second was seen, so that the first is over, while both still run.
     wrong(&[
         (1, 2, put(1)),

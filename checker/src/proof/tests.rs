@@ -60,7 +60,10 @@ fn digests(of: &[&str]) -> Outcome {
 /// These calls one after the other, with a count and digests that are right.
 fn report(calls: Vec<(Call, Outcome)>) -> Report {
     let mut all = calls;
-    all.push((Call::Count { group: None }, Outcome::Done(Answer::Counted(25))));
+    all.push((
+        Call::Count { group: None },
+        Outcome::Done(Answer::Counted(25)),
+    ));
     all.push((Call::Digests, digests(&["ab", "ab"])));
     bare(all)
 }
@@ -105,7 +108,10 @@ fn what_is_as_promised_is_proved() {
         replicas,
         ..
     } = report.checked;
-    assert_eq!([acknowledged, unknown, refused, reads, replicas], [1, 1, 1, 2, 2]);
+    assert_eq!(
+        [acknowledged, unknown, refused, reads, replicas],
+        [1, 1, 1, 2, 2]
+    );
 }
 
 #[test]
@@ -130,7 +136,10 @@ fn a_lost_change_is_told_with_the_calls_that_show_it() {
     ]);
     let story = breaks(Promise::Order, &report).story.join("\n");
     assert_eq!(story.lines().count(), 3, "{story}");
-    assert!(story.contains("put 0-2 into point 0: done, version 5"), "{story}");
+    assert!(
+        story.contains("put 0-2 into point 0: done, version 5"),
+        "{story}"
+    );
     assert!(report.to_string().contains("VIOLATED point 0"));
 }
 
@@ -162,7 +171,12 @@ fn versions_must_rise_and_be_of_one_change() {
         }))
     };
     let look = Call::Look { key: 0 };
-    let of_two = |told| report(vec![(put(1), version(4)), (look, Outcome::Done(looked(told)))]);
+    let of_two = |told| {
+        report(vec![
+            (put(1), version(4)),
+            (look, Outcome::Done(looked(told))),
+        ])
+    };
     breaks(Promise::Version, &of_two(5));
     assert_eq!(of_two(4).verdict, Verdict::Proved);
     let delete_of_nothing = report(vec![
@@ -206,7 +220,12 @@ fn replicas_that_differ_at_any_time_are_told() {
 
 #[test]
 fn records_that_are_not_whole_prove_nothing() {
-    let count = || (Call::Count { group: None }, Outcome::Done(Answer::Counted(25)));
+    let count = || {
+        (
+            Call::Count { group: None },
+            Outcome::Done(Answer::Counted(25)),
+        )
+    };
     let told = || (Call::Digests, digests(&["ab", "ab"]));
     let change = || (put(1), version(4));
     let get = || (GET, Outcome::Done(seen(1)));
@@ -215,7 +234,12 @@ fn records_that_are_not_whole_prove_nothing() {
         (vec![change(), get(), told()], "no search, page or count"),
         (vec![change(), get(), count()], "the record has no end"),
         (
-            vec![change(), get(), count(), (Call::Digests, Outcome::Refused(String::new()))],
+            vec![
+                change(),
+                get(),
+                count(),
+                (Call::Digests, Outcome::Refused(String::new())),
+            ],
             "no digests were told",
         ),
         (

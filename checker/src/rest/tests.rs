@@ -57,7 +57,11 @@ fn a_search_must_find_all_that_is_nearest_once() {
         ids[at] = id;
         Answer::Found(ids)
     };
-    says("4 points were found", EXACT, Answer::Found(right[..4].to_vec()));
+    says(
+        "4 points were found",
+        EXACT,
+        Answer::Found(right[..4].to_vec()),
+    );
     says("came twice", EXACT, with(4, right[2]));
     says("another is nearer", EXACT, with(4, all[9]));
     says("3 itself is nearest", EXACT, with(0, all[9]));
@@ -84,9 +88,18 @@ fn a_page_must_have_all_of_its_points_in_order() {
         assert!(what.contains(part), "{what}");
     };
     says(page(None, (1..=9).collect(), Some(11)), "10 is missing");
-    says(page(Some(21), (21..=26).collect(), None), "26 does not belong");
-    says(page(Some(21), vec![21, 23, 22, 24, 25], None), "out of order");
-    says(page(Some(21), vec![21, 22, 22, 24, 25], None), "22 came twice");
+    says(
+        page(Some(21), (21..=26).collect(), None),
+        "26 does not belong",
+    );
+    says(
+        page(Some(21), vec![21, 23, 22, 24, 25], None),
+        "out of order",
+    );
+    says(
+        page(Some(21), vec![21, 22, 22, 24, 25], None),
+        "22 came twice",
+    );
     says(page(None, (1..=10).collect(), None), "begins at Some(11)");
 }
 

@@ -32,12 +32,12 @@ struct Replica {
     /// The log index up to which all entries are in it.
     applied: u64,
     /// Those that the shard holds, in order.
-    vnodes: Vec<Vnode>,
+    vnodes: Vec<Held>,
 }
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = VnodeDigest)]
-struct Vnode {
+struct Held {
     vnode: u32,
     /// The custody number.
     c: u64,
@@ -54,12 +54,12 @@ impl From<ReplicaDigests> for Replica {
         Self {
             node: replica.node,
             applied: replica.applied,
-            vnodes: replica.vnodes.into_iter().map(Vnode::from).collect(),
+            vnodes: replica.vnodes.into_iter().map(Held::from).collect(),
         }
     }
 }
 
-impl From<VnodeDigest> for Vnode {
+impl From<VnodeDigest> for Held {
     fn from(vnode: VnodeDigest) -> Self {
         let digits = vnode.digest.iter().rev().map(|b| format!("{b:02x}"));
         Self {
