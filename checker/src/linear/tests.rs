@@ -237,6 +237,31 @@ fn an_edit_needs_a_point_and_keeps_what_it_does_not_name() {
     right(&[(1, 0, edit(1)), (2, 3, MISSING)]);
 }
 
+#[test]
+fn a_change_of_unknown_outcome_that_was_seen_and_is_over_explains_nothing_more() {
+    wrong(&[
+        (1, 0, put(1)),
+        (3, 4, saw(1, 1)),
+        (5, 6, put(2)),
+        (7, 8, other(2)),
+    ]);
+}
+
+#[test]
+fn a_story_has_no_contradiction_of_its_own() {
+    // Without the first two, of which one or the other is needed, the edit would
+    // contradict by itself, and the change that was lost would not be told.
+    let story = wrong(&[
+        (1, 2, put(7)),
+        (1, 2, put(9)),
+        (5, 6, put(1)),
+        (7, 8, put(2)),
+        (3, 4, edit(8)),
+        (9, 10, saw(1, 1)),
+    ]);
+    assert_eq!(story, [2, 3, 5]);
+}
+
 /// Whether there is an order, by trying all.
 fn by_force(ops: &[Op]) -> bool {
     fn goes_on(ops: &[Op], steps: &[Step], done: &mut Vec<bool>, state: State) -> bool {

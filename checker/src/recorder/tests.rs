@@ -54,9 +54,9 @@ fn what_is_recorded_is_read_back_and_what_breaks_off_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.jsonl");
     let recorder = Recorder::new(&plan(), Some(&path)).unwrap();
-    some_calls()
-        .into_iter()
-        .for_each(|call| recorder.keep(call));
+    for call in some_calls() {
+        recorder.keep(call);
+    }
     let records = recorder.finish(plan()).unwrap();
     assert_eq!(records.calls, some_calls());
     assert_eq!(read(&path).unwrap(), records);

@@ -21,9 +21,12 @@ fn wrong(call: Call, answer: Answer) -> Option<String> {
         start: 1,
         end: 2,
         call,
-        outcome: Outcome::Done(answer.clone()),
+        outcome: Outcome::Done(answer),
     };
-    AtRest::new(&plan).wrong(&record, &answer)
+    let Outcome::Done(answer) = &record.outcome else {
+        return None;
+    };
+    AtRest::new(&plan).wrong(&record, answer)
 }
 
 #[track_caller]
