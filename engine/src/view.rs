@@ -8,7 +8,7 @@
 use crate::Params;
 use crate::error::Result;
 use crate::names::{Name, Names, Vector};
-use crate::rows::{RowsView, id_key};
+use crate::rows::{RowsView, VnodeState, id_key};
 use crate::slots::{Slot, SlotSet};
 use crate::space::SpaceView;
 use crate::vectors::{Owner, Segments};
@@ -120,6 +120,11 @@ impl View {
     #[must_use]
     pub fn readable(&self) -> &VnodeSet {
         self.vnodes.readable()
+    }
+
+    /// What it has of each vnode that it holds, in order.
+    pub fn held(&self) -> impl Iterator<Item = (Vnode, VnodeState)> {
+        self.vnodes.held()
     }
 
     /// The number of the schema that the payload indexes are of.

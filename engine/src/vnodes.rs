@@ -2,7 +2,7 @@
 //! the set of those that answer reads.
 
 use crate::rows::VnodeState;
-use quoit_ring::{Vnode, VnodeCount, VnodeSet};
+use quoit_ring::{Custody, Vnode, VnodeCount, VnodeSet};
 use std::sync::Arc;
 
 const PAGE: usize = 256;
@@ -39,6 +39,16 @@ impl VnodeTable {
             .get(page)
             .map(|p| p[within].clone())
             .unwrap_or_default()
+    }
+
+    /// The vnodes that are held, with their states, in order.
+    pub fn held(&self) -> impl Iterator<Item = (Vnode, VnodeState)> {
+        let all = self.pages.iter().flat_map(|page| page.iter());
+        let held = |state: &VnodeState| state.holding.custody != Custody::None;
+        (0..)
+            .zip(all)
+            .filter(move |(_, state)| held(state))
+            .map(|(v, state)| (Vnode(v), state.clone()))
     }
 
     /// Sets a vnode's state; past the last, nothing.

@@ -2,10 +2,10 @@
 //! so that a laptop pays for no network and a test can inject any fault.
 
 use crate::v1::{
-    CountRequest, CountResponse, FacetRequest, FacetResponse, RetrieveRequest, RetrieveResponse,
-    ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, SetSchemaRequest,
-    SetSchemaResponse, StatusResponse, WriteMatchingRequest, WriteMatchingResponse, WriteRequest,
-    WriteResponse,
+    CountRequest, CountResponse, DigestsRequest, DigestsResponse, FacetRequest, FacetResponse,
+    RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest,
+    SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, WriteMatchingRequest,
+    WriteMatchingResponse, WriteRequest, WriteResponse,
 };
 
 /// One shard's operations.
@@ -38,6 +38,9 @@ pub trait ShardClient: Send + Sync + 'static {
     async fn set_schema(&self, request: SetSchemaRequest) -> Result<SetSchemaResponse, ShardError>;
     /// Counts and progress, for people and metrics.
     async fn status(&self) -> Result<StatusResponse, ShardError>;
+    /// What each of the shard's replicas has of each vnode, with every write in
+    /// it that was acknowledged before, so that replicas can be compared.
+    async fn digests(&self, request: DigestsRequest) -> Result<DigestsResponse, ShardError>;
 }
 
 /// What a caller may do about a failure.

@@ -7,7 +7,7 @@ use prost::Message;
 use quoit_engine::{
     Answer, Change, Condition, Direction, Entry, Examples, Explanation, Facet, FacetValue, Found,
     Hit, Name, Names, Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params,
-    PayloadIndex, Plan, Query, Record, StartFrom, Vector, VnodeWrite, Want, Why,
+    PayloadIndex, Plan, Query, Record, StartFrom, Vector, View, VnodeState, VnodeWrite, Want, Why,
 };
 use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
@@ -400,6 +400,22 @@ pub fn payload_indexes(indexes: Vec<PayloadIndex>) -> Vec<v1::PayloadIndex> {
         is_given_up: index.is_given_up,
     };
     indexes.into_iter().map(index).collect()
+}
+
+/// What a replica has of the vnodes that it holds.
+pub fn replica_digests(node: u64, view: &View) -> v1::ReplicaDigests {
+    let digest = |(vnode, state): (Vnode, VnodeState)| v1::VnodeDigest {
+        vnode: u32::from(vnode.0),
+        c: state.holding.c,
+        seq: state.seq,
+        count: state.count,
+        digest: state.digest.to_le_bytes().to_vec(),
+    };
+    v1::ReplicaDigests {
+        node,
+        applied: view.applied(),
+        vnodes: view.held().map(digest).collect(),
+    }
 }
 
 /// Vnodes that were asked for and are not held.

@@ -255,6 +255,13 @@ impl ShardClient for Keeper {
         self.kept.shard().await?.count(request).await
     }
 
+    async fn digests(
+        &self,
+        request: v1::DigestsRequest,
+    ) -> Result<v1::DigestsResponse, ShardError> {
+        self.kept.shard().await?.digests(request).await
+    }
+
     async fn status(&self) -> Result<v1::StatusResponse, ShardError> {
         self.kept.shard().await?.status().await
     }

@@ -381,6 +381,15 @@ impl ShardClient for Shard {
         Ok(v1::SetSchemaResponse {})
     }
 
+    async fn digests(&self, _: v1::DigestsRequest) -> Result<v1::DigestsResponse, ShardError> {
+        let view = self.strong_view().await?;
+        // One member: the node that a shard alone is.
+        let own = convert::replica_digests(0, &view);
+        Ok(v1::DigestsResponse {
+            replicas: vec![own],
+        })
+    }
+
     async fn status(&self) -> Result<v1::StatusResponse, ShardError> {
         let view = self.view()?;
         Ok(v1::StatusResponse {

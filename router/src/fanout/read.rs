@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use futures::future::{join_all, try_join_all};
 use quoit_filter::Filter;
-use quoit_proto::v1::{CountRequest, RetrieveRequest, ScrollRequest, StatusResponse};
-use quoit_ring::{PointId, VnodeSet};
+use quoit_proto::v1::{
+    CountRequest, DigestsRequest, DigestsResponse, RetrieveRequest, ScrollRequest, StatusResponse,
+};
+use quoit_ring::{PointId, ShardId, VnodeSet};
 
 use super::{Coverage, Error, Row, asked, row};
 use crate::catalog::{Collection, VectorSet};
@@ -174,6 +176,17 @@ pub(crate) async fn count(collection: &Collection, filter: &Filter) -> Result<u6
     }
     coverage.check(collection)?;
     Ok(sum)
+}
+
+/// What the replicas of each shard have of each vnode.
+pub(crate) async fn digests(
+    collection: &Collection,
+) -> Result<Vec<(ShardId, DigestsResponse)>, Error> {
+    try_join_all(collection.targets().iter().map(|target| async move {
+        let answer = target.client.digests(DigestsRequest {}).await;
+        Ok((target.shard, answer.map_err(|e| asked(target, e))?))
+    }))
+    .await
 }
 
 /// What each shard says of itself, or why it says nothing.

@@ -6,6 +6,7 @@ mod aliases;
 mod body;
 mod call;
 mod collections;
+mod digests;
 mod edits;
 mod envelope;
 mod error;
@@ -53,7 +54,8 @@ pub(crate) fn routes() -> Routes {
         .and(table::of_changes())
         .and(table::of_queries())
         .and(table::of_searches())
-        .and(table::of_figures());
+        .and(table::of_figures())
+        .and(table::of_quoit());
     NOT_YET.iter().fold(served, |routes, (methods, path)| {
         methods.iter().fold(routes, |routes, method| {
             routes.refused(method, path, refuse)

@@ -10,7 +10,8 @@ use super::openapi::shape::list;
 use super::openapi::{Operation, Routes, Tag, a, many, yes};
 use super::update::Done;
 use super::{
-    aliases, collections, edits, facet, groups, indexes, info, matrix, points, query, upsert,
+    aliases, collections, digests, edits, facet, groups, indexes, info, matrix, points, query,
+    upsert,
 };
 
 pub(super) fn of_collections() -> Routes {
@@ -384,4 +385,20 @@ pub(super) fn of_figures() -> Routes {
                 .takes(a::<facet::Body>)
                 .answers(a::<facet::Found>),
         )
+}
+
+/// What Quoit alone has.
+pub(super) fn of_quoit() -> Routes {
+    let about = |id, summary| Operation::new(Tag::Collections, id, summary);
+    Routes::new().call(
+        Get,
+        "/quoit/v1/collections/{c}/digests",
+        Reads,
+        digests::digests,
+        about(
+            "get_digests",
+            "Tell what each replica has of each vnode, as counts and digests",
+        )
+        .answers(a::<digests::Digests>),
+    )
 }

@@ -510,3 +510,24 @@ async fn a_text_is_words_and_no_pattern() {
     assert_eq!(count("prefix", ".*").await, 0);
     assert_eq!(count("text", &format!("{bomb} other")).await, 0);
 }
+
+#[tokio::test]
+async fn digests_are_told_of_each_vnode_once_at_the_shard_that_holds_it() {
+    let server = Server::docs(3, "Cosine").await;
+    let point = |id: u64| json!({"id": id, "vector": [id, 2, 3]});
+    server.put(json!([point(1), point(2), point(3)])).await;
+    let path = "/quoit/v1/collections/docs/digests";
+    let answer = server.call("GET", path, "").await.result();
+    let shards = answer["shards"].as_array().unwrap();
+    let ids: Vec<_> = shards.iter().map(|s| s["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids, [0, 1, 2]);
+    let vnodes = shards
+        .iter()
+        .flat_map(|s| s["replicas"][0]["vnodes"].as_array().unwrap());
+    let vnodes: std::collections::BTreeMap<_, _> =
+        vnodes.map(|v| (v["vnode"].as_u64().unwrap(), v)).collect();
+    assert_eq!(vnodes.len(), 64);
+    let points: u64 = vnodes.values().map(|v| v["count"].as_u64().unwrap()).sum();
+    assert_eq!(points, 3);
+    assert_eq!(vnodes[&5]["digest"], format!("{:016x}{:016x}", 5, 0xab));
+}

@@ -17,9 +17,10 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use quoit_columns::Kind;
 use quoit_filter::Path;
 use quoit_proto::v1::{
-    CountRequest, CountResponse, Done, Explanation, Facet, FacetRequest, FacetResponse, Hit, Hits,
-    NotHere, Operation, Point, RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse,
-    SearchRequest, SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, Vector,
+    CountRequest, CountResponse, DigestsRequest, DigestsResponse, Done, Explanation, Facet,
+    FacetRequest, FacetResponse, Hit, Hits, NotHere, Operation, Point, ReplicaDigests,
+    RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest,
+    SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, Vector, VnodeDigest,
     VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
     explanation, facet, operation, vnode_outcome,
 };
@@ -466,6 +467,29 @@ impl ShardClient for FakeShard {
         Ok(CountResponse {
             count: count as u64,
             not_here,
+        })
+    }
+
+    async fn digests(&self, _: DigestsRequest) -> Result<DigestsResponse, ShardError> {
+        self.enter().await?;
+        let state = self.state();
+        let vnode = |vnode: Vnode| {
+            let in_it = |stored: &&Stored| stored.vnode == vnode.0;
+            VnodeDigest {
+                vnode: u32::from(vnode.0),
+                c: 1,
+                seq: state.seq,
+                count: state.points.values().filter(in_it).count() as u64,
+                digest: (u128::from(vnode.0) << 64 | 0xab).to_le_bytes().to_vec(),
+            }
+        };
+        let own = ReplicaDigests {
+            node: 0,
+            applied: state.seq,
+            vnodes: self.owned.iter().map(vnode).collect(),
+        };
+        Ok(DigestsResponse {
+            replicas: vec![own],
         })
     }
 

@@ -8,6 +8,7 @@
     reason = "what a test cannot go on without fails it"
 )]
 
+mod digests;
 mod disk;
 mod failures;
 mod full_disk;
