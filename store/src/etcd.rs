@@ -20,6 +20,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tonic::transport::Uri;
+
 pub use endpoints::Etcd;
 pub use failure::EtcdError;
 pub use tls::TlsError;
@@ -110,35 +112,62 @@ pub enum OptionsError {
     Tls(#[source] TlsError),
 }
 
+/// An endpoint taken apart.
+struct Address {
+    url: String,
+    host: String,
+    port: u16,
+}
+
 impl EtcdOptions {
-    fn check(&self) -> Result<(), OptionsError> {
+    /// The endpoints, if all of this can be used.
+    fn check(&self) -> Result<Vec<Address>, OptionsError> {
         if self.endpoints.is_empty() {
             return Err(OptionsError::NoEndpoint);
         }
-        for endpoint in &self.endpoints {
-            let bad = || OptionsError::Endpoint(endpoint.clone());
-            let url: tonic::transport::Uri = endpoint.parse().map_err(|_| bad())?;
-            let bare = matches!(url.path(), "" | "/") && url.query().is_none();
-            if url.host().is_none_or(str::is_empty) || !bare {
-                return Err(bad());
-            }
-            match (url.scheme_str(), &self.tls) {
-                (Some("http"), None) | (Some("https"), Some(_)) => {}
-                (Some("https"), None) => return Err(OptionsError::TlsMissing(endpoint.clone())),
-                (Some("http"), Some(_)) => return Err(OptionsError::TlsUnused(endpoint.clone())),
-                _ => return Err(bad()),
-            }
-        }
+        let addresses: Result<Vec<_>, _> = self
+            .endpoints
+            .iter()
+            .map(|endpoint| self.address(endpoint))
+            .collect();
         for (name, time) in [("deadline", self.deadline), ("lease", self.lease)] {
             if time.is_zero() {
                 return Err(OptionsError::Zero(name));
             }
         }
+        let addresses = addresses?;
         if let Some(files) = &self.tls {
             tls::load(files).map_err(OptionsError::Tls)?;
         }
-        Ok(())
+        Ok(addresses)
     }
+
+    fn address(&self, endpoint: &str) -> Result<Address, OptionsError> {
+        let url = endpoint.to_owned();
+        let Some(parsed) = parse(endpoint) else {
+            return Err(OptionsError::Endpoint(url));
+        };
+        match (
+            parsed.scheme_str(),
+            &self.tls,
+            parsed.host(),
+            parsed.port_u16(),
+        ) {
+            (Some("https"), None, ..) => Err(OptionsError::TlsMissing(url)),
+            (Some("http"), Some(_), ..) => Err(OptionsError::TlsUnused(url)),
+            (Some("http" | "https"), _, Some(host), Some(port)) if !host.is_empty() => {
+                let host = host.to_owned();
+                Ok(Address { url, host, port })
+            }
+            _ => Err(OptionsError::Endpoint(url)),
+        }
+    }
+}
+
+fn parse(endpoint: &str) -> Option<Uri> {
+    let url: Uri = endpoint.parse().ok()?;
+    let bare = matches!(url.path(), "" | "/") && url.query().is_none();
+    bare.then_some(url)
 }
 
 #[cfg(test)]
@@ -148,7 +177,10 @@ mod tests {
     fn refused(change: impl FnOnce(&mut EtcdOptions)) -> String {
         let mut options = EtcdOptions::new(["http://127.0.0.1:2379"]);
         change(&mut options);
-        options.check().unwrap_err().to_string()
+        let Err(error) = options.check() else {
+            panic!("{options:?} can be used");
+        };
+        error.to_string()
     }
 
     #[test]
@@ -164,8 +196,9 @@ mod tests {
             "",
             "etcd",
             "etcd:2379",
-            "ftp://etcd",
-            "http://etcd/path",
+            "ftp://etcd:2379",
+            "http://etcd",
+            "http://etcd:2379/path",
             "http://",
         ] {
             let text = refused(|o| o.endpoints.push(bad.to_owned()));

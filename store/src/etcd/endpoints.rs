@@ -42,6 +42,8 @@ struct Inner {
 
 struct Endpoint {
     url: String,
+    host: String,
+    port: u16,
     client: Mutex<Option<Client>>,
 }
 
@@ -73,9 +75,10 @@ impl Etcd {
     /// # Errors
     /// The options cannot be used, or the files of TLS.
     pub fn open(options: EtcdOptions) -> Result<Self, OptionsError> {
-        options.check()?;
-        let endpoints = options.endpoints.iter().map(|url| Endpoint {
-            url: url.clone(),
+        let endpoints = options.check()?.into_iter().map(|address| Endpoint {
+            url: address.url,
+            host: address.host,
+            port: address.port,
             client: Mutex::new(None),
         });
         Ok(Self(Arc::new(Inner {
@@ -201,7 +204,10 @@ impl Etcd {
             .with_require_leader(true)
             .with_auto_token_refresh(true);
         if let Some(files) = &self.options().tls {
-            connect = connect.with_tls(tls::load(files).map_err(Fault::Tls)?);
+            let loaded = tls::load(files).map_err(Fault::Tls)?;
+            let probe = loaded.probe(&endpoint.host, endpoint.port).await;
+            probe.map_err(Fault::Handshake)?;
+            connect = connect.with_tls(loaded.options);
         }
         if let Some(user) = &self.options().user {
             connect = connect.with_user(&user.name, &user.password);

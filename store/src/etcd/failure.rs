@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use etcd_client::Error as ClientError;
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError};
 use tonic::{Code, ConnectError, Status};
 
 use super::{EtcdOptions, TlsError};
@@ -52,6 +52,8 @@ pub(super) enum Meaning {
 pub(super) enum Fault {
     /// A file of TLS, before anything is sent.
     Tls(TlsError),
+    /// The handshake of TLS, before anything is asked.
+    Handshake(io::Error),
     /// The client or etcd says so.
     Client(ClientError),
     /// Nothing comes back.
@@ -61,7 +63,7 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn meaning(&self) -> Meaning {
         match self {
-            Self::Tls(_) => Meaning::Elsewhere,
+            Self::Tls(_) | Self::Handshake(_) => Meaning::Elsewhere,
             Self::Client(ClientError::GRpcStatus(status)) => of_status(status),
             Self::Client(_) | Self::Silence(_) => Meaning::Unknown,
         }
@@ -79,7 +81,8 @@ impl Fault {
     pub(super) fn explain(&self, endpoint: &str, options: &EtcdOptions) -> String {
         let what = match self {
             Self::Tls(error) => chain(error),
-            Self::Client(ClientError::GRpcStatus(status)) => explain_status(status, options),
+            Self::Handshake(error) => explain_handshake(error, options),
+            Self::Client(ClientError::GRpcStatus(status)) => explain_status(status),
             Self::Client(error) => chain(error),
             Self::Silence(limit) => format!("no answer within {limit:?}"),
         };
@@ -111,15 +114,14 @@ fn of_status(status: &Status) -> Meaning {
             _ => Meaning::Unknown,
         };
     }
-    let mut links = links(status);
-    if links.any(|link| link.is::<ConnectError>()) || alert(status).is_some() {
+    if links(status).any(|link| link.is::<ConnectError>()) {
         Meaning::Elsewhere
     } else {
         Meaning::Unknown
     }
 }
 
-fn explain_status(status: &Status, options: &EtcdOptions) -> String {
+fn explain_status(status: &Status) -> String {
     if let Some(message) = from_etcd(status) {
         let remedy = match (status.code(), message) {
             (Code::PermissionDenied, _) => {
@@ -141,21 +143,30 @@ fn explain_status(status: &Status, options: &EtcdOptions) -> String {
         };
         return format!("{message}{remedy}");
     }
-    if let Some(error) = links(status).find_map(tls_failure) {
-        return explain_tls(error, options);
-    }
-    if let Some(alert) = alert(status) {
-        return refused_certificate(alert, options);
-    }
     let connecting = links(status).find(|link| link.is::<ConnectError>());
     match connecting {
         Some(error) => format!("cannot connect: {}", chain(error)),
-        None => chain(status),
+        // A status shows all that is below it as a programmer sees it.
+        None => match status.source() {
+            Some(cause) => format!("{}: {}", status.message(), chain(cause)),
+            None => status.message().to_owned(),
+        },
     }
 }
 
-fn explain_tls(error: &rustls::Error, options: &EtcdOptions) -> String {
+fn explain_handshake(error: &io::Error, options: &EtcdOptions) -> String {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
+    // An I/O error hides what it is made of.
+    let hidden = error.get_ref().and_then(|hidden| hidden.downcast_ref());
+    let Some(error) = hidden else {
+        return match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                "it ended the handshake of TLS without a word; if it does not speak TLS, use http"
+                    .to_owned()
+            }
+            _ => format!("cannot connect: {}", chain(error)),
+        };
+    };
     let ca = options.tls.as_ref().map(|tls| tls.ca.display().to_string());
     let ca = ca.unwrap_or_default();
     match error {
@@ -171,50 +182,24 @@ fn explain_tls(error: &rustls::Error, options: &EtcdOptions) -> String {
             format!("{error}; use a name that its certificate is for, or give it one for this name")
         }
         InvalidMessage(_) => format!("it does not speak TLS ({error}); use http"),
-        AlertReceived(alert) => refused_certificate(&format!("{alert:?}"), options),
+        AlertReceived(alert) => refused_certificate(*alert, options),
         error => error.to_string(),
     }
 }
 
-fn refused_certificate(alert: &str, options: &EtcdOptions) -> String {
+fn refused_certificate(alert: AlertDescription, options: &EtcdOptions) -> String {
     let identity = options.tls.as_ref().and_then(|tls| tls.identity.as_ref());
     match identity {
         Some((certificate, _)) => format!(
-            "it does not accept the client certificate {} ({alert}); \
+            "it does not accept the client certificate {} ({alert:?}); \
              use one that its CA for clients signed, and that has not expired",
             certificate.display()
         ),
         None => format!(
-            "it demands a client certificate ({alert}); give one that its CA for clients signed"
+            "it demands a client certificate ({alert:?}); give one that its CA for clients signed"
         ),
     }
 }
-
-/// What etcd sends instead of an answer when it does not accept our certificate.
-/// It comes when we take the handshake for done, and the layers between keep only
-/// its text.
-fn alert(status: &Status) -> Option<&str> {
-    const ALERT: &str = "received fatal alert: ";
-    // Every layer repeats what is below it, or says less.
-    let texts = links(status).filter_map(|link| {
-        let text = link.to_string();
-        let at = text.find(ALERT)? + ALERT.len();
-        let name = text[at..].split(|c: char| !c.is_alphanumeric()).next()?;
-        CERTIFICATE_ALERTS.iter().find(|alert| **alert == name)
-    });
-    texts.copied().next()
-}
-
-const CERTIFICATE_ALERTS: [&str; 8] = [
-    "BadCertificate",
-    "UnsupportedCertificate",
-    "CertificateRevoked",
-    "CertificateExpired",
-    "CertificateUnknown",
-    "UnknownCA",
-    "AccessDenied",
-    "CertificateRequired",
-];
 
 /// This error and all its causes.
 fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -224,17 +209,6 @@ fn links<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
         next = link.source();
         Some(link)
     })
-}
-
-/// An I/O error hides what it is made of.
-fn tls_failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let hidden = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    match hidden {
-        Some(hidden) => hidden.downcast_ref(),
-        None => error.downcast_ref(),
-    }
 }
 
 /// What an error and its causes say, each thing once.

@@ -105,7 +105,7 @@ impl Watcher {
             None => false,
         };
         let (held, show) = match &self.held {
-            Some(held) if held.follows && !reset => {
+            Some(held) if held.can_be_followed(&named) && !reset => {
                 // What changed comes by the watch. Where nothing did, that is news
                 // to whoever was shown an error.
                 (held.clone(), self.failed && held.named == named)
@@ -174,6 +174,13 @@ impl Watcher {
 }
 
 impl Held {
+    /// Whether a watch shows all that led from this to what is listed later. A
+    /// removal is not shown if just its revision is compacted: some versions of
+    /// etcd forget it then without a word.
+    fn can_be_followed(&self, named: &Named) -> bool {
+        self.follows && self.named.keys().all(|name| named.contains_key(name))
+    }
+
     /// Whether what is listed later cannot have come from this by changes.
     fn is_reset_by(&self, named: &Named, at: Moment) -> bool {
         let seen = revision(self.at.revision);

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 /// How long an etcd may take to be ready. Generous: a loaded machine syncs
 /// slowly, and nothing waits longer than it must.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// Why an etcd is not as a test wants it.
 #[derive(Debug, thiserror::Error)]
