@@ -141,12 +141,12 @@ impl Values for MemoryStore {
         if let Some(fault @ Fault::Refused) = fault {
             return Err(SwapError::Failed(failed(fault)));
         }
-        let make = || self.lock().change(change);
+        let change_it = || self.lock().change(change);
         let made = match change.leader {
-            None => make(),
+            None => change_it(),
             Some(leader) => self
                 .election
-                .while_leading(leader, make)
+                .while_leading(leader, change_it)
                 .unwrap_or_else(|| {
                     Err(SwapError::NotLeader {
                         who: leader.who.clone(),

@@ -130,7 +130,9 @@ impl Etcd {
         for tried in 1.. {
             let at = self.0.preferred.load(Ordering::Relaxed) % self.0.endpoints.len();
             let endpoint = &self.0.endpoints[at];
-            let (fault, meaning) = match self.try_at(endpoint, again, end, &call).await {
+            // In a box: a client of etcd takes some kilobytes.
+            let tried_at = Box::pin(self.try_at(endpoint, again, end, &call));
+            let (fault, meaning) = match tried_at.await {
                 Ok(done) => return Ok(done),
                 Err(failed) => failed,
             };
@@ -241,4 +243,42 @@ async fn within<T>(
     timeout(limit, work)
         .await
         .unwrap_or(Err(Fault::Silence(limit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    /// An etcd that is not asked, since what is called does not ask it.
+    fn unasked() -> Etcd {
+        let endpoints = ["http://127.0.0.1:1", "http://127.0.0.1:2"];
+        Etcd::open(EtcdOptions::new(endpoints)).unwrap()
+    }
+
+    async fn call(again: Again, first: &str) -> (Result<u32, bool>, u32) {
+        let tries = AtomicU32::new(0);
+        let called = unasked().call(again, String::new, |_| async {
+            match tries.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(tonic::Status::unavailable(first).into()),
+                tried => Ok(tried),
+            }
+        });
+        let done = called.await.map_err(|given_up| given_up.unknown);
+        (done, tries.into_inner())
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_done_is_not_done_again_where_that_harms() {
+        let lost = "connection reset";
+        assert_eq!(call(Again::Harmful, lost).await, (Err(true), 1));
+        assert_eq!(call(Again::Harmless, lost).await, (Ok(1), 2));
+    }
+
+    #[tokio::test]
+    async fn what_was_surely_not_done_is_tried_elsewhere() {
+        let no_leader = "etcdserver: no leader";
+        assert_eq!(call(Again::Harmful, no_leader).await, (Ok(1), 2));
+    }
 }

@@ -114,7 +114,7 @@ fn of_status(status: &Status) -> Meaning {
             _ => Meaning::Unknown,
         };
     }
-    if links(status).any(|link| link.is::<ConnectError>()) {
+    if links(status).any(<dyn Error>::is::<ConnectError>) {
         Meaning::Elsewhere
     } else {
         Meaning::Unknown

@@ -231,8 +231,9 @@ pub(super) fn holds(leader: &Leader, seat: Option<&KeyValue>) -> bool {
 }
 
 fn given_up(given_up: GivenUp) -> SwapError {
-    match given_up.unknown {
-        true => SwapError::Unknown(given_up.error),
-        false => SwapError::Failed(given_up.error),
+    if given_up.unknown {
+        SwapError::Unknown(given_up.error)
+    } else {
+        SwapError::Failed(given_up.error)
     }
 }

@@ -1,14 +1,16 @@
 //! What the tests of the stores share.
 
-// Each test program uses its part.
-#![allow(dead_code)]
-
 use std::error::Error;
 use std::time::Duration;
 
+use etcd_client::Client;
 use futures::StreamExt;
-use quoit_ring::{Revision, Ring, RingParts, ShardId, Shown, StoreError, Table, VnodeCount, Watch};
-use quoit_store::{Etcd, EtcdOptions};
+use quoit_ring::{
+    Revision, Ring, RingParts, RingStore, ShardId, Shown, StoreError, Table, Versioned, VnodeCount,
+    Watch,
+};
+use quoit_store::{Etcd, EtcdOptions, EtcdRingStore, EtcdStore};
+use quoit_testkit_etcd::Etcd as Server;
 use uuid::Uuid;
 
 pub const UID: Uuid = Uuid::from_u128(7);
@@ -61,23 +63,10 @@ pub async fn shown<T>(watch: &mut Watch<T>) -> Shown<T> {
     }
 }
 
-/// The epoch of a ring that a watch shows, and whether it is a reset.
-pub async fn epoch<R>(watch: &mut Watch<Option<R>>) -> (Option<u64>, bool)
-where
-    R: Epoch,
-{
+/// The epoch of the ring that a watch shows next, and whether it is a reset.
+pub async fn epoch(watch: &mut Watch<Option<Versioned<Ring>>>) -> (Option<u64>, bool) {
     let shown = shown(watch).await;
-    (shown.now.map(|ring| ring.epoch()), shown.reset)
-}
-
-pub trait Epoch {
-    fn epoch(&self) -> u64;
-}
-
-impl Epoch for quoit_ring::Versioned<Ring> {
-    fn epoch(&self) -> u64 {
-        self.value.epoch()
-    }
+    (shown.now.map(|ring| ring.value.epoch()), shown.reset)
 }
 
 /// The etcd at these endpoints, whose calls take three seconds at most.
@@ -90,3 +79,24 @@ pub fn open(endpoints: &[String]) -> Etcd {
 
 /// Some revision that no store of a test comes to.
 pub const NEVER: Revision = Revision(1 << 40);
+
+pub fn store(endpoints: &[String]) -> (EtcdStore, EtcdRingStore) {
+    let values = open(endpoints).store(UID);
+    (values.clone(), EtcdRingStore::new(values, UID))
+}
+
+pub async fn raw(server: &Server) -> Client {
+    Client::connect([server.endpoint()], None).await.unwrap()
+}
+
+pub async fn read(store: &dyn RingStore) -> Option<(Revision, u64)> {
+    let content = store.read().await.unwrap();
+    content.map(|content| (content.revision, content.value.epoch()))
+}
+
+/// Replaces the ring as everybody does: by what is there. A connection that was
+/// lost meanwhile is noticed by reading, which does no harm.
+pub async fn write(store: &EtcdRingStore, next: u64) -> Revision {
+    let present = read(store).await.map(|(revision, _)| revision);
+    store.swap(present, &ring(next)).await.unwrap()
+}

@@ -1,13 +1,10 @@
 //! The store in a real etcd that serves by TLS, and every way in which the
 //! files for it can be wrong.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{UID, chain, soon};
 use quoit_ring::{StoreError, SwapError, ValueName, Values};
 use quoit_store::{Etcd, EtcdOptions, OptionsError, TlsFiles};
 use quoit_testkit_etcd::{Etcd as Server, Tls};
@@ -16,6 +13,8 @@ use rcgen::{
     Issuer, KeyPair, date_time_ymd,
 };
 use tempfile::TempDir;
+
+use crate::support::{UID, chain, shown, soon};
 
 /// A folder with certificates.
 struct Files(TempDir);
@@ -319,7 +318,7 @@ async fn a_renewed_certificate_is_used_without_a_restart() {
     let store = etcd.store(UID);
     let at = store.swap(&ValueName::wish(), None, b"1").await.unwrap();
     let mut watch = store.watch(&ValueName::wish());
-    assert_eq!(common::shown(&mut watch).await.now.len(), 1);
+    assert_eq!(shown(&mut watch).await.now.len(), 1);
 
     // A file that is bad while etcd is away is named, and mended in place.
     files.write("client.pem", "");
