@@ -259,7 +259,8 @@ mod tests {
 
     async fn call(again: Again, first: &str) -> (Result<u32, bool>, u32) {
         let tries = AtomicU32::new(0);
-        let called = unasked().call(again, String::new, |_| async {
+        let etcd = unasked();
+        let called = etcd.call(again, String::new, |_| async {
             match tries.fetch_add(1, Ordering::Relaxed) {
                 0 => Err(tonic::Status::unavailable(first).into()),
                 tried => Ok(tried),
