@@ -1,6 +1,7 @@
 //! Real etcds for tests: one or several members on free ports of the loopback
 //! interface, with their data in a temporary folder, that can be killed, paused,
-//! restarted and set back to an earlier copy. They end with their value.
+//! restarted and set back to an earlier copy. They end with their value, and with
+//! the test's process.
 //!
 //! ```no_run
 //! let mut etcd = quoit_testkit_etcd::Etcd::start()?;
@@ -74,6 +75,7 @@ pub struct Etcd {
     health: SocketAddrV4,
     scheme: &'static str,
     child: Option<Child>,
+    watchdog: Option<Child>,
 }
 
 impl Etcd {
@@ -174,6 +176,7 @@ impl Etcd {
             health,
             scheme,
             child: None,
+            watchdog: None,
         })
     }
 
@@ -191,6 +194,10 @@ impl Etcd {
         if let Some(mut child) = self.child.take() {
             child.kill().map_err(io("kill"))?;
             child.wait().map_err(io("wait for the end of"))?;
+        }
+        if let Some(mut watchdog) = self.watchdog.take() {
+            watchdog.kill().map_err(io("stop watching over"))?;
+            watchdog.wait().map_err(io("stop watching over"))?;
         }
         Ok(())
     }
@@ -269,10 +276,20 @@ impl Etcd {
             .stdout(said)
             .stderr(log)
             .spawn();
-        self.child = Some(spawned.map_err(|source| match source.kind() {
+        let child = spawned.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::NotInstalled,
             _ => io("start")(source),
-        })?);
+        })?;
+        let pid = child.id().to_string();
+        self.child = Some(child);
+        // Ends etcd when a test is killed and its side of the pipe with it.
+        let watchdog = Command::new("sh")
+            .args(["-c", "read -r _; kill -9 \"$1\"", "sh", &pid])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.watchdog = Some(watchdog.map_err(io("watch over"))?);
         Ok(())
     }
 
