@@ -1,6 +1,6 @@
 //! What a real etcd keeps apart and refuses: collections, sizes, users.
 
-use etcd_client::{Permission, PermissionType};
+use etcd_client::{Client, ConnectOptions, Permission, PermissionType};
 use quoit_ring::{RingStore, SwapError, ValueName, Values};
 use quoit_store::{Etcd, EtcdOptions, EtcdRingStore, User};
 use quoit_testkit_etcd::Etcd as Server;
@@ -116,7 +116,15 @@ async fn a_user_whose_token_etcd_has_forgotten_is_logged_in_again() {
     let wish = ValueName::wish();
     let mut watch = values.watch(&wish);
     assert!(shown(&mut watch).await.now.is_empty());
-    // Tokens are in memory.
+    // The connection stays, and its token is worth nothing any more.
+    let root = ConnectOptions::new().with_user("root", "root");
+    let mut admin = Client::connect([server.endpoint()], Some(root))
+        .await
+        .unwrap();
+    admin.auth_disable().await.unwrap();
+    raw(&server).await.auth_enable().await.unwrap();
+    assert_eq!(values.get(&wish).await.unwrap(), None);
+    // And with the connection.
     server.kill().unwrap();
     server.restart().unwrap();
     assert_eq!(values.get(&wish).await.unwrap(), None);

@@ -1,9 +1,13 @@
 //! Watches of a real etcd that is restarted, compacted and set back.
 
+use std::time::Duration;
+
+use futures::StreamExt;
 use quoit_ring::{RingStore, ValueName, Values};
+use quoit_store::{Etcd, EtcdOptions, EtcdRingStore};
 use quoit_testkit_etcd::Etcd as Server;
 
-use crate::support::{chain, epoch, item, raw, read, ring, soon, store, write};
+use crate::support::{UID, chain, epoch, item, raw, read, ring, soon, store, write};
 
 #[tokio::test]
 async fn a_watch_goes_on_after_a_kill_and_shows_every_later_change() {
@@ -28,13 +32,18 @@ async fn a_watch_goes_on_after_a_kill_and_shows_every_later_change() {
 #[tokio::test]
 async fn a_watch_reports_an_outage_once_and_then_what_is_there() {
     let mut server = Server::start().unwrap();
-    let (_, ring_store) = store(&[server.endpoint()]);
+    let mut options = EtcdOptions::new([server.endpoint()]);
+    options.deadline = Duration::from_millis(500);
+    let ring_store = EtcdRingStore::new(Etcd::open(options).unwrap().store(UID), UID);
     ring_store.swap(None, &ring(1)).await.unwrap();
     let mut watch = ring_store.watch();
     assert_eq!(epoch(&mut watch).await, (Some(1), false));
     server.kill().unwrap();
     let error = item(&mut watch).await.unwrap_err();
     assert!(chain(&error).contains(&server.endpoint()), "{error:?}");
+    // For longer than several of its tries take.
+    let second = tokio::time::timeout(Duration::from_secs(4), watch.next()).await;
+    assert!(second.is_err(), "{second:?}");
     let next = tokio::spawn(async move { item(&mut watch).await });
     server.restart().unwrap();
     let next = soon("what is there", next).await.unwrap().unwrap();
@@ -119,4 +128,23 @@ async fn a_restore_is_noticed_though_etcd_has_counted_on_meanwhile() {
         values.swap(&wish, present, b"more").await.unwrap();
     }
     assert_eq!(epoch(&mut watch).await, (Some(9), true));
+}
+
+#[tokio::test]
+async fn an_etcd_that_lost_everything_is_shown_as_a_reset_to_nothing() {
+    let mut server = Server::start().unwrap();
+    let (_, ring_store) = store(&[server.endpoint()]);
+    server.kill().unwrap();
+    server.back_up("empty").unwrap();
+    server.restart().unwrap();
+    write(&ring_store, 1).await;
+    write(&ring_store, 2).await;
+    let mut watch = ring_store.watch();
+    assert_eq!(epoch(&mut watch).await, (Some(2), false));
+    server.kill().unwrap();
+    server.set_back("empty").unwrap();
+    server.restart().unwrap();
+    assert_eq!(epoch(&mut watch).await, (None, true));
+    write(&ring_store, 3).await;
+    assert_eq!(epoch(&mut watch).await, (Some(3), false));
 }
