@@ -263,7 +263,7 @@ mod tests {
         let called = etcd.call(again, String::new, |_| async {
             match tries.fetch_add(1, Ordering::Relaxed) {
                 0 => Err(tonic::Status::unavailable(first).into()),
-                tried => Ok(tried),
+                count => Ok(count),
             }
         });
         let done = called.await.map_err(|given_up| given_up.unknown);
