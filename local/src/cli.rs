@@ -61,7 +61,7 @@ enum Command {
 }
 
 /// What a server logs if not told otherwise: all of ours, and of the store below what goes wrong.
-const SERVE_LOG: &str = "info,fjall=warn,lsm_tree=warn";
+const SERVE_LOG: &str = "info,fjall=warn,lsm_tree=warn,openraft=warn";
 
 #[derive(Debug, Subcommand)]
 enum RingCommand {

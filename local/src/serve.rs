@@ -74,6 +74,7 @@ impl ServeArgs {
             checkpoint_bytes: self.checkpoint_bytes,
             checkpoint_after: Duration::from_secs(self.checkpoint_seconds),
             watermark: Watermark::above(self.disk_reserve),
+            ..UpkeepOptions::default()
         };
         NodeOptions {
             upkeep,

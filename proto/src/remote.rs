@@ -111,6 +111,7 @@ remote! {
     scroll(ScrollRequest) -> ScrollResponse;
     count(CountRequest) -> CountResponse;
     facet(FacetRequest) -> FacetResponse;
+    digests(DigestsRequest) -> DigestsResponse;
     set_schema(SetSchemaRequest) -> SetSchemaResponse;
 }
 

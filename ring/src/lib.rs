@@ -4,7 +4,8 @@
 //! ```text
 //! key ──hash──▶ vnode ──Table──▶ shard        Ring = Table + custody numbers
 //!                                                    + shards + epoch
-//! Table + members ──claim──▶ the next Table   RingStore keeps one Ring
+//! Table + members ──claim──▶ the next Table   RingStore keeps one Ring,
+//!                                             Values what is beside it
 //! ```
 //!
 //! The ring plans and records. Who may answer for a vnode is [`Custody`], which
@@ -13,20 +14,28 @@
 mod claim;
 mod classic;
 mod custody;
+mod election;
 mod key;
+mod numbers;
 mod packed;
+mod registration;
 mod ring;
 pub mod simulate;
 mod store;
 mod table;
+mod values;
 mod vnodes;
 
 pub use claim::{ClaimError, Member, claim, first_table, least_moves};
 pub use classic::ClassicRing;
 pub use custody::{Custody, FIRST_CUSTODY_NUMBER, FoundError, Holding, HoldingError, found};
+pub use election::{Election, Leader, Leadership};
 pub use key::{BadVnodeCount, IdKey, NotAPointId, PointId, ShardId, Vnode, VnodeCount};
+pub use numbers::{NumberError, next_number};
 pub use packed::UnpackError;
+pub use registration::{BadRegistration, Registration};
 pub use ring::{Ring, RingError, RingParts, ShardState};
-pub use store::{Cause, Revision, RingStore, StoreError, SwapError, Versioned};
+pub use store::{Cause, Revision, RingStore, Shown, StoreError, SwapError, Versioned, Watch};
 pub use table::{Reassigned, Table};
+pub use values::{BadValueName, Change, Named, ValueName, Values};
 pub use vnodes::VnodeSet;

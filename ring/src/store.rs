@@ -1,10 +1,13 @@
-//! Where a ring is kept, as those see it who read and change it. It decides the
-//! contract: one value, read whole and replaced whole, and replaced only by
-//! whoever knows what is there. With that, any number of writers can crash, run
-//! twice or run at once, and none undoes another's step unseen.
+//! Where a ring is kept, as those see it who read, watch and change it. It
+//! decides the contract: one value, read whole and replaced whole, and replaced
+//! only by whoever knows what is there. With that, any number of writers can
+//! crash, run twice or run at once, and none undoes another's step unseen.
 
 use std::error::Error;
 
+use futures_core::stream::BoxStream;
+
+use crate::election::Leader;
 use crate::ring::Ring;
 
 /// A store's name for one content of the ring; another for each write. They
@@ -27,6 +30,24 @@ pub struct Versioned<T> {
     pub value: T,
 }
 
+/// What a watch shows at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown<T> {
+    /// What is there.
+    pub now: T,
+    /// It does not follow from what was shown before, but may be older: the
+    /// store was set back or replaced, as when it is restored from a backup.
+    pub reset: bool,
+}
+
+/// What is there now, then what is there after each change. Changes that follow
+/// each other quickly may be shown as one.
+///
+/// It ends only with a store in this process, and reconnects by itself. An error is shown once for each
+/// outage; what comes after it is what is there then, also if nothing changed.
+/// Damage is shown as an error too, and what replaces it after that.
+pub type Watch<T> = BoxStream<'static, Result<Shown<T>, StoreError>>;
+
 /// A store of one ring.
 #[async_trait::async_trait]
 pub trait RingStore: Send + Sync + 'static {
@@ -43,12 +64,28 @@ pub trait RingStore: Send + Sync + 'static {
     /// Another ring is there, or the store failed; see [`SwapError`] for what
     /// is there then.
     async fn swap(&self, expected: Option<Revision>, next: &Ring) -> Result<Revision, SwapError>;
+
+    /// As [`Self::swap`], and only if this leader still leads, at the same
+    /// moment: a leader that was deposed without knowing it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Self::swap`], or [`SwapError::NotLeader`].
+    async fn swap_as(
+        &self,
+        leader: &Leader,
+        expected: Option<Revision>,
+        next: &Ring,
+    ) -> Result<Revision, SwapError>;
+
+    /// Shows the ring, and `None` while there is none. A ring with a lower epoch
+    /// than one shown before is a reset, whoever wrote it.
+    fn watch(&self) -> Watch<Option<Versioned<Ring>>>;
 }
 
 /// What a store met below itself.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// Why a store cannot say what the ring is.
+/// Why a store cannot say what is there.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The world failed: the same call may succeed later.
@@ -63,13 +100,23 @@ pub enum StoreError {
     /// What is kept is damaged, or of a version that this one does not know.
     /// Trying again does not help: a person has to look. It is never taken for
     /// there being no ring, and never overwritten.
-    #[error("what is kept in {place} is not a ring that can be used")]
+    #[error("what is kept in {place} is not what belongs there")]
     Damaged {
         /// Where it is kept.
         place: String,
         /// What is wrong with it.
         #[source]
         source: Cause,
+    },
+    /// More than the store takes as one value.
+    #[error("what was to be written to {place} has {bytes} bytes, and the most is {limit}")]
+    TooLarge {
+        /// Where it was to be kept.
+        place: String,
+        /// Its size.
+        bytes: usize,
+        /// The largest size.
+        limit: usize,
     },
 }
 
@@ -79,26 +126,33 @@ impl StoreError {
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Unavailable { .. } => true,
-            Self::Damaged { .. } => false,
+            Self::Damaged { .. } | Self::TooLarge { .. } => false,
         }
     }
 }
 
-/// Why a ring was not replaced, or may not have been.
+/// Why a value was not replaced, or may not have been.
 #[derive(Debug, thiserror::Error)]
 pub enum SwapError {
     /// Somebody else was first: read again and decide again. Nothing changed.
-    #[error("the ring is not at the expected revision: {}", revision_text(*.present))]
+    #[error("what is there is not at the expected revision: {}", revision_text(*.present))]
     Conflict {
-        /// The revision that is there; `None` when there is no ring.
+        /// The revision that is there; `None` when there is nothing.
         present: Option<Revision>,
     },
+    /// Who wanted to write as the leader is not, or not any more. Nothing
+    /// changed.
+    #[error("{who} does not lead, or not any more: nothing was changed")]
+    NotLeader {
+        /// What the candidate called itself.
+        who: String,
+    },
     /// The store failed, and what was there still is.
-    #[error("the ring was not replaced")]
+    #[error("nothing was replaced")]
     Failed(#[source] StoreError),
-    /// The store failed, and the new ring may be there or not: read it before
+    /// The store failed, and what is new may be there or not: read it before
     /// the next step.
-    #[error("the ring may or may not have been replaced")]
+    #[error("it may or may not have been replaced")]
     Unknown(#[source] StoreError),
 }
 
@@ -124,11 +178,11 @@ mod tests {
         let text = |present| SwapError::Conflict { present }.to_string();
         assert_eq!(
             text(Some(Revision(7))),
-            "the ring is not at the expected revision: it is at 7"
+            "what is there is not at the expected revision: it is at 7"
         );
         assert_eq!(
             text(None),
-            "the ring is not at the expected revision: there is none"
+            "what is there is not at the expected revision: there is none"
         );
     }
 

@@ -216,9 +216,7 @@ impl Shard {
                 "the log's torn tail was cut: a write that nobody was told of"
             );
         }
-        if engine.replay_from() <= engine.applied() {
-            replay(&engine, &opened.reader)?;
-        }
+        replay(&engine, &opened.reader)?;
         engine.probe()?;
         let health = Arc::new(Health::default());
         let bell = Arc::new(Bell::default());
@@ -303,8 +301,8 @@ fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
     let (first, end) = (log.first_index(), raft::stored_index(applied) + 1);
     if from < first {
         return Err(OpenError::Gap {
-            needed: from,
-            first,
+            needed: raft::index(from),
+            first: raft::index(first),
         });
     }
     let mut next = from;
@@ -340,8 +338,9 @@ async fn lead_alone(
     if birth.is_some() {
         let members = BTreeMap::from([(node, Member::default())]);
         group.initialize(members).await?;
+    } else {
+        group.elect().await?;
     }
-    group.elect().await?;
     group.lead(LEAD_PATIENCE).await?;
     match birth {
         Some(vnodes) if !engine.is_founded() => found(group, &vnodes).await,

@@ -383,8 +383,7 @@ impl ShardClient for Shard {
 
     async fn digests(&self, _: v1::DigestsRequest) -> Result<v1::DigestsResponse, ShardError> {
         let view = self.strong_view().await?;
-        // One member: the node that a shard alone is.
-        let own = convert::replica_digests(0, &view);
+        let own = convert::replica_digests(self.group.node(), &view);
         Ok(v1::DigestsResponse {
             replicas: vec![own],
         })

@@ -20,8 +20,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quoit_disk::Disk;
-use quoit_ring::{Cause, Revision, Ring, RingStore, StoreError, SwapError, UnpackError, Versioned};
+use quoit_ring::{
+    Cause, Leader, Revision, Ring, RingStore, StoreError, SwapError, UnpackError, Versioned, Watch,
+};
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::local::{Bell, LocalElection};
 
 #[cfg(test)]
 mod tests;
@@ -54,8 +58,15 @@ pub enum FileError {
     Ring(#[source] UnpackError),
 }
 
-/// One ring in one file.
+/// One ring in one file. Only the tasks of its process compete for it, so its
+/// election is among these.
 pub struct FileRingStore {
+    file: Arc<RingFile>,
+    bell: Bell,
+    election: LocalElection,
+}
+
+struct RingFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     dir: PathBuf,
@@ -96,15 +107,34 @@ impl FileRingStore {
         disk.create_dir_all(&dir)
             .and_then(|()| disk.sync_dir(&dir))
             .map_err(|error| unavailable(action(), error))?;
-        Ok(Self {
+        let file = RingFile {
             temporary: dir.join(temporary),
             path: path.to_owned(),
             dir,
             disk,
             durable: Mutex::new(Durable::Yes),
+        };
+        Ok(Self {
+            file: Arc::new(file),
+            bell: Bell::new(),
+            election: LocalElection::default(),
         })
     }
 
+    /// The election of who may write with [`RingStore::swap_as`].
+    #[must_use]
+    pub fn election(&self) -> &LocalElection {
+        &self.election
+    }
+
+    fn replace(&self, expected: Option<Revision>, next: &Ring) -> Result<Revision, SwapError> {
+        let replaced = self.file.swap(expected, next);
+        self.bell.ring();
+        replaced
+    }
+}
+
+impl RingFile {
     /// Nobody else reads or writes the file while this is held.
     fn lock(&self) -> MutexGuard<'_, Durable> {
         // Whatever panicked had noted `Unknown` before it changed anything.
@@ -133,6 +163,27 @@ impl FileRingStore {
             })?;
         }
         Ok(Some(content))
+    }
+
+    fn read(&self) -> Result<Option<Content>, StoreError> {
+        self.content(&mut self.lock())
+    }
+
+    fn swap(&self, expected: Option<Revision>, next: &Ring) -> Result<Revision, SwapError> {
+        let mut durable = self.lock();
+        let content = self.content(&mut durable).map_err(SwapError::Failed)?;
+        let present = content.map(|content| content.revision);
+        if present != expected {
+            return Err(SwapError::Conflict { present });
+        }
+        let revision = Revision(present.map_or(0, |revision| revision.0).wrapping_add(1));
+        let writing = || format!("write {}", self.path.display());
+        self.replace(&encode(revision, next), &mut durable)
+            .map_err(|failure| match failure {
+                Failure::Before(error) => SwapError::Failed(unavailable(writing(), error)),
+                Failure::After(error) => SwapError::Unknown(unavailable(writing(), error)),
+            })?;
+        Ok(revision)
     }
 
     fn replace(&self, bytes: &[u8], durable: &mut Durable) -> Result<(), Failure> {
@@ -168,24 +219,37 @@ enum Failure {
 #[async_trait::async_trait]
 impl RingStore for FileRingStore {
     async fn read(&self) -> Result<Option<Versioned<Ring>>, StoreError> {
-        self.content(&mut self.lock())
+        self.file.read()
     }
 
     async fn swap(&self, expected: Option<Revision>, next: &Ring) -> Result<Revision, SwapError> {
-        let mut durable = self.lock();
-        let content = self.content(&mut durable).map_err(SwapError::Failed)?;
-        let present = content.map(|content| content.revision);
-        if present != expected {
-            return Err(SwapError::Conflict { present });
-        }
-        let revision = Revision(present.map_or(0, |revision| revision.0).wrapping_add(1));
-        let writing = || format!("write {}", self.path.display());
-        self.replace(&encode(revision, next), &mut durable)
-            .map_err(|failure| match failure {
-                Failure::Before(error) => SwapError::Failed(unavailable(writing(), error)),
-                Failure::After(error) => SwapError::Unknown(unavailable(writing(), error)),
-            })?;
-        Ok(revision)
+        self.replace(expected, next)
+    }
+
+    async fn swap_as(
+        &self,
+        leader: &Leader,
+        expected: Option<Revision>,
+        next: &Ring,
+    ) -> Result<Revision, SwapError> {
+        let replace = || self.replace(expected, next);
+        let replaced = self.election.while_leading(leader, replace);
+        replaced.unwrap_or_else(|| {
+            Err(SwapError::NotLeader {
+                who: leader.who.clone(),
+            })
+        })
+    }
+
+    fn watch(&self) -> Watch<Option<Versioned<Ring>>> {
+        let file = Arc::clone(&self.file);
+        self.bell.watch(
+            move || file.read(),
+            |before, now| match (before, now) {
+                (Some(before), Some(now)) => now.value.epoch() < before.value.epoch(),
+                _ => false,
+            },
+        )
     }
 }
 

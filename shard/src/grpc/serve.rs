@@ -141,6 +141,7 @@ shard_service! {
     scroll(ScrollRequest) -> ScrollResponse;
     count(CountRequest) -> CountResponse;
     facet(FacetRequest) -> FacetResponse;
+    digests(DigestsRequest) -> DigestsResponse;
     set_schema(SetSchemaRequest) -> SetSchemaResponse;
 }
 

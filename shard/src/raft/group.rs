@@ -37,6 +37,11 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const LEADER_PATIENCE: Duration = Duration::from_secs(2);
 const LEADER_PAUSE: Duration = Duration::from_millis(20);
 
+/// Bytes of the last entries that are kept in memory: what is applied next, and what
+/// other members need next, if there are any.
+const RECENT: usize = 32 << 20;
+const RECENT_ALONE: usize = 4 << 20;
+
 /// A member that has all but so many entries of its log applied is not behind.
 const NEAR: u64 = 64;
 
@@ -190,7 +195,8 @@ impl Group {
             .thread_name("raft")
             .enable_all()
             .build()?;
-        let storage = Storage::new(log.clone(), reader.clone(), kept_vote);
+        let recent = if is_alone { RECENT_ALONE } else { RECENT };
+        let storage = Storage::new(log.clone(), reader.clone(), kept_vote, recent);
         let config = Arc::new(timing.config(ordinal));
         let network = Network::new(me, peers.clone(), exports.clone());
         let starting = Raft::new(me.node, config, network, storage, machine);
@@ -232,6 +238,10 @@ impl Group {
     /// # Errors
     /// The member has stopped.
     pub async fn initialize(&self, members: BTreeMap<u64, Member>) -> Result<(), ProposeError> {
+        let is_initialized = self.raft.is_initialized().await;
+        if is_initialized.map_err(|e| ProposeError::Stopped(e.to_string()))? {
+            return Ok(());
+        }
         match self.raft.initialize(members).await {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(ProposeError::Stopped(error.to_string())),
@@ -276,6 +286,12 @@ impl Group {
         let mut note = self.note.clone();
         let reached = note.wait_for(|note| note.applied.is_some_and(|id| id.index >= index));
         reached.await.map(drop).map_err(|_| stopped())
+    }
+
+    /// Which member it is.
+    #[must_use]
+    pub fn node(&self) -> u64 {
+        self.me.node
     }
 
     /// Who leads.

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes of one chunk.
-const CHUNK: usize = 1 << 20;
+const CHUNK_SIZE: u32 = 1 << 20;
 
-/// Bytes of a copy that is sent in a second, at most.
-const BYTES_A_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
+/// A whole chunk is sent in this time, or a longer one: 64 MiB a second.
+const CHUNK_TIME: Duration = Duration::from_millis(1000 / 64);
 
 /// A copy that nobody asked for in this time is given up, and its room with it.
 const KEPT: Duration = Duration::from_mins(10);
@@ -56,10 +56,10 @@ impl Exports {
     /// What openraft is told of the snapshot that a member may be given: the same as
     /// long as one is on its way. It takes the member to have all up to there, and
     /// with a later place a copy that was begun before could not be gone on with.
-    pub fn note(&self, present: Note) -> Note {
+    pub fn note(&self, present: &Note) -> Note {
         let exports = self.0.lock();
         let notes = exports.values().map(|kept| &kept.note);
-        let notes = notes.chain([&present]).min_by_key(|note| note.applied);
+        let notes = notes.chain([present]).min_by_key(|note| note.applied);
         notes.cloned().unwrap_or_default()
     }
 
@@ -152,8 +152,9 @@ pub async fn hand_over(
             offset: wants.offset,
         };
         let read = export.clone();
-        let chunk = tokio::task::spawn_blocking(move || read.read(at, CHUNK)).await??;
-        let least = Duration::from_secs_f64(chunk.bytes.len() as f64 / BYTES_A_SECOND);
+        let chunk =
+            tokio::task::spawn_blocking(move || read.read(at, CHUNK_SIZE as usize)).await??;
+        let least = CHUNK_TIME * u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX) / CHUNK_SIZE;
         let chunk = v1::SnapshotChunk {
             envelope: Some(me.to(node)),
             vote: Some(codec::vote_message(&vote)),

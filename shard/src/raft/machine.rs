@@ -189,7 +189,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
-        let note = self.exports.note(self.note.borrow().clone());
+        let note = self.exports.note(&self.note.borrow());
         Ok(note.applied.map(|_| Snapshot {
             meta: meta(&note),
             snapshot: Box::new(self.handed(note)),

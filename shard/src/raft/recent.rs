@@ -7,12 +7,11 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Bytes of entries that are kept.
-const KEPT: usize = 32 << 20;
-
 /// The last entries, without a gap, up to the last of the log.
-#[derive(Default)]
-pub struct Recent(Mutex<Entries>);
+pub struct Recent {
+    entries: Mutex<Entries>,
+    most_bytes: usize,
+}
 
 #[derive(Default)]
 struct Entries {
@@ -21,15 +20,23 @@ struct Entries {
 }
 
 impl Recent {
+    /// Keeps so many bytes, and the last entry however large it is.
+    pub fn new(most_bytes: usize) -> Self {
+        Self {
+            entries: Mutex::default(),
+            most_bytes,
+        }
+    }
+
     /// Keeps what was appended.
     pub fn append(&self, entries: impl IntoIterator<Item = GroupEntry>) {
-        let mut kept = self.0.lock();
+        let mut kept = self.entries.lock();
         for entry in entries {
             let size = codec::encode_payload(&entry.payload).len();
             kept.bytes += size;
             kept.entries.push_back((entry, size));
         }
-        while kept.bytes > KEPT && kept.entries.len() > 1 {
+        while kept.bytes > self.most_bytes && kept.entries.len() > 1 {
             let dropped = kept.entries.pop_front();
             kept.bytes -= dropped.map_or(0, |(_, size)| size);
         }
@@ -37,7 +44,7 @@ impl Recent {
 
     /// Forgets the entries from an index on.
     pub fn truncate(&self, from: u64) {
-        let mut kept = self.0.lock();
+        let mut kept = self.entries.lock();
         while let Some((_, size)) = kept.entries.pop_back_if(|(e, _)| e.log_id.index >= from) {
             kept.bytes -= size;
         }
@@ -45,14 +52,17 @@ impl Recent {
 
     /// Forgets all.
     pub fn clear(&self) {
-        *self.0.lock() = Entries::default();
+        *self.entries.lock() = Entries::default();
     }
 
     /// What is here of a range, and from where on that is: its end, or all.
     pub fn part_of(&self, range: &Range<u64>) -> (u64, Vec<GroupEntry>) {
-        let kept = self.0.lock();
-        let Some(first) = kept.entries.front().map(|(e, _)| e.log_id.index) else {
-            return (range.end, Vec::new());
+        let kept = self.entries.lock();
+        let index = |kept: Option<&(GroupEntry, usize)>| kept.map(|(e, _)| e.log_id.index);
+        // What was appended a moment ago may be in the log and not yet here.
+        let first = match (index(kept.entries.front()), index(kept.entries.back())) {
+            (Some(first), Some(last)) if last + 1 >= range.end => first,
+            _ => return (range.end, Vec::new()),
         };
         let from = range.start.max(first).min(range.end);
         let place = |index: u64| usize::try_from(index - first).unwrap_or(usize::MAX);

@@ -48,12 +48,13 @@ pub struct Storage {
 
 impl Storage {
     /// Of a log that its thread writes, with the vote that was read.
-    pub fn new(queue: LogQueue, log: LogReader, vote: Option<Vote>) -> Self {
+    /// So many bytes of the last entries are kept in memory.
+    pub fn new(queue: LogQueue, log: LogReader, vote: Option<Vote>, recent: usize) -> Self {
         let purged = Arc::new(Mutex::new(codec::log_id(log.base())));
         Self {
             queue,
             log,
-            recent: Arc::default(),
+            recent: Arc::new(Recent::new(recent)),
             vote,
             purged,
         }

@@ -6,7 +6,7 @@
 use super::log_thread::chain;
 use super::peer::PeerError;
 use quoit_disk::Disk;
-use quoit_engine::{Chunk, Engine, Identity, Install, Place, Tuning};
+use quoit_engine::{Chunk, Engine, Identity, Install, Place, SnapshotError, Tuning};
 use quoit_proto::v1;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,10 +92,12 @@ impl Taking {
             let params = engine.params();
             Install::begin(disk, &data, identity, params, tuning, &manifest, spare)
         };
-        let begun = tokio::task::spawn_blocking(begin).await;
-        let begun = begun.map_err(|e| refused(&e))?.map_err(|e| refused(&e))?;
-        let next = wants(begun.wants());
-        *install = Some((export, begun));
+        let beginning = tokio::task::spawn_blocking(begin).await;
+        let incoming = beginning
+            .map_err(|e| refused(&e))?
+            .map_err(|e| refused(&e))?;
+        let next = wants(incoming.wants());
+        *install = Some((export, incoming));
         Ok(next)
     }
 
@@ -134,7 +136,9 @@ impl Taking {
             if put.is_ok() && install.wants().is_none() {
                 return (install.finish().map(|_| ()), None);
             }
-            let goes_on = put.as_ref().map_or_else(|e| e.is_passing(), |()| true);
+            let goes_on = put
+                .as_ref()
+                .map_or_else(SnapshotError::is_passing, |()| true);
             (put, goes_on.then_some(install))
         };
         let (result, install) = tokio::task::spawn_blocking(put)

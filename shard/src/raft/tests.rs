@@ -163,7 +163,7 @@ impl InFolder {
         // Its thread ends by itself.
         let begun = Instant::now();
         while let Err(error) = quoit_engine::adopt(&*disk, &data) {
-            assert!(begun.elapsed() < Duration::from_secs(60), "{error}");
+            assert!(begun.elapsed() < Duration::from_mins(1), "{error}");
             std::thread::yield_now();
         }
         self.machine = Some(open_machine(&self.dir));
@@ -222,7 +222,7 @@ impl StoreBuilder<Types, WithoutGaps<Storage>, InFolder, Guard> for Builder {
         let vote = VoteFile::new(disk, dir.path(), IDENTITY);
         let kept = vote.read().unwrap();
         let (queue, _) = log_thread::start(opened.writer, vote, Arc::default()).unwrap();
-        let storage = Storage::new(queue.clone(), opened.reader, kept);
+        let storage = Storage::new(queue.clone(), opened.reader, kept, 1000);
         let machine = InFolder {
             machine: Some(open_machine(dir.path())),
             dir: dir.path().to_owned(),

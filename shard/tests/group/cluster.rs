@@ -285,7 +285,7 @@ impl Cluster {
         .await;
     }
 
-    /// Waits until all that run have applied the same.
+    /// Waits until all that run have applied the same, and shows that they have the same.
     pub async fn settled(&self) {
         until("all to have applied the same", async || {
             let mut applied = BTreeSet::new();
@@ -295,6 +295,13 @@ impl Cluster {
             (applied.len() == 1).then_some(())
         })
         .await;
+        let mut all = Vec::new();
+        for replica in self.replicas.values() {
+            let digests = replica.digests(v1::DigestsRequest {}).await.unwrap();
+            all.push(digests.replicas[0].vnodes.clone());
+        }
+        assert_eq!(all[0].len(), 16);
+        assert!(all.iter().all(|vnodes| *vnodes == all[0]), "{all:?}");
     }
 }
 
