@@ -145,7 +145,9 @@ impl Etcd {
             if unknown && again == Again::Harmful {
                 return Err(give_up(true, EtcdError::AnswerLost(text)));
             }
-            said.insert(at, text);
+            if !(fault.is_cut_short(self.share()) && said.contains_key(&at)) {
+                said.insert(at, text);
+            }
             if tried % self.0.endpoints.len() == 0 {
                 sleep(ROUND.min(end - Instant::now())).await;
             }

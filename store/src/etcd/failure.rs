@@ -61,6 +61,12 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Whether the caller's deadline ended the try before its share of the time was
+    /// up: that says nothing of the endpoint, and what it said before stays.
+    pub(super) fn is_cut_short(&self, share: Duration) -> bool {
+        matches!(self, Self::Silence(limit) if *limit < share)
+    }
+
     pub(super) fn meaning(&self) -> Meaning {
         match self {
             Self::Tls(_) | Self::Handshake(_) => Meaning::Elsewhere,
@@ -273,6 +279,9 @@ mod tests {
             assert_eq!(meaning(Status::new(code, message)), expected, "{message}");
         }
         assert_eq!(Fault::Silence(Duration::ZERO).meaning(), Unknown);
+        let share = Duration::from_secs(1);
+        assert!(Fault::Silence(Duration::from_millis(2)).is_cut_short(share));
+        assert!(!Fault::Silence(share).is_cut_short(share));
     }
 
     #[test]
