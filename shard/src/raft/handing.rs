@@ -3,7 +3,7 @@
 //! others can bear.
 
 use super::peer::{Peer, PeerError};
-use super::{Handed, Note, Vote, codec};
+use super::{Handed, LogId, Note, Vote, codec};
 use crate::stamp::MemberId;
 use parking_lot::Mutex;
 use quoit_engine::{Export, Place, SaveGraph, SnapshotError};
@@ -43,7 +43,23 @@ pub enum HandError {
 
 /// The copies that are on their way, one a member.
 #[derive(Default)]
-pub struct Exports(Mutex<HashMap<u64, Kept>>);
+pub struct Exports(Mutex<Copies>);
+
+#[derive(Default)]
+struct Copies {
+    kept: HashMap<u64, Kept>,
+    /// The newest snapshot that openraft was told to be built. It takes no member to
+    /// have less than that after it was given one.
+    told: Option<LogId>,
+}
+
+impl Copies {
+    fn oldest_or(&self, note: &Note) -> Note {
+        let notes = self.kept.values().map(|kept| &kept.note);
+        let oldest = notes.chain([note]).min_by_key(|note| note.applied);
+        oldest.cloned().unwrap_or_default()
+    }
+}
 
 struct Kept {
     export: Arc<Export>,
@@ -57,18 +73,27 @@ impl Exports {
     /// long as one is on its way. It takes the member to have all up to there, and
     /// with a later place a copy that was begun before could not be gone on with.
     pub fn note(&self, present: &Note) -> Note {
-        let exports = self.0.lock();
-        let notes = exports.values().map(|kept| &kept.note);
-        let notes = notes.chain([present]).min_by_key(|note| note.applied);
-        notes.cloned().unwrap_or_default()
+        let mut copies = self.0.lock();
+        let told = copies.told;
+        copies.kept.retain(|_, kept| kept.note.applied >= told);
+        copies.oldest_or(present)
+    }
+
+    /// What openraft is told to be built by a checkpoint: nothing that a copy on its
+    /// way lacks.
+    pub fn built(&self, checkpoint: &Note) -> Note {
+        let mut copies = self.0.lock();
+        let note = copies.oldest_or(checkpoint);
+        copies.told = copies.told.max(note.applied);
+        note
     }
 
     /// The copy for a member: the one that it has begun to take in, or a new one.
     async fn of(&self, node: u64, handed: &Handed) -> Result<Arc<Export>, HandError> {
         {
-            let mut exports = self.0.lock();
-            exports.retain(|_, kept| kept.used.elapsed() < KEPT);
-            let kept = exports.get_mut(&node);
+            let copies = &mut self.0.lock().kept;
+            copies.retain(|_, kept| kept.used.elapsed() < KEPT);
+            let kept = copies.get_mut(&node);
             if let Some(kept) = kept.filter(|k| k.note.applied >= handed.note.applied) {
                 kept.used = Instant::now();
                 return Ok(kept.export.clone());
@@ -95,19 +120,19 @@ impl Exports {
             note,
             used: Instant::now(),
         };
-        self.0.lock().insert(node, kept);
+        self.0.lock().kept.insert(node, kept);
         Ok(export)
     }
 
     /// The entry of the log behind which a member with the oldest copy needs it.
     pub fn oldest(&self) -> Option<u64> {
-        let exports = self.0.lock();
-        let notes = exports.values().filter_map(|kept| kept.note.applied);
+        let copies = self.0.lock();
+        let notes = copies.kept.values().filter_map(|kept| kept.note.applied);
         notes.map(|id| id.index).min()
     }
 
     fn forget(&self, node: u64) {
-        self.0.lock().remove(&node);
+        self.0.lock().kept.remove(&node);
     }
 }
 

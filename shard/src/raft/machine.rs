@@ -171,6 +171,7 @@ impl RaftStateMachine<Types> for Machine {
         Builder {
             engine: self.engine.clone(),
             spare: self.spare,
+            exports: self.exports.clone(),
         }
     }
 
@@ -202,6 +203,7 @@ impl RaftStateMachine<Types> for Machine {
 pub struct Builder {
     engine: Arc<Engine>,
     spare: u64,
+    exports: Arc<Exports>,
 }
 
 impl RaftSnapshotBuilder<Types> for Builder {
@@ -216,6 +218,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
         };
         let note = tokio::task::spawn_blocking(build).await;
         let note = note.map_err(|e| unbuilt(&e))?.map_err(|e| unbuilt(&e))?;
+        let note = self.exports.built(&note);
         Ok(Snapshot {
             meta: meta(&note),
             snapshot: Box::new(Handed {
