@@ -108,6 +108,7 @@ impl Corpus {
                     kind: Some(v1::change::Kind::Upsert(upsert)),
                 }),
             }],
+            ..Default::default()
         }
     }
 
@@ -121,6 +122,7 @@ impl Corpus {
                 limit: 10,
                 ..v1::Query::default()
             }],
+            ..Default::default()
         })
     }
 

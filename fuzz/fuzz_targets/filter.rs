@@ -37,8 +37,7 @@ fn logged(filter: &Filter) -> v1::LogEntry {
     };
     let write = v1::VnodeWrite {
         vnode: 0,
-        operations: vec![operation],
-    };
+        operations: vec![operation], ..Default::default() };
     let request = v1::WriteRequest {
         writes: vec![write],
     };

@@ -3,9 +3,10 @@
 
 use crate::v1::{
     CountRequest, CountResponse, DigestsRequest, DigestsResponse, FacetRequest, FacetResponse,
-    RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest,
-    SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, WriteMatchingRequest,
-    WriteMatchingResponse, WriteRequest, WriteResponse,
+    OperationCountsRequest, OperationCountsResponse, RetrieveRequest, RetrieveResponse,
+    ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, SetSchemaRequest,
+    SetSchemaResponse, StatusResponse, WriteMatchingRequest, WriteMatchingResponse, WriteRequest,
+    WriteResponse,
 };
 
 /// One shard's operations.
@@ -41,6 +42,11 @@ pub trait ShardClient: Send + Sync + 'static {
     /// What each of the shard's replicas has of each vnode, with every write in
     /// it that was acknowledged before, so that replicas can be compared.
     async fn digests(&self, request: DigestsRequest) -> Result<DigestsResponse, ShardError>;
+    /// How many writes each vnode has taken, as far as the replica that answers knows.
+    async fn operation_counts(
+        &self,
+        request: OperationCountsRequest,
+    ) -> Result<OperationCountsResponse, ShardError>;
 }
 
 /// What a caller may do about a failure.
@@ -59,6 +65,8 @@ pub enum ErrorKind {
     },
     /// The shard serves nothing: shutting down, not yet ready, or stopped by a fault.
     Unavailable,
+    /// Nothing was done: this replica is not as fresh as was asked for. Another may be.
+    Behind,
     /// The operation may or may not have taken effect.
     Unknown,
 }

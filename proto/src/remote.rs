@@ -26,6 +26,7 @@ fn word(kind: ErrorKind) -> (&'static str, Code) {
         ErrorKind::DiskFull => ("disk-full", Code::ResourceExhausted),
         ErrorKind::NotLeader { .. } => ("not-leader", Code::FailedPrecondition),
         ErrorKind::Unavailable => ("unavailable", Code::Unavailable),
+        ErrorKind::Behind => ("behind", Code::FailedPrecondition),
         ErrorKind::Unknown => ("unknown", Code::Unknown),
     }
 }
@@ -53,6 +54,7 @@ pub fn of_status(status: &Status) -> ShardError {
         Some("busy") => ErrorKind::Busy,
         Some("disk-full") => ErrorKind::DiskFull,
         Some("not-leader") => ErrorKind::NotLeader { leader },
+        Some("behind") => ErrorKind::Behind,
         Some("unavailable") => ErrorKind::Unavailable,
         Some(_) => ErrorKind::Unknown,
         None => return ShardError::new(ErrorKind::Unknown, unreached(status)),
@@ -113,6 +115,7 @@ remote! {
     facet(FacetRequest) -> FacetResponse;
     digests(DigestsRequest) -> DigestsResponse;
     set_schema(SetSchemaRequest) -> SetSchemaResponse;
+    operation_counts(OperationCountsRequest) -> OperationCountsResponse;
 }
 
 #[cfg(test)]
@@ -128,6 +131,7 @@ mod tests {
             ErrorKind::NotLeader { leader: None },
             ErrorKind::NotLeader { leader: Some(12) },
             ErrorKind::Unavailable,
+            ErrorKind::Behind,
             ErrorKind::Unknown,
         ] {
             let error = ShardError::new(kind, "why: é");

@@ -134,7 +134,7 @@ fn shards_text(error: &fanout::Error) -> String {
         ErrorKind::Invalid => "Wrong input",
         ErrorKind::Busy => "Too busy, nothing was done",
         ErrorKind::DiskFull => "No space left, writes are refused until there is room",
-        ErrorKind::Unavailable | ErrorKind::NotLeader { .. } => "Unavailable",
+        ErrorKind::Unavailable | ErrorKind::Behind | ErrorKind::NotLeader { .. } => "Unavailable",
         ErrorKind::Unknown => "Service internal error, the outcome is unknown",
     };
     format!("{prefix}: {error}")

@@ -167,6 +167,7 @@ pub fn write_response(vnodes: &[u32], outcomes: &[Outcome]) -> v1::WriteResponse
             Outcome::Done { seq, left } => v1::vnode_outcome::Kind::Done(v1::Done {
                 seq: *seq,
                 left: left.clone(),
+                ..Default::default()
             }),
             Outcome::NotHere => v1::vnode_outcome::Kind::NotHere(v1::NotHere { vnode: *vnode }),
         };

@@ -262,6 +262,13 @@ impl ShardClient for Keeper {
         self.kept.shard().await?.digests(request).await
     }
 
+    async fn operation_counts(
+        &self,
+        request: v1::OperationCountsRequest,
+    ) -> Result<v1::OperationCountsResponse, ShardError> {
+        self.kept.shard().await?.operation_counts(request).await
+    }
+
     async fn status(&self) -> Result<v1::StatusResponse, ShardError> {
         self.kept.shard().await?.status().await
     }

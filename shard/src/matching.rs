@@ -124,6 +124,7 @@ impl Shard {
         let writes = seen.iter().map(|(vnode, points)| v1::VnodeWrite {
             vnode: u32::from(vnode.0),
             operations: points.iter().map(|point| as_seen(*point, change)).collect(),
+            ..Default::default()
         });
         let writes = writes.collect();
         let outcomes = self.log(v1::WriteRequest { writes }).await?;

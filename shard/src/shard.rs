@@ -389,6 +389,14 @@ impl ShardClient for Shard {
         })
     }
 
+    async fn operation_counts(
+        &self,
+        _: v1::OperationCountsRequest,
+    ) -> Result<v1::OperationCountsResponse, ShardError> {
+        let why = "operations are not counted";
+        Err(ShardError::new(ErrorKind::Unavailable, why))
+    }
+
     async fn status(&self) -> Result<v1::StatusResponse, ShardError> {
         let view = self.view()?;
         Ok(v1::StatusResponse {

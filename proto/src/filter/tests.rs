@@ -170,6 +170,7 @@ fn every_filter_that_is_allowed_can_be_read_from_the_log() {
     let write = v1::VnodeWrite {
         vnode: 0,
         operations: vec![operation],
+        ..Default::default()
     };
     let entry = v1::LogEntry {
         kind: Some(v1::log_entry::Kind::Write(v1::WriteRequest {

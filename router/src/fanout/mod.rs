@@ -80,6 +80,7 @@ fn asked(target: &Target, source: ShardError) -> Error {
         ErrorKind::DiskFull => "disk_full",
         ErrorKind::Unavailable => "unavailable",
         ErrorKind::NotLeader { .. } => "not_leader",
+        ErrorKind::Behind => "behind",
         ErrorKind::Unknown => "unknown",
     };
     metrics::counter!("quoit_router_shard_errors_total", "kind" => kind).increment(1);

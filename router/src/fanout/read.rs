@@ -90,6 +90,7 @@ pub(crate) async fn scroll(
             with_vectors: collection.params().names(with.vectors),
             filter: Some(filter.into()),
             order_by: None,
+            ..Default::default()
         };
         async move {
             let answer = target.client.scroll(request).await;
@@ -133,6 +134,7 @@ pub(crate) async fn ids_within(
             with_vectors: Vec::new(),
             filter: Some(filter.into()),
             order_by: None,
+            ..Default::default()
         };
         async move {
             let answer = target.client.scroll(request).await;
@@ -161,6 +163,7 @@ pub(crate) async fn count(collection: &Collection, filter: &Filter) -> Result<u6
         let request = CountRequest {
             vnodes: target.bits.clone(),
             filter: Some(filter.into()),
+            ..Default::default()
         };
         async move {
             let answer = target.client.count(request).await;

@@ -65,6 +65,7 @@ pub(crate) async fn search(
         let request = SearchRequest {
             vnodes: target.bits.clone(),
             queries: queries.clone(),
+            ..Default::default()
         };
         async move {
             let answer = target.client.search(request).await;

@@ -114,6 +114,7 @@ pub(crate) async fn write(collection: &Collection, changes: Vec<Change>) -> Resu
         part.request.writes.push(VnodeWrite {
             vnode: u32::from(vnode.0),
             operations,
+            ..Default::default()
         });
     }
     // Every part is waited for, also after one has failed: to say what was
@@ -205,7 +206,7 @@ fn gravest(errors: Vec<Error>) -> Option<Error> {
         ErrorKind::Unknown => 4,
         ErrorKind::Invalid => 3,
         ErrorKind::DiskFull => 2,
-        ErrorKind::Unavailable | ErrorKind::NotLeader { .. } => 1,
+        ErrorKind::Unavailable | ErrorKind::Behind | ErrorKind::NotLeader { .. } => 1,
         ErrorKind::Busy => 0,
     })
 }
@@ -220,6 +221,10 @@ fn read(
     let mut part = PartDone::default();
     let mut missing = 0;
     let mut first = None;
+    let forgotten = || {
+        let what = "it may have taken a part of the write when it was tried before, and cannot tell any more";
+        asked(target, ShardError::new(ErrorKind::Unknown, what))
+    };
     let nonsense = || {
         let what = "it does not say what became of a part of the write";
         Some(asked(target, ShardError::new(ErrorKind::Unknown, what)))
@@ -236,6 +241,9 @@ fn read(
                         None => part.error = nonsense(),
                     }
                 }
+            }
+            Some(Outcome::Forgotten(_)) => {
+                part.error.get_or_insert_with(forgotten);
             }
             Some(Outcome::NotHere(_)) => {
                 missing += 1;

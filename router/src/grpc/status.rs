@@ -83,7 +83,9 @@ fn code(error: &Error) -> Code {
         Error::AskShards(error) => match error.kind() {
             ErrorKind::Invalid => Code::InvalidArgument,
             ErrorKind::Busy | ErrorKind::DiskFull => Code::ResourceExhausted,
-            ErrorKind::Unavailable | ErrorKind::NotLeader { .. } => Code::Unavailable,
+            ErrorKind::Unavailable | ErrorKind::Behind | ErrorKind::NotLeader { .. } => {
+                Code::Unavailable
+            }
             ErrorKind::Unknown => Code::Unknown,
         },
         Error::AwaitWrite(_) => Code::Unknown,

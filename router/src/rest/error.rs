@@ -53,7 +53,7 @@ impl Error {
                 ErrorKind::Invalid => StatusCode::BAD_REQUEST,
                 ErrorKind::Busy => StatusCode::TOO_MANY_REQUESTS,
                 ErrorKind::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-                ErrorKind::Unavailable | ErrorKind::NotLeader { .. } => {
+                ErrorKind::Unavailable | ErrorKind::Behind | ErrorKind::NotLeader { .. } => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
                 ErrorKind::Unknown => StatusCode::INTERNAL_SERVER_ERROR,

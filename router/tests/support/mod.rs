@@ -18,11 +18,12 @@ use quoit_columns::Kind;
 use quoit_filter::Path;
 use quoit_proto::v1::{
     CountRequest, CountResponse, DigestsRequest, DigestsResponse, Done, Explanation, Facet,
-    FacetRequest, FacetResponse, Hit, Hits, NotHere, Operation, Point, ReplicaDigests,
-    RetrieveRequest, RetrieveResponse, ScrollRequest, ScrollResponse, SearchRequest,
-    SearchResponse, SetSchemaRequest, SetSchemaResponse, StatusResponse, Vector, VnodeDigest,
-    VnodeOutcome, WriteMatchingRequest, WriteMatchingResponse, WriteRequest, WriteResponse, change,
-    explanation, facet, operation, vnode_outcome,
+    FacetRequest, FacetResponse, Hit, Hits, NotHere, Operation, OperationCountsRequest,
+    OperationCountsResponse, Point, ReplicaDigests, RetrieveRequest, RetrieveResponse,
+    ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, SetSchemaRequest,
+    SetSchemaResponse, StatusResponse, Vector, VnodeDigest, VnodeOutcome, WriteMatchingRequest,
+    WriteMatchingResponse, WriteRequest, WriteResponse, change, explanation, facet, operation,
+    vnode_outcome,
 };
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
@@ -282,7 +283,11 @@ impl ShardClient for FakeShard {
                 let left = places.filter(|(_, o)| !self.change(&mut state, vnode, o.clone()));
                 let left = left.map(|(place, _)| place).collect();
                 let seq = state.seq;
-                vnode_outcome::Kind::Done(Done { seq, left })
+                vnode_outcome::Kind::Done(Done {
+                    seq,
+                    left,
+                    ..Default::default()
+                })
             } else {
                 vnode_outcome::Kind::NotHere(NotHere { vnode: write.vnode })
             };
@@ -468,6 +473,13 @@ impl ShardClient for FakeShard {
             count: count as u64,
             not_here,
         })
+    }
+
+    async fn operation_counts(
+        &self,
+        _: OperationCountsRequest,
+    ) -> Result<OperationCountsResponse, ShardError> {
+        Ok(OperationCountsResponse::default())
     }
 
     async fn digests(&self, _: DigestsRequest) -> Result<DigestsResponse, ShardError> {

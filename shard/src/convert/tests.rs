@@ -62,6 +62,7 @@ fn log_entry() -> v1::LogEntry {
     let write = v1::VnodeWrite {
         vnode: 9,
         operations: operations.collect(),
+        ..Default::default()
     };
     let request = v1::WriteRequest {
         writes: vec![write],
@@ -103,6 +104,7 @@ fn search() -> v1::SearchRequest {
     v1::SearchRequest {
         vnodes: vec![255],
         queries: queries.collect(),
+        ..Default::default()
     }
 }
 

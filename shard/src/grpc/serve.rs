@@ -143,6 +143,7 @@ shard_service! {
     facet(FacetRequest) -> FacetResponse;
     digests(DigestsRequest) -> DigestsResponse;
     set_schema(SetSchemaRequest) -> SetSchemaResponse;
+    operation_counts(OperationCountsRequest) -> OperationCountsResponse;
 }
 
 fn refused(error: &PeerError) -> Status {

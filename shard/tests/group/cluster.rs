@@ -323,6 +323,7 @@ pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), S
             only_if: None,
             change: Some(v1::Change { kind }),
         }],
+        ..Default::default()
     };
     let writes = vec![write];
     shard.write(v1::WriteRequest { writes }).await.map(drop)
@@ -333,6 +334,7 @@ pub async fn count(shard: &impl ShardClient) -> Result<u64, ShardError> {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
         filter: None,
+        ..Default::default()
     };
     Ok(shard.count(request).await?.count)
 }
@@ -345,6 +347,7 @@ pub async fn number_of(shard: &impl ShardClient, id: u64) -> Result<Option<f32>,
         vnodes: vec![u32::from(vnodes().vnode_of(&id.to_key()).0)],
         with_payload: true,
         with_vectors: vec![String::new()],
+        ..Default::default()
     };
     let answer = shard.retrieve(request).await?;
     Ok(answer.points.first().map(|p| p.vectors[0].values[0]))

@@ -50,6 +50,7 @@ async fn count_of(shard: &Shard, number: i64) -> u64 {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
         filter: Some(a_is(number)),
+        ..Default::default()
     };
     shard.count(request).await.unwrap().count
 }

@@ -92,6 +92,7 @@ pub fn write_of(
             only_if,
             change: Some(v1::Change { kind: Some(kind) }),
         }],
+        ..Default::default()
     }
 }
 
@@ -108,6 +109,7 @@ pub async fn count(shard: &Shard) -> Result<u64, ShardError> {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
         filter: None,
+        ..Default::default()
     };
     Ok(shard.count(request).await?.count)
 }
@@ -120,6 +122,7 @@ pub async fn number_of(shard: &impl ShardClient, id: u64) -> Option<f32> {
         vnodes: vec![u32::from(vnodes().vnode_of(&id.to_key()).0)],
         with_payload: true,
         with_vectors: vec![String::new()],
+        ..Default::default()
     };
     let answer = shard.retrieve(request).await.unwrap();
     answer.points.first().map(|p| p.vectors[0].values[0])
