@@ -19,6 +19,7 @@ use quoit_engine::{Engine, Entry, Params, SnapshotError, Tuning};
 use quoit_proto::v1;
 use quoit_ring::VnodeSet;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,14 +139,14 @@ pub enum OpenError {
     #[error("that a copy of the leader's data is put in place could not be noted")]
     Adopt {
         /// What the disk said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Its vote is damaged or cannot be read.
     #[error("the shard's vote cannot be used")]
     Vote(#[from] VoteError),
     /// It has a log, and its vote is not there.
     #[error(
-        "the vote in {} is not there, and this shard has a log, so it cannot know what it promised: it is not new but lost; restore the folder from a copy", dir.display()
+        "the vote in {} is not there, and this shard has a log, so it cannot know what it promised: if it has other replicas, remove this one's folder, and it comes back as a new one; if it is the only one, restore the folder from a copy", dir.display()
     )]
     VoteLost {
         /// The shard's folder.
@@ -156,7 +157,7 @@ pub enum OpenError {
     Group(#[from] raft::StartError),
     /// No thread could be had.
     #[error("a thread of the shard could not be started")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 impl Shard {
@@ -198,15 +199,19 @@ impl Shard {
             mark(&*disk, &dir, &adopting).map_err(|source| OpenError::Adopt { source })?;
             quoit_engine::adopt(&*disk, &data)?;
         }
-        let is_adopted = disk.read(&adopting).is_ok();
+        let is_adopted = match disk.read(&adopting) {
+            Ok(_) => true,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(source) => return Err(OpenError::Adopt { source }),
+        };
         let engine = Engine::open(disk.clone(), &data, identity, params, tuning)?;
         let engine = Arc::new(engine);
         let in_log = raft::stored_index(engine.applied());
         // Of data that was taken in the log is made to begin behind it, as the group begins.
         if engine.applied() > 0 && last < in_log && !is_adopted {
             return Err(OpenError::LogBehind {
-                applied: in_log,
-                last,
+                applied: engine.applied(),
+                last: raft::index(last),
             });
         }
         let opened = found_log.settle()?;
@@ -310,12 +315,15 @@ fn replay(engine: &Engine, log: &LogReader) -> Result<(), OpenError> {
         let entries = log.read_up_to(next..end, REPLAY_BYTES)?;
         if entries.is_empty() {
             return Err(OpenError::Gap {
-                needed: next,
-                first,
+                needed: raft::index(next),
+                first: raft::index(first),
             });
         }
         for log::Entry { index, payload, .. } in entries {
-            let undecoded = |source| OpenError::Decode { index, source };
+            let undecoded = |source| OpenError::Decode {
+                index: raft::index(index),
+                source,
+            };
             for command in
                 raft::commands_of(payload).map_err(|e| undecoded(Misfit(e.to_string())))?
             {
@@ -349,7 +357,7 @@ async fn lead_alone(
 }
 
 /// Makes an empty file, durably.
-fn mark(disk: &dyn Disk, dir: &Path, file: &Path) -> std::io::Result<()> {
+fn mark(disk: &dyn Disk, dir: &Path, file: &Path) -> io::Result<()> {
     disk.open(file)?.sync_data()?;
     disk.sync_dir(dir)
 }

@@ -136,7 +136,8 @@ impl Shard {
         self.group.has_copy()
     }
 
-    /// Whether it answers, has a leader, and has once been as far as that one.
+    /// Whether it answers, knows of a leader, and has applied nearly all that it has of
+    /// the log.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.serves() && self.group.is_caught_up()

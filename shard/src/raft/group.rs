@@ -2,7 +2,7 @@
 //! must be. The only place that drives openraft.
 
 use super::handing::Exports;
-use super::log_thread::{self, LogQueue, ToLog, chain};
+use super::log_thread::{self, LogQueue, chain};
 use super::machine::{self, Decode};
 use super::network::Network;
 use super::peer::{Peer, PeerError, Peers};
@@ -25,7 +25,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -151,9 +151,40 @@ pub struct Group {
 
 /// What ends with the member.
 struct Running {
-    runtime: Runtime,
+    runtime: Background,
     proposer: tokio::task::JoinHandle<()>,
     threads: [JoinHandle<()>; 2],
+}
+
+/// A runtime that ends in the background: a start that fails or is given up drops it
+/// where tasks run, and there nothing may block.
+struct Background {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl Background {
+    fn start() -> std::io::Result<Self> {
+        // A thread of its own: that a leader is alive must be told in time, however
+        // many searches there are.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("raft")
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Group {
@@ -188,30 +219,25 @@ impl Group {
             taking.spare,
             exports.clone(),
         )?;
-        // A thread of its own: that a leader is alive must be told in time, however
-        // many searches there are.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("raft")
-            .enable_all()
-            .build()?;
+        let runtime = Background::start()?;
+        let spawner = runtime.handle.clone();
         let recent = if is_alone { RECENT_ALONE } else { RECENT };
         let storage = Storage::new(log.clone(), reader.clone(), kept_vote, recent);
         let config = Arc::new(timing.config(ordinal));
         let network = Network::new(me, peers.clone(), exports.clone());
         let starting = Raft::new(me.node, config, network, storage, machine);
-        let started = runtime.spawn(starting).await;
+        let started = spawner.spawn(starting).await;
         let raft = started.map_err(|e| StartError::Raft(e.to_string()))?;
         let raft = raft.map_err(|e| StartError::Raft(chain(&e)))?;
         let (queue, waiting) = mpsc::channel(proposer::QUEUE);
-        let proposer = runtime.spawn(proposer::run(raft.clone(), log.clone(), waiting));
+        let proposer = spawner.spawn(proposer::run(raft.clone(), log.clone(), waiting));
         let (readers, asked) = mpsc::unbounded_channel();
         let (reading, lines) = (raft.clone(), peers);
         let round = move || {
             let (raft, peers) = (reading.clone(), lines.clone());
             async move { fresh_index(&raft, me, &*peers).await }
         };
-        runtime.spawn(read_rounds::run(asked, round));
+        spawner.spawn(read_rounds::run(asked, round));
         Ok(Self {
             me,
             is_alone,
@@ -270,7 +296,11 @@ impl Group {
             confirmed(&raft).await
         };
         // By the group's own clock: a test may have stopped its own.
-        let leads = self.running.lock().as_ref().map(|r| r.runtime.spawn(leads));
+        let leads = self
+            .running
+            .lock()
+            .as_ref()
+            .map(|r| r.runtime.handle.spawn(leads));
         let index = match leads {
             Some(leads) => leads.await.map_err(|_| stopped())??,
             None => return Err(stopped()),
@@ -300,8 +330,8 @@ impl Group {
         leadership(&self.raft)
     }
 
-    /// Whether there is a leader, and this member has applied all that it learnt to
-    /// be committed.
+    /// Whether there is a leader, and this member has applied all that it has of the
+    /// log but for its end.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         let metrics = self.raft.metrics();
@@ -356,7 +386,7 @@ impl Group {
             }
         };
         if let Some(running) = &*self.running.lock() {
-            running.runtime.spawn(async move {
+            running.runtime.handle.spawn(async move {
                 if let Err(error) = cut.await {
                     tracing::debug!(%error, "the log is not cut: the shard stops");
                 }
@@ -386,20 +416,24 @@ impl Group {
                 tracing::error!(%error, "the Raft group ended badly");
             }
         };
-        wait_for(&runtime, end);
-        self.log.tell(ToLog::Stop);
+        wait_for(&runtime.handle, end);
+        self.log.stop();
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the shard panicked while it stopped");
             }
         }
-        // May be called where one must not block.
-        runtime.shutdown_background();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 
 /// Waits for what runs on another thread, also on one that runs tasks.
-fn wait_for(runtime: &Runtime, what: impl Future<Output = ()> + Send + 'static) {
+fn wait_for(runtime: &Handle, what: impl Future<Output = ()> + Send + 'static) {
     let (done, ended) = std::sync::mpsc::channel::<()>();
     runtime.spawn(async move {
         what.await;
@@ -523,14 +557,18 @@ impl Group {
     }
 
     /// What this member promised, if it is more than what a leader shows.
-    fn higher_vote(&self, vote: Option<&v1::Vote>) -> Option<v1::SnapshotAnswer> {
-        let shown = vote.map(super::codec::vote_of);
+    fn higher_vote(
+        &self,
+        vote: Option<&v1::Vote>,
+    ) -> Result<Option<v1::SnapshotAnswer>, PeerError> {
+        // Who sends it would take any vote that is not above its own for success.
+        let shown = vote.ok_or_else(|| PeerError::Refused("it shows no vote".to_owned()))?;
         let mine = self.raft.metrics().borrow().vote;
-        if shown.is_some_and(|shown| shown >= mine) {
-            return None;
+        if super::codec::vote_of(shown) >= mine {
+            return Ok(None);
         }
         let higher = v1::snapshot_answer::Kind::HigherVote(super::codec::vote_message(&mine));
-        Some(v1::SnapshotAnswer { kind: Some(higher) })
+        Ok(Some(v1::SnapshotAnswer { kind: Some(higher) }))
     }
 }
 
@@ -576,7 +614,7 @@ impl Peer for Group {
         offer: v1::SnapshotOffer,
     ) -> Result<v1::SnapshotAnswer, PeerError> {
         self.check(offer.envelope.as_ref())?;
-        match self.higher_vote(offer.vote.as_ref()) {
+        match self.higher_vote(offer.vote.as_ref())? {
             Some(higher) => Ok(higher),
             None => self.taking.offered(offer).await,
         }
@@ -584,7 +622,7 @@ impl Peer for Group {
 
     async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
         self.check(chunk.envelope.as_ref())?;
-        match self.higher_vote(chunk.vote.as_ref()) {
+        match self.higher_vote(chunk.vote.as_ref())? {
             Some(higher) => Ok(higher),
             None => self.taking.put(chunk).await,
         }

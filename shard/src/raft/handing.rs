@@ -18,7 +18,8 @@ const CHUNK_SIZE: u32 = 1 << 20;
 /// A whole chunk is sent in this time, or a longer one: 64 MiB a second.
 const CHUNK_TIME: Duration = Duration::from_millis(1000 / 64);
 
-/// A copy that nobody asked for in this time is given up, and its room with it.
+/// A copy of which nothing more arrived in this time is given up, and with it its room
+/// and what is kept of the log behind it: its member may never come back.
 const KEPT: Duration = Duration::from_mins(10);
 
 /// Why a copy did not arrive.
@@ -54,6 +55,11 @@ struct Copies {
 }
 
 impl Copies {
+    /// Forgets the copies that came to a stand.
+    fn expire(&mut self) {
+        self.kept.retain(|_, kept| kept.moved.elapsed() < KEPT);
+    }
+
     fn oldest_or(&self, note: &Note) -> Note {
         let notes = self.kept.values().map(|kept| &kept.note);
         let oldest = notes.chain([note]).min_by_key(|note| note.applied);
@@ -65,7 +71,8 @@ struct Kept {
     export: Arc<Export>,
     /// What was applied before it was taken: it has all of that.
     note: Note,
-    used: Instant,
+    /// When something of it last arrived.
+    moved: Instant,
 }
 
 impl Exports {
@@ -74,6 +81,7 @@ impl Exports {
     /// with a later place a copy that was begun before could not be gone on with.
     pub fn note(&self, present: &Note) -> Note {
         let mut copies = self.0.lock();
+        copies.expire();
         let told = copies.told;
         copies.kept.retain(|_, kept| kept.note.applied >= told);
         copies.oldest_or(present)
@@ -83,22 +91,23 @@ impl Exports {
     /// way lacks.
     pub fn built(&self, checkpoint: &Note) -> Note {
         let mut copies = self.0.lock();
+        copies.expire();
         let note = copies.oldest_or(checkpoint);
         copies.told = copies.told.max(note.applied);
         note
     }
 
-    /// The copy for a member: the one that it has begun to take in, or a new one.
-    async fn of(&self, node: u64, handed: &Handed) -> Result<Arc<Export>, HandError> {
-        {
-            let copies = &mut self.0.lock().kept;
-            copies.retain(|_, kept| kept.used.elapsed() < KEPT);
-            let kept = copies.get_mut(&node);
-            if let Some(kept) = kept.filter(|k| k.note.applied >= handed.note.applied) {
-                kept.used = Instant::now();
-                return Ok(kept.export.clone());
-            }
-        }
+    /// The copy that a member has begun to take in.
+    fn begun(&self, node: u64, handed: &Handed) -> Option<Arc<Export>> {
+        let mut copies = self.0.lock();
+        copies.expire();
+        let kept = copies.kept.get(&node);
+        let kept = kept.filter(|kept| kept.note.applied >= handed.note.applied);
+        kept.map(|kept| kept.export.clone())
+    }
+
+    /// A new copy for a member.
+    async fn take(&self, node: u64, handed: &Handed) -> Result<Arc<Export>, HandError> {
         let Handed {
             engine,
             spare,
@@ -118,7 +127,7 @@ impl Exports {
         let kept = Kept {
             export: export.clone(),
             note,
-            used: Instant::now(),
+            moved: Instant::now(),
         };
         self.0.lock().kept.insert(node, kept);
         Ok(export)
@@ -126,9 +135,16 @@ impl Exports {
 
     /// The entry of the log behind which a member with the oldest copy needs it.
     pub fn oldest(&self) -> Option<u64> {
-        let copies = self.0.lock();
+        let mut copies = self.0.lock();
+        copies.expire();
         let notes = copies.kept.values().filter_map(|kept| kept.note.applied);
         notes.map(|id| id.index).min()
+    }
+
+    fn has_moved(&self, node: u64) {
+        if let Some(kept) = self.0.lock().kept.get_mut(&node) {
+            kept.moved = Instant::now();
+        }
     }
 
     fn forget(&self, node: u64) {
@@ -153,16 +169,28 @@ pub async fn hand_over(
     vote: Vote,
     handed: &Handed,
 ) -> Result<Handing, HandError> {
-    let export = exports.of(node, handed).await?;
-    let offer = v1::SnapshotOffer {
+    use v1::snapshot_answer::Kind;
+    let offer = |export, manifest| v1::SnapshotOffer {
         envelope: Some(me.to(node)),
         vote: Some(codec::vote_message(&vote)),
-        export: export.number(),
-        manifest: export.manifest().to_vec().into(),
+        export,
+        manifest,
     };
-    let mut answer = peer.offer_snapshot(offer).await?;
+    let export = if let Some(begun) = exports.begun(node, handed) {
+        begun
+    } else {
+        // A copy takes room and work: none is made for a member that is not there.
+        let knock = peer.offer_snapshot(offer(0, Vec::new().into())).await?;
+        if let Some(Kind::HigherVote(higher)) = &knock.kind {
+            return Ok(Handing::HigherVote(codec::vote_of(higher)));
+        }
+        exports.take(node, handed).await?
+    };
+    let manifest = export.manifest().to_vec().into();
+    let mut answer = peer
+        .offer_snapshot(offer(export.number(), manifest))
+        .await?;
     loop {
-        use v1::snapshot_answer::Kind;
         let wants = match answer.kind.ok_or(HandError::Empty)? {
             Kind::Wants(wants) => wants,
             Kind::Taken(_) => {
@@ -189,6 +217,7 @@ pub async fn hand_over(
             hash: chunk.hash,
         };
         answer = peer.put_chunk(chunk).await?;
+        exports.has_moved(node);
         tokio::time::sleep(least.saturating_sub(begun.elapsed())).await;
     }
 }

@@ -92,6 +92,12 @@ impl LogQueue {
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
+    /// Ends the thread, after all that it was asked for. Blocks while its queue is full.
+    pub fn stop(&self) {
+        // One that is gone has ended.
+        drop(self.queue.send(ToLog::Stop));
+    }
+
     /// Has something done that nobody waits for.
     pub fn tell(&self, what: ToLog) {
         // A thread that is gone, or full of work, is told again at the next time.

@@ -27,6 +27,9 @@ pub const VERSION: u32 = 1;
 /// The pause before a member that could not be reached is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The same, for one that does not take a copy in: all of it is tried again.
+const COPY_PAUSE: Duration = Duration::from_secs(1);
+
 /// What is wrong with a message that a member received.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misdirected {
@@ -171,7 +174,15 @@ impl RaftNetwork<Types> for Line {
             peer,
             exports,
         } = self;
-        let handing = hand_over(exports, *me, *node, &**peer, vote, &snapshot.snapshot);
+        let handing = async {
+            let handed = hand_over(exports, *me, *node, &**peer, vote, &snapshot.snapshot).await;
+            if let Err(error) = &handed {
+                let why = chain(error);
+                tracing::warn!(node, error = why, "a copy of the data is on its way still");
+                tokio::time::sleep(COPY_PAUSE).await;
+            }
+            handed
+        };
         let handed = tokio::select! {
             handed = handing => handed,
             closed = cancel => return Err(StreamingError::Closed(closed)),
@@ -179,11 +190,7 @@ impl RaftNetwork<Types> for Line {
         match handed {
             Ok(Handing::Taken) => Ok(SnapshotResponse::new(vote)),
             Ok(Handing::HigherVote(vote)) => Ok(SnapshotResponse::new(vote)),
-            Err(error) => {
-                let why = chain(&error);
-                tracing::warn!(node, error = why, "a copy of the data is on its way still");
-                Err(StreamingError::Unreachable(Unreachable::new(&error)))
-            }
+            Err(error) => Err(StreamingError::Unreachable(Unreachable::new(&error))),
         }
     }
 

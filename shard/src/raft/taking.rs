@@ -9,8 +9,7 @@ use quoit_disk::Disk;
 use quoit_engine::{Chunk, Engine, Identity, Install, Place, SnapshotError, Tuning};
 use quoit_proto::v1;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// Where copies are taken in.
@@ -33,7 +32,8 @@ pub struct Taking {
     options: TakingOptions,
     engine: Arc<Engine>,
     install: tokio::sync::Mutex<Option<(u64, Install)>>,
-    is_whole: AtomicBool,
+    /// The number of the copy that is whole.
+    taken: OnceLock<u64>,
     /// Notified when a copy is whole.
     pub whole: Arc<Notify>,
 }
@@ -51,28 +51,43 @@ impl Taking {
             options,
             engine,
             install: tokio::sync::Mutex::default(),
-            is_whole: AtomicBool::new(false),
+            taken: OnceLock::new(),
             whole: Arc::default(),
         }
     }
 
     /// Whether a copy is whole, and this member is to be opened anew on it.
     pub fn is_whole(&self) -> bool {
-        self.is_whole.load(Ordering::Acquire)
+        self.taken.get().is_some()
     }
 
-    /// A leader has a copy for this member.
+    /// What a leader is told when a copy is whole. It takes the member to have what
+    /// the copy has that it asked about, and another one may have less.
+    fn when_whole(&self, export: u64) -> Option<Answer> {
+        let taken_of = *self.taken.get()?;
+        Some(if taken_of == export {
+            Ok(taken())
+        } else {
+            let why = "it is being opened anew on another copy";
+            Err(PeerError::Unreachable(why.to_owned()))
+        })
+    }
+
+    /// A leader has a copy for this member, or, without a manifest, would make one.
     ///
     /// # Errors
     /// It does not fit this member, or there is no room for it.
     pub async fn offered(&self, offer: v1::SnapshotOffer) -> Answer {
-        let mut install = self.install.lock().await;
-        if self.is_whole() {
-            return Ok(taken());
-        }
         let v1::SnapshotOffer {
             export, manifest, ..
         } = offer;
+        let mut install = self.install.lock().await;
+        if let Some(answer) = self.when_whole(export) {
+            return answer;
+        }
+        if manifest.is_empty() {
+            return Ok(wants(None));
+        }
         if let Some((of, install)) = &*install
             && *of == export
         {
@@ -107,8 +122,8 @@ impl Taking {
     /// It is not the one that is wanted, or is damaged, or the disk failed.
     pub async fn put(&self, chunk: v1::SnapshotChunk) -> Answer {
         let mut slot = self.install.lock().await;
-        if self.is_whole() {
-            return Ok(taken());
+        if let Some(answer) = self.when_whole(chunk.export) {
+            return answer;
         }
         let v1::SnapshotChunk {
             export,
@@ -150,7 +165,8 @@ impl Taking {
         result.map_err(|e| refused(&e))?;
         if whole {
             tracing::info!("a copy of the leader's data is whole: the shard is opened anew on it");
-            self.is_whole.store(true, Ordering::Release);
+            // It is set once: from here on chunks are answered above.
+            let _: Result<(), u64> = self.taken.set(export);
             self.whole.notify_waiters();
             return Ok(taken());
         }

@@ -24,7 +24,7 @@ const MAGIC: &[u8; 8] = b"quoitvot";
 pub enum VoteError {
     /// The file is not as it was written.
     #[error(
-        "the vote in {} is damaged, so this member cannot know what it promised: remove its folder, and it comes back as a new member", path.display()
+        "the vote in {} is damaged, so this replica cannot know what it promised: if its shard has other replicas, remove its folder, and it comes back as a new one; if it is the only one, restore the folder from a copy", path.display()
     )]
     Damaged {
         /// The file.
