@@ -4,8 +4,8 @@ use crate::demo::{self, DemoArgs};
 use crate::explain::{self, ExplainArgs};
 use crate::serve::{self, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
-use crate::telemetry::{self, LogFormat};
 use clap::{CommandFactory, Parser, Subcommand};
+use quoit_process::telemetry::{self, LogFormat};
 use std::error::Error;
 use std::io::{self, Write};
 

@@ -160,7 +160,7 @@ pub async fn run(args: &DemoArgs) -> Result<(), Error> {
         payload_index_bytes: options.payload_index_bytes,
     };
     let server = Server::open(&wish).await?;
-    let stop = serve::stop_signal().map_err(Error::Signals)?;
+    let stop = quoit_process::signals::stop().map_err(Error::Signals)?;
     let address = reachable(server.address());
     screen.line("Quoit, an elastic vector database, shown by itself: server and client are this one process.")?;
     screen.line("")?;

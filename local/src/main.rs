@@ -3,14 +3,11 @@
 mod cli;
 mod client;
 mod demo;
-mod descriptors;
 mod explain;
 mod figures;
-mod grpc;
 mod node;
 mod serve;
 mod simulate;
-mod telemetry;
 
 use std::error::Error;
 use std::io;
@@ -22,7 +19,7 @@ fn main() -> ExitCode {
         // The reader has seen enough: `quoit demo | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", node::chain(&*error));
+            eprintln!("error: {}", quoit_process::chain(&*error));
             ExitCode::FAILURE
         }
     }

@@ -2,12 +2,11 @@
 //! told to stop, and stops in an order that loses nothing: no new connections,
 //! requests in flight to their end, then a checkpoint of each shard.
 
-use crate::descriptors;
-use crate::grpc;
 use crate::node::{self, Node, NodeOptions};
 use metrics_exporter_prometheus::PrometheusHandle;
 use quoit_crds::VectorCollection;
-use quoit_router::{App, Catalog, ServerLimits};
+use quoit_process::{chain, descriptors, signals};
+use quoit_router::{App, Catalog, Ports, ServePorts, ServerLimits};
 use quoit_shard::{UpkeepOptions, Watermark};
 use std::future::Future;
 use std::io;
@@ -15,7 +14,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// What `quoit serve` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -113,12 +111,9 @@ pub enum Error {
     /// The data directory.
     #[error(transparent)]
     Node(#[from] node::Error),
-    /// The HTTP server failed.
-    #[error("the HTTP server failed")]
-    Http(#[source] io::Error),
-    /// The gRPC server failed.
+    /// A server failed.
     #[error(transparent)]
-    Grpc(#[from] grpc::Error),
+    Serve(#[from] ServePorts),
     /// Signals cannot be had.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
@@ -132,21 +127,9 @@ pub struct Server {
     node: Arc<Node>,
     address: SocketAddr,
     grpc_address: SocketAddr,
-    http: TcpListener,
-    grpc: TcpListener,
-    recorder: Option<PrometheusHandle>,
-    connections: usize,
+    ports: Ports,
+    recorder: PrometheusHandle,
 }
-
-/// Connections of REST clients at the same time, where the process may open
-/// that many files.
-const MOST_CONNECTIONS: usize = 10_000;
-
-/// How often times that were recorded since the last scrape are folded.
-const FOLD_METRICS: Duration = Duration::from_secs(5);
-
-/// How long requests in flight may take to end after the signal to stop.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
 
 impl Server {
     /// Reads the files, binds the ports and opens the data directory, in this
@@ -171,10 +154,12 @@ impl Server {
             node,
             address,
             grpc_address,
-            http,
-            grpc,
-            recorder: Some(recorder),
-            connections: connections_within(descriptors),
+            ports: Ports {
+                http,
+                grpc,
+                descriptors,
+            },
+            recorder,
         })
     }
 
@@ -192,89 +177,23 @@ impl Server {
             node,
             address,
             grpc_address,
-            http,
-            grpc,
+            ports,
             recorder,
-            connections,
         } = self;
-        let (stopping, stopped) = watch::channel(false);
-        let told = tokio::spawn(async move {
-            stop.await;
-            stopping.send_replace(true);
-        });
-        let waiting = |mut stopped: watch::Receiver<bool>| async move {
-            // An error means that the sender is gone: stop too.
-            drop(stopped.wait_for(|s| *s).await);
-        };
-        let fold = recorder.clone().map(|recorder| {
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(FOLD_METRICS).await;
-                    recorder.run_upkeep();
-                }
-            })
-        });
         let app = Arc::new(App::new(
             node.clone() as Arc<dyn Catalog>,
             ServerLimits::default(),
-            recorder,
+            Some(recorder),
         ));
         tracing::info!(%address, grpc = %grpc_address, "serving");
-        let patience = async {
-            waiting(stopped.clone()).await;
-            tokio::time::sleep(DRAIN_PATIENCE).await;
-            tracing::warn!(
-                "requests were still open after the time to finish them: they are cut off"
-            );
-        };
-        let serving = async {
-            tokio::try_join!(
-                serve_http(
-                    http,
-                    Arc::clone(&app),
-                    connections,
-                    waiting(stopped.clone())
-                ),
-                async {
-                    let connections = (connections / 4).max(1);
-                    let stop = waiting(stopped.clone());
-                    Ok(grpc::serve(grpc, Arc::clone(&app), connections, stop).await?)
-                },
-            )
-        };
-        let served = tokio::select! {
-            served = serving => served.map(drop),
-            () = patience => Ok(()),
-        };
-        told.abort();
-        if let Some(fold) = fold {
-            fold.abort();
-        }
+        let served = quoit_router::serve_ports(ports, app, stop).await;
         tracing::info!("stopping: each shard makes a checkpoint");
         let stopped = tokio::task::spawn_blocking(move || node.stop()).await;
         if stopped.is_err() {
             tracing::error!("a shard panicked while it stopped; the next start replays its log");
         }
-        served
+        Ok(served?)
     }
-}
-
-/// Half of what the process may open: the other half is for the shards' files.
-/// gRPC has a quarter as many connections beside them, each of many calls.
-fn connections_within(descriptors: u64) -> usize {
-    usize::try_from(descriptors / 2).map_or(MOST_CONNECTIONS, |half| half.min(MOST_CONNECTIONS))
-}
-
-async fn serve_http(
-    listener: TcpListener,
-    app: Arc<App>,
-    connections: usize,
-    stop: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    listener.set_nonblocking(true).map_err(Error::Http)?;
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(Error::Http)?;
-    quoit_router::serve(listener, quoit_router::router(app), connections, stop).await;
-    Ok(())
 }
 
 /// `quoit serve`.
@@ -284,7 +203,7 @@ async fn serve_http(
 pub async fn run(args: &ServeArgs) -> Result<(), Error> {
     // Before all else: a start can take long, and who stops it must not have
     // to kill it.
-    let mut stop = Box::pin(stop_signal().map_err(Error::Signals)?);
+    let mut stop = Box::pin(signals::stop().map_err(Error::Signals)?);
     let starting = tokio::spawn({
         let args = args.clone();
         async move { Server::open(&args).await }
@@ -306,22 +225,6 @@ pub async fn run(args: &ServeArgs) -> Result<(), Error> {
         args.data_dir.display()
     );
     server.run(stop).await
-}
-
-/// Resolves at SIGTERM or Ctrl-C.
-///
-/// # Errors
-/// The operating system gives no signals.
-pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }
 
 fn bind(flag: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
@@ -357,5 +260,5 @@ fn read_file(path: &Path) -> Result<Vec<VectorCollection>, Error> {
         path: path.to_owned(),
         source,
     })?;
-    quoit_crds::load(&text, &path.display().to_string()).map_err(|e| Error::File(node::chain(&e)))
+    quoit_crds::load(&text, &path.display().to_string()).map_err(|e| Error::File(chain(&e)))
 }

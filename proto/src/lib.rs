@@ -7,6 +7,7 @@ mod codec;
 mod convert;
 mod edit;
 mod filter;
+pub mod reach;
 pub mod remote;
 mod schema;
 pub mod weight;

@@ -4,16 +4,15 @@
 //!
 //! ```text
 //! ring  leader  wish  schema  node-ids
-//! groups/GID/bootstrapped
-//! groups/GID/nodes/NODE        see Registration
+//! shards/N/bootstrapped        the members that a shard's group begins with
+//! shards/N/nodes/NODE          see Registration
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use uuid::Uuid;
-
 use crate::election::Leader;
+use crate::key::ShardId;
 use crate::store::{Revision, StoreError, SwapError, Versioned, Watch};
 
 /// The name of a value; it stands for itself and, where values are listed or
@@ -76,22 +75,37 @@ impl ValueName {
         Self("node-ids".to_owned())
     }
 
-    /// Whether a group was started for the first time.
+    /// What is below it is each shard's.
     #[must_use]
-    pub fn bootstrapped(gid: Uuid) -> Self {
-        Self(format!("groups/{gid}/bootstrapped"))
+    pub fn shards() -> Self {
+        Self("shards".to_owned())
     }
 
-    /// The registrations of all nodes of a group.
+    /// The members that a shard's group begins with; it is not there before the
+    /// first of them may begin.
     #[must_use]
-    pub fn nodes(gid: Uuid) -> Self {
-        Self(format!("groups/{gid}/nodes"))
+    pub fn bootstrapped(shard: ShardId) -> Self {
+        Self(format!("shards/{shard}/bootstrapped"))
+    }
+
+    /// The registrations of all nodes of a shard.
+    #[must_use]
+    pub fn nodes(shard: ShardId) -> Self {
+        Self(format!("shards/{shard}/nodes"))
     }
 
     /// The registration of a node.
     #[must_use]
-    pub fn node(gid: Uuid, node: u64) -> Self {
-        Self(format!("groups/{gid}/nodes/{node}"))
+    pub fn node(shard: ShardId, node: u64) -> Self {
+        Self(format!("shards/{shard}/nodes/{node}"))
+    }
+
+    /// The shard and the node whose registration has this name, if it is one's.
+    #[must_use]
+    pub fn as_node(&self) -> Option<(ShardId, u64)> {
+        let (shard, node) = self.0.strip_prefix("shards/")?.split_once("/nodes/")?;
+        let (shard, node) = (ShardId(shard.parse().ok()?), node.parse().ok()?);
+        (*self == Self::node(shard, node)).then_some((shard, node))
     }
 
     /// The name as text.
@@ -208,18 +222,34 @@ mod tests {
 
     #[test]
     fn every_name_that_is_made_here_can_be_read_back() {
-        let gid = Uuid::from_u128(7);
+        let shard = ShardId(7);
         for name in [
             ValueName::ring(),
             ValueName::leader(),
             ValueName::wish(),
             ValueName::schema(),
             ValueName::node_ids(),
-            ValueName::bootstrapped(gid),
-            ValueName::nodes(gid),
-            ValueName::node(gid, u64::MAX),
+            ValueName::shards(),
+            ValueName::bootstrapped(shard),
+            ValueName::nodes(shard),
+            ValueName::node(shard, u64::MAX),
         ] {
             assert_eq!(ValueName::new(name.as_str()), Ok(name));
+        }
+    }
+
+    #[test]
+    fn a_registration_is_known_by_its_name_alone() {
+        let node = ValueName::node(ShardId(3), 12);
+        assert_eq!(node.as_node(), Some((ShardId(3), 12)));
+        for other in [
+            "shards/3/nodes",
+            "shards/3/nodes/012",
+            "shards/3/bootstrapped",
+            "wish",
+        ] {
+            let other = ValueName::new(other).unwrap();
+            assert_eq!(other.as_node(), None, "{other}");
         }
     }
 

@@ -11,6 +11,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use crate::catalog::Catalog;
 use crate::fanout::read;
+use crate::server::App;
 
 pub(crate) const REQUESTS: &str = "quoit_http_requests_total";
 pub(crate) const SECONDS: &str = "quoit_http_request_duration_seconds";
@@ -41,6 +42,13 @@ pub fn prometheus() -> PrometheusBuilder {
         });
     // The only error is an empty list of bounds.
     builder.unwrap_or_else(|_| PrometheusBuilder::new())
+}
+
+/// Folds the times that were recorded since the last scrape.
+pub(crate) fn fold(app: &App) {
+    if let Some(recorder) = &app.recorder {
+        recorder.run_upkeep();
+    }
 }
 
 /// The lines about each collection.

@@ -24,7 +24,7 @@ pub struct App {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) limits: ServerLimits,
     pub(crate) admission: Admission,
-    recorder: Option<PrometheusHandle>,
+    pub(crate) recorder: Option<PrometheusHandle>,
 }
 
 impl App {

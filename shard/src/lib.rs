@@ -11,6 +11,7 @@ mod health;
 mod keeper;
 pub mod log;
 mod matching;
+mod members;
 mod open;
 mod raft;
 mod replication;
@@ -20,6 +21,7 @@ mod upkeep;
 
 pub use health::Watermark;
 pub use keeper::Keeper;
+pub use members::Wished;
 pub use open::{Membership, OpenError, ShardOptions};
 pub use raft::{Alone, Member, Peer, PeerError, Peers, Timing};
 pub use shard::Shard;

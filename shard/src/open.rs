@@ -33,8 +33,9 @@ pub struct ShardOptions {
     pub dir: PathBuf,
     /// Whose folder it must be.
     pub stamp: Stamp,
-    /// The vnodes that it takes when it is born; `None` for one that has been
-    /// founded before, whose empty folder is lost data and not a new shard.
+    /// The vnodes that it takes when it is born, which for one of several members
+    /// are none; `None` for one that was opened before, whose empty folder is lost
+    /// data and not a new shard.
     pub birth: Option<VnodeSet>,
     /// The collection's parameters.
     pub params: Params,
@@ -182,7 +183,9 @@ impl Shard {
         let identity = stamp.identity();
         let found_log = log::find(disk.clone(), &dir.join("log"), log)?;
         let last = found_log.last().index;
-        if birth.is_none() && last == 0 {
+        // A member's log is empty until it hears from a leader, and then it is there.
+        let is_alone = matches!(membership, Membership::Alone);
+        if birth.is_none() && (found_log.is_new() || is_alone && last == 0) {
             return Err(OpenError::LogLost { dir });
         }
         let vote = VoteFile::new(disk.clone(), &dir, stamp.own_identity());
@@ -195,15 +198,7 @@ impl Shard {
             quoit_engine::remove_unfinished(&data)?;
         }
         let adopting = dir.join(ADOPTING);
-        if quoit_engine::has_arrived(&*disk, &data)? {
-            mark(&*disk, &dir, &adopting).map_err(|source| OpenError::Adopt { source })?;
-            quoit_engine::adopt(&*disk, &data)?;
-        }
-        let is_adopted = match disk.read(&adopting) {
-            Ok(_) => true,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
-            Err(source) => return Err(OpenError::Adopt { source }),
-        };
+        let is_adopted = adopt(&*disk, &dir, &data, &adopting)?;
         let engine = Engine::open(disk.clone(), &data, identity, params, tuning)?;
         let engine = Arc::new(engine);
         let in_log = raft::stored_index(engine.applied());
@@ -249,7 +244,7 @@ impl Shard {
             disk.remove(&adopting)
                 .map_err(|source| OpenError::Adopt { source })?;
         }
-        if matches!(membership, Membership::Alone) {
+        if is_alone {
             let led = lead_alone(&group, &engine, stamp.member.node, birth).await;
             if let Err(error) = led {
                 group.stop();
@@ -353,6 +348,21 @@ async fn lead_alone(
     match birth {
         Some(vnodes) if !engine.is_founded() => found(group, &vnodes).await,
         _ => Ok(()),
+    }
+}
+
+/// Has a copy of a leader's data that is there whole take the place of this replica's.
+/// Says whether one did, and the log may end before it: also one whose log was not yet
+/// made to begin behind it when the process ended.
+fn adopt(disk: &dyn Disk, dir: &Path, data: &Path, adopting: &Path) -> Result<bool, OpenError> {
+    if quoit_engine::has_arrived(disk, data)? {
+        mark(disk, dir, adopting).map_err(|source| OpenError::Adopt { source })?;
+        quoit_engine::adopt(disk, data)?;
+    }
+    match disk.read(adopting) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(OpenError::Adopt { source }),
     }
 }
 

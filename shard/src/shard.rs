@@ -3,6 +3,7 @@
 
 use crate::convert::{self, Misfit};
 use crate::health::Health;
+use crate::members::Wished;
 use crate::raft::{Group, Member, Peer, chain};
 use crate::replication::{Proposal, ProposeError, Replication};
 use crate::upkeep::Bell;
@@ -13,8 +14,9 @@ use quoit_filter::Path;
 use quoit_proto::v1;
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::VnodeSet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -33,6 +35,7 @@ pub struct Shard {
     health: Arc<Health>,
     bell: Arc<Bell>,
     max_tail: u64,
+    caught_up: AtomicBool,
     upkeep: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -52,6 +55,7 @@ impl Shard {
             health,
             bell,
             max_tail,
+            caught_up: AtomicBool::new(false),
             upkeep: parking_lot::Mutex::new(Some(upkeep)),
         }
     }
@@ -79,6 +83,41 @@ impl Shard {
         let vnodes = vnodes.to_bytes();
         let found = v1::log_entry::Kind::Found(v1::Found { vnodes });
         self.propose(found).await.map(drop)
+    }
+
+    /// Takes the next step towards the members that are wished for, if this replica
+    /// leads; says whether there may be another.
+    ///
+    /// # Errors
+    /// It does not lead any more, or the step was not agreed on in time.
+    pub async fn settle(&self, wished: &Wished) -> Result<bool, ShardError> {
+        self.group.settle(wished).await.map_err(|e| refused(&e))
+    }
+
+    /// Whether this replica's group is there: made, or joined.
+    ///
+    /// # Errors
+    /// The shard stops.
+    pub async fn is_member(&self) -> Result<bool, ShardError> {
+        self.group.is_initialized().await.map_err(|e| refused(&e))
+    }
+
+    /// The members of its group, as far as this replica knows.
+    #[must_use]
+    pub fn members(&self) -> BTreeSet<u64> {
+        self.group.members()
+    }
+
+    /// Whether the shard has taken its first vnodes, as far as this replica knows.
+    #[must_use]
+    pub fn is_founded(&self) -> bool {
+        self.engine.is_founded()
+    }
+
+    /// Whether this replica leads.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.group.leadership().is_me
     }
 
     /// The member of the shard's group that leads, as far as this one knows.
@@ -136,11 +175,28 @@ impl Shard {
         self.group.has_copy()
     }
 
-    /// Whether it answers, knows of a leader, and has applied nearly all that it has of
-    /// the log.
+    /// Waits until this replica is as far as its leader was when this was called.
+    /// Until it once was, it is not ready.
+    ///
+    /// # Errors
+    /// There is no leader, or the shard stops.
+    pub async fn catch_up(&self) -> Result<(), ShardError> {
+        self.strong_view().await?;
+        self.caught_up.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether it once was as far as its leader.
+    #[must_use]
+    pub fn has_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
+    /// Whether it answers: it is founded, has once caught up, and knows of a leader.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.serves() && self.group.is_caught_up()
+        let has_leader = || self.group.leadership().leader.is_some();
+        self.serves() && self.is_founded() && self.has_caught_up() && has_leader()
     }
 
     /// Whether it answers reads: not after damage or a failed apply.

@@ -72,6 +72,16 @@ pub struct TlsFiles {
     pub identity: Option<(PathBuf, PathBuf)>,
 }
 
+impl TlsFiles {
+    /// Whether all of them can be used now, and belong together.
+    ///
+    /// # Errors
+    /// The first that cannot, with the remedy.
+    pub fn check(&self) -> Result<(), TlsError> {
+        tls::load(self).map(drop)
+    }
+}
+
 /// A user of etcd.
 #[derive(Clone, PartialEq, Eq)]
 pub struct User {

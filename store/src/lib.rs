@@ -14,9 +14,11 @@ mod file;
 mod local;
 mod memory;
 mod ring_value;
+pub mod sealed;
 
 pub use etcd::{
-    Etcd, EtcdError, EtcdOptions, EtcdRingStore, EtcdStore, OptionsError, TlsError, TlsFiles, User,
+    Etcd, EtcdError, EtcdOptions, EtcdRingStore, EtcdStore, OptionsError, TlsError, TlsFiles,
+    User as EtcdUser,
 };
 pub use file::{FileError, FileRingStore};
 pub use local::LocalElection;

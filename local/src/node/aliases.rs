@@ -4,11 +4,11 @@
 //! does not inherit its aliases, and those of one that is away (its folder moved,
 //! to be put back) are still there when it comes back.
 
-use super::sealed::{self, Error, Sealed};
 use super::{Held, Inner, chain};
-use quoit_crds::CollectionName;
+use quoit_cluster::check_aliases;
 use quoit_disk::Disk;
 use quoit_router::{AliasAction, Aliases, CatalogError, changed_aliases};
+use quoit_store::sealed::{self, Error, Sealed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -108,17 +108,7 @@ impl Inner {
     /// Changes aliases: all, durably, or none.
     pub async fn change_aliases(&self, actions: &[AliasAction]) -> Result<(), CatalogError> {
         let _changing = self.changing.lock().await;
-        for (at, action) in actions.iter().enumerate() {
-            let (field, name) = match action {
-                AliasAction::Create { alias, .. } => ("create_alias.alias_name", alias),
-                AliasAction::Rename { to, .. } => ("rename_alias.new_alias_name", to),
-                AliasAction::Delete { .. } => continue,
-            };
-            CollectionName::new(name).map_err(|e| CatalogError::Invalid {
-                field: format!("actions[{at}].{field}"),
-                message: e.to_string(),
-            })?;
-        }
+        check_aliases(actions)?;
         let before = self.named_aliases();
         let after = changed_aliases(&before, actions, |name| self.find(name).is_some())?;
         let uid_of = |name: &str| self.find(name).map(|held| held.uid());

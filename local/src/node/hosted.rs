@@ -2,11 +2,10 @@
 //! folder or made there, and the router's picture of it.
 
 use super::NodeOptions;
-use super::indexes::Indexes;
 use super::record::Record;
-use super::sealed;
-use super::spec;
 use parking_lot::Mutex;
+use quoit_cluster::indexes::Indexes;
+use quoit_cluster::spec;
 use quoit_disk::Disk;
 use quoit_proto::v1::SetSchemaRequest;
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
@@ -15,6 +14,7 @@ use quoit_router::{BadPlacement, CatalogError, Collection};
 use quoit_shard::log::LogOptions;
 use quoit_shard::{Keeper, MemberId, Membership, OpenError, ShardOptions, Stamp};
 use quoit_store::FileRingStore;
+use quoit_store::sealed;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -21,24 +21,24 @@ mod aliases;
 mod files;
 mod folders;
 mod hosted;
-mod indexes;
 mod record;
-mod sealed;
-mod spec;
 
 use aliases::Kept;
 use folders::{Folder, lock, look_into, remove, remove_deleted};
 use hosted::Hosted;
-use indexes::Indexes;
+use quoit_cluster::indexes::{self, Indexes};
+use quoit_cluster::spec;
 use quoit_columns::Kind;
 use quoit_crds::{CollectionName, VectorCollectionSpec};
 use quoit_disk::{Disk, RealDisk};
 use quoit_filter::Path;
+use quoit_process::chain;
 use quoit_router::{
     AliasAction, Aliases, Catalog, CatalogError, Collection, CreateCollection, NoCollection,
 };
 use quoit_shard::UpkeepOptions;
 use quoit_shard::log::LogOptions;
+use quoit_store::sealed;
 use record::Record;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -447,13 +447,13 @@ impl Catalog for Node {
 
     async fn create_index(&self, name: &str, path: Path, kind: Kind) -> Result<(), CatalogError> {
         let (node, name) = (self.0.clone(), name.to_owned());
-        let change = move |record: &Record| indexes::with_index(record, &path, kind);
+        let change = move |r: &Record| indexes::with_index(&r.spec, &r.indexes, &path, kind);
         to_its_end(async move { node.reindex(&name, change).await }).await
     }
 
     async fn drop_index(&self, name: &str, path: Path) -> Result<(), CatalogError> {
         let (node, name) = (self.0.clone(), name.to_owned());
-        let change = move |record: &Record| indexes::without_index(record, &path);
+        let change = move |r: &Record| indexes::without_index(&r.spec, &r.indexes, &path);
         to_its_end(async move { node.reindex(&name, change).await }).await
     }
 
@@ -470,15 +470,4 @@ impl Catalog for Node {
         let serves = |held: &Held| matches!(held, Held::Open(hosted) if hosted.ready());
         self.0.all().values().all(serves)
     }
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

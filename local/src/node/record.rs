@@ -1,10 +1,10 @@
 //! What a collection is on disk besides its ring and its shards: a record with
 //! its identity and its spec, and whether its shards have been founded.
 
-use super::indexes::Indexes;
-use super::sealed::Sealed;
+use quoit_cluster::indexes::Indexes;
 use quoit_crds::VectorCollectionSpec;
 use quoit_disk::Disk;
+use quoit_store::sealed::Sealed;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;

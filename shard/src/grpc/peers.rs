@@ -3,38 +3,39 @@
 
 use crate::raft::{Member, Peer, PeerError, Peers};
 use parking_lot::Mutex;
+use quoit_proto::reach::Reach;
 use quoit_proto::remote::MAX_MESSAGE;
 use quoit_proto::v1;
 use quoit_proto::v1::raft_client::RaftClient;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
-
-/// How long it may take to connect. A member that does not answer the knock must
-/// not hold up what the others decide.
-const CONNECT: Duration = Duration::from_secs(1);
+use tonic::transport::Channel;
 
 /// Connections to members.
 #[derive(Default)]
 pub struct GrpcPeers {
+    reach: Reach,
     connected: Mutex<HashMap<String, Channel>>,
 }
 
 impl GrpcPeers {
+    /// Those that are reached like this.
+    #[must_use]
+    pub fn new(reach: Reach) -> Self {
+        Self {
+            reach,
+            connected: Mutex::default(),
+        }
+    }
+
     fn channel(&self, address: &str) -> Result<Channel, PeerError> {
         let mut connected = self.connected.lock();
         if let Some(channel) = connected.get(address) {
             return Ok(channel.clone());
         }
-        let endpoint = Endpoint::from_shared(format!("http://{address}"));
-        let wrong = |e| PeerError::Unreachable(format!("{address} is no HOST:PORT: {e}"));
-        let channel = endpoint
-            .map_err(wrong)?
-            .connect_timeout(CONNECT)
-            .tcp_nodelay(true)
-            .connect_lazy();
+        let channel = self.reach.channel(address);
+        let channel = channel.map_err(|e| PeerError::Unreachable(e.to_string()))?;
         connected.insert(address.to_owned(), channel.clone());
         Ok(channel)
     }

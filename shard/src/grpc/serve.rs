@@ -10,8 +10,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -28,7 +28,7 @@ pub enum ServeError {
     /// The descriptions of the services do not fit together.
     #[error("the gRPC reflection service could not be built")]
     Reflect(#[from] tonic_reflection::server::Error),
-    /// The port failed.
+    /// The port failed, or its certificate cannot be used.
     #[error("the shard's port failed")]
     Listen(#[from] tonic::transport::Error),
 }
@@ -39,6 +39,7 @@ pub enum ServeError {
 /// Reflection cannot describe the services, or the port failed.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<ServerTlsConfig>,
     keeper: Arc<Keeper>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -60,7 +61,11 @@ pub async fn serve(
         // It ends when it is dropped.
         drop(stopping);
     };
-    let served = Server::builder()
+    let mut builder = Server::builder();
+    if let Some(tls) = tls {
+        builder = builder.tls_config(tls)?;
+    }
+    let served = builder
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .add_service(health)
         .add_service(described().build_v1()?)

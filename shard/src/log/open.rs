@@ -130,6 +130,12 @@ pub fn find(disk: Arc<dyn Disk>, dir: &Path, options: LogOptions) -> Result<Foun
 }
 
 impl Found {
+    /// Whether there is no log yet, not even an empty one.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     /// The last entry that is whole.
     #[must_use]
     pub fn last(&self) -> Position {

@@ -140,6 +140,7 @@ fn encode_membership(membership: &Membership) -> v1::Membership {
         address: member.address.clone(),
         ordinal: member.ordinal,
         zone: member.zone.clone(),
+        wish: member.wish,
     };
     v1::Membership {
         voters: membership.get_joint_config().iter().map(voters).collect(),
@@ -156,11 +157,13 @@ fn decode_membership(membership: v1::Membership) -> Membership {
             address,
             ordinal,
             zone,
+            wish,
         } = member;
         let member = Member {
             address,
             ordinal,
             zone,
+            wish,
         };
         (node, member)
     };

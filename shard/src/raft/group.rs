@@ -42,8 +42,8 @@ const LEADER_PAUSE: Duration = Duration::from_millis(20);
 const RECENT: usize = 32 << 20;
 const RECENT_ALONE: usize = 4 << 20;
 
-/// A member that has all but so many entries of its log applied is not behind.
-const NEAR: u64 = 64;
+/// A member that has all but so many entries of a log is not behind.
+pub(super) const NEAR: u64 = 64;
 
 /// How a group keeps time. A member that has heard nothing from a leader waits
 /// twice before it asks for votes: as long as it promised not to vote for others,
@@ -139,7 +139,7 @@ pub struct Group {
     is_alone: bool,
     taking: Taking,
     exports: Arc<Exports>,
-    raft: Raft<Types>,
+    pub(super) raft: Raft<Types>,
     health: Arc<Health>,
     log: LogQueue,
     reader: crate::log::LogReader,
@@ -264,14 +264,22 @@ impl Group {
     /// # Errors
     /// The member has stopped.
     pub async fn initialize(&self, members: BTreeMap<u64, Member>) -> Result<(), ProposeError> {
-        let is_initialized = self.raft.is_initialized().await;
-        if is_initialized.map_err(|e| ProposeError::Stopped(e.to_string()))? {
+        if self.is_initialized().await? {
             return Ok(());
         }
         match self.raft.initialize(members).await {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(ProposeError::Stopped(error.to_string())),
         }
+    }
+
+    /// Whether this member knows of a group.
+    ///
+    /// # Errors
+    /// The member has stopped.
+    pub async fn is_initialized(&self) -> Result<bool, ProposeError> {
+        let is_initialized = self.raft.is_initialized().await;
+        is_initialized.map_err(|e| ProposeError::Stopped(e.to_string()))
     }
 
     /// Asks for votes now, and not when no leader was heard of for a while.
@@ -328,19 +336,6 @@ impl Group {
     #[must_use]
     pub fn leadership(&self) -> Leadership {
         leadership(&self.raft)
-    }
-
-    /// Whether there is a leader, and this member has applied all that it has of the
-    /// log but for its end.
-    #[must_use]
-    pub fn is_caught_up(&self) -> bool {
-        let metrics = self.raft.metrics();
-        let metrics = metrics.borrow();
-        let last = metrics.last_log_index;
-        let applied = metrics.last_applied.map(|id| id.index);
-        // What is not committed yet may be the end of a log; but it is not much.
-        let near = last.unwrap_or(0).saturating_sub(applied.unwrap_or(0)) < NEAR;
-        metrics.current_leader.is_some() && near
     }
 
     /// Notified when a copy of a leader's data is there.

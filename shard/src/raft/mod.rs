@@ -14,6 +14,7 @@ mod group;
 mod handing;
 mod log_thread;
 mod machine;
+mod members;
 mod network;
 mod peer;
 mod proposer;
@@ -68,6 +69,10 @@ pub struct Member {
     pub ordinal: u32,
     /// Where its machine is; empty where that is not known.
     pub zone: String,
+    /// The generation of the wish by which it was last changed. The members keep it
+    /// with themselves, so that a group never acts on a wish that is older than one
+    /// that it has acted on, whatever the store of wishes is set back to.
+    pub wish: u64,
 }
 
 /// Commands that are one entry of the log: durable, committed and applied together.

@@ -2,10 +2,10 @@
 
 use etcd_client::{Client, ConnectOptions, Permission, PermissionType};
 use quoit_ring::{RingStore, SwapError, ValueName, Values};
-use quoit_store::{Etcd, EtcdOptions, EtcdRingStore, User};
+use quoit_store::{Etcd, EtcdOptions, EtcdRingStore, EtcdUser};
 use quoit_testkit_etcd::Etcd as Server;
 
-use crate::support::{UID, chain, epoch, open, raw, ring, ring_of, shown, store};
+use crate::support::{SHARD, UID, chain, epoch, open, raw, ring, ring_of, shown, store};
 
 #[tokio::test]
 async fn a_value_that_etcd_would_refuse_is_refused_with_its_size() {
@@ -26,11 +26,14 @@ async fn a_value_that_etcd_would_refuse_is_refused_with_its_size() {
     assert_eq!((kept.revision, kept.value.len()), (at, 1_556_480));
     // Some together are more than a client takes that is not told otherwise.
     for node in 0..4 {
-        let name = ValueName::node(UID, node);
+        let name = ValueName::node(SHARD, node);
         values.swap(&name, None, &vec![7; 1_556_480]).await.unwrap();
     }
-    assert_eq!(values.list(&ValueName::nodes(UID)).await.unwrap().len(), 4);
-    let mut watch = values.watch(&ValueName::nodes(UID));
+    assert_eq!(
+        values.list(&ValueName::nodes(SHARD)).await.unwrap().len(),
+        4
+    );
+    let mut watch = values.watch(&ValueName::nodes(SHARD));
     assert_eq!(shown(&mut watch).await.now.len(), 4);
 }
 
@@ -71,7 +74,7 @@ async fn users_are_logged_in_and_what_they_lack_is_said() {
 
     let logged_in = |password: Option<&str>| {
         let mut options = EtcdOptions::new([server.endpoint()]);
-        options.user = password.map(|password| User {
+        options.user = password.map(|password| EtcdUser {
             name: "quoit".to_owned(),
             password: password.to_owned(),
         });
@@ -108,7 +111,7 @@ async fn a_user_whose_token_etcd_has_forgotten_is_logged_in_again() {
     admin.user_grant_role("root", "root").await.unwrap();
     admin.auth_enable().await.unwrap();
     let mut options = EtcdOptions::new([server.endpoint()]);
-    options.user = Some(User {
+    options.user = Some(EtcdUser {
         name: "root".to_owned(),
         password: "root".to_owned(),
     });

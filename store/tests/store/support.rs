@@ -15,6 +15,9 @@ use uuid::Uuid;
 
 pub const UID: Uuid = Uuid::from_u128(7);
 
+/// A shard.
+pub const SHARD: ShardId = ShardId(9);
+
 /// A ring that can be told from others by its epoch.
 pub fn ring_of(uid: Uuid, epoch: u64) -> Ring {
     let table = Table::owned_by(VnodeCount::new(64).unwrap(), ShardId(0));

@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quoit_ring::{
-    NumberError, Registration, StoreError, SwapError, ValueName, Values, next_number,
+    NumberError, Registration, ShardId, StoreError, SwapError, ValueName, Values, next_number,
 };
 use quoit_store::{Fault, MemoryStore};
 use quoit_testkit_etcd::Etcd as Server;
-use uuid::Uuid;
 
 use crate::support::{NEVER, UID, open, shown};
 
@@ -88,17 +87,17 @@ async fn values_are_told_apart_by_name_and_found_by_the_name_above() {
 
 #[tokio::test]
 async fn a_watch_of_nodes_shows_all_that_are_registered() {
-    let gid = Uuid::from_u128(9);
+    let shard = ShardId(9);
     let registration = |ordinal| Registration {
         address: format!("127.0.0.1:{ordinal}"),
         zone: Some("a".to_owned()),
         ordinal,
     };
     for (form, store, _server) in &values() {
-        let mut watch = store.watch(&ValueName::nodes(gid));
+        let mut watch = store.watch(&ValueName::nodes(shard));
         assert!(shown(&mut watch).await.now.is_empty(), "{form}");
-        let (one, two) = (ValueName::node(gid, 1), ValueName::node(gid, 2));
-        let elsewhere = ValueName::node(Uuid::from_u128(10), 1);
+        let (one, two) = (ValueName::node(shard, 1), ValueName::node(shard, 2));
+        let elsewhere = ValueName::node(ShardId(10), 1);
         store
             .swap(&elsewhere, None, &registration(0).to_bytes())
             .await

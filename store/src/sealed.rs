@@ -65,12 +65,16 @@ pub enum Error {
 
 impl Error {
     /// Whether the disk has no room.
+    #[must_use]
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }
 }
 
 /// Reads a folder's file; `None` where there is none.
+///
+/// # Errors
+/// It cannot be read, or is not what was written.
 pub fn read<T: Sealed>(disk: &dyn Disk, dir: &Path) -> Result<Option<T>, Error> {
     let path = dir.join(T::NAME);
     let bytes = match disk.read(&path) {
@@ -110,6 +114,9 @@ fn checksum(json: &str) -> String {
 }
 
 /// Replaces a folder's file, as a whole or not at all.
+///
+/// # Errors
+/// It was not replaced, or may not have been.
 pub fn write<T: Sealed>(disk: &dyn Disk, dir: &Path, what: &T) -> Result<(), Error> {
     let path = dir.join(T::NAME);
     let write = || {

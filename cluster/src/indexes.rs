@@ -1,9 +1,7 @@
 //! The payload indexes of a collection: those that its owner declared and those
 //! that clients made, in one numbered schema that every shard takes through its
-//! log. The record has the newest; a shard that missed one gets it when the
-//! collection is opened or changed next.
+//! log. A shard that missed one gets it with the next.
 
-use super::record::Record;
 use quoit_columns::{Kind, Schema};
 use quoit_crds::{
     PayloadIndex, PayloadIndexType, TextAnalysis, TextTokenizer, VectorCollectionSpec,
@@ -15,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Indexes that one collection may have: each takes memory for every point.
 const MAX_INDEXES: usize = 64;
 
-/// A schema as the record has it.
+/// A schema as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Indexes {
     /// +1 for each change.
@@ -26,11 +24,13 @@ pub struct Indexes {
 
 impl Indexes {
     /// Those of a new collection.
+    #[must_use]
     pub fn declared(spec: &VectorCollectionSpec) -> Self {
         Self::default().with(spec.payload_indexes.clone())
     }
 
     /// Those after another spec has taken the place of one: clients' own stay.
+    #[must_use]
     pub fn redeclared(&self, old: &VectorCollectionSpec, new: &VectorCollectionSpec) -> Self {
         let declared =
             |field: &str| names(&old.payload_indexes, field) || names(&new.payload_indexes, field);
@@ -71,22 +71,28 @@ fn names(indexes: &[PayloadIndex], field: &str) -> bool {
 }
 
 /// The indexes with one of a field that a client asks for.
-pub fn with_index(record: &Record, path: &Path, kind: Kind) -> Result<Indexes, CatalogError> {
+///
+/// # Errors
+/// There are too many, or the spec declares another.
+pub fn with_index(
+    spec: &VectorCollectionSpec,
+    indexes: &Indexes,
+    path: &Path,
+    kind: Kind,
+) -> Result<Indexes, CatalogError> {
     let field = path.to_string();
     let wished = recorded(field.clone(), kind);
-    let present = record
-        .indexes
+    let present = indexes
         .fields
         .iter()
         .find(|i| names(std::slice::from_ref(i), &field));
     if present.is_some_and(|present| self::kind(present) == kind) {
-        return Ok(record.indexes.clone());
+        return Ok(indexes.clone());
     }
-    if names(&record.spec.payload_indexes, &field) {
+    if names(&spec.payload_indexes, &field) {
         return Err(declared(&field));
     }
-    let others = record
-        .indexes
+    let others = indexes
         .fields
         .iter()
         .filter(|i| !names(std::slice::from_ref(i), &field));
@@ -99,21 +105,27 @@ pub fn with_index(record: &Record, path: &Path, kind: Kind) -> Result<Indexes, C
             ),
         });
     }
-    Ok(record.indexes.with(fields))
+    Ok(indexes.with(fields))
 }
 
 /// The indexes without one of a field.
-pub fn without_index(record: &Record, path: &Path) -> Result<Indexes, CatalogError> {
+///
+/// # Errors
+/// The spec declares it.
+pub fn without_index(
+    spec: &VectorCollectionSpec,
+    indexes: &Indexes,
+    path: &Path,
+) -> Result<Indexes, CatalogError> {
     let field = path.to_string();
-    if names(&record.spec.payload_indexes, &field) {
+    if names(&spec.payload_indexes, &field) {
         return Err(declared(&field));
     }
-    let others = record
-        .indexes
+    let others = indexes
         .fields
         .iter()
         .filter(|i| !names(std::slice::from_ref(i), &field));
-    Ok(record.indexes.with(others.cloned().collect()))
+    Ok(indexes.with(others.cloned().collect()))
 }
 
 fn declared(field: &str) -> CatalogError {
@@ -154,7 +166,7 @@ fn analyzer(text: &TextAnalysis) -> Analyzer {
     }
 }
 
-/// An index of a client's as the record has it.
+/// An index of a client's as it is kept.
 fn recorded(field: String, kind: Kind) -> PayloadIndex {
     let (name, text) = match kind {
         Kind::Keyword => (PayloadIndexType::Keyword, None),

@@ -1,7 +1,7 @@
 //! From a collection's spec to what the engine and the router take, and what of
-//! it local mode does not do.
+//! it is not done yet.
 
-use super::indexes::Indexes;
+use crate::indexes::Indexes;
 use quoit_crds::{
     HnswSpec, IndexParams, IndexSpec, IndexType, Metric, PartitioningType, Precision,
     VectorCollectionSpec, VectorSpec,
@@ -17,7 +17,7 @@ pub const MAX_TAIL: u64 = 8192;
 /// The candidate list that a search may ask for at most.
 const MAX_HNSW_EF: u32 = 10_000;
 
-/// What local mode does not do.
+/// What cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A partitioning by a field.
@@ -43,11 +43,17 @@ pub struct Resolved {
 }
 
 /// The ring's size.
+///
+/// # Errors
+/// It is no power of two.
 pub fn vnodes(spec: &VectorCollectionSpec) -> Result<VnodeCount, Error> {
     Ok(VnodeCount::new(spec.ring.vnodes)?)
 }
 
 /// What a spec comes to.
+///
+/// # Errors
+/// See [`Error`].
 pub fn resolve(spec: &VectorCollectionSpec) -> Result<Resolved, Error> {
     if spec.partitioning.kind == PartitioningType::Field {
         return Err(Error::FieldPartitioning);
@@ -120,6 +126,7 @@ fn for_router(
 }
 
 /// How a shard's engine is sized where several share one machine.
+#[must_use]
 pub fn tuning(shards: u32, payload_index_bytes: u64) -> Tuning {
     let share = u64::from(shards.clamp(1, 8));
     let all = Tuning::default();
@@ -132,6 +139,7 @@ pub fn tuning(shards: u32, payload_index_bytes: u64) -> Tuning {
 }
 
 /// The spec's name for a metric that a client named.
+#[must_use]
 pub fn spec_metric(metric: quoit_router::Metric) -> Metric {
     match metric {
         quoit_router::Metric::Cosine => Metric::Cosine,
@@ -142,6 +150,7 @@ pub fn spec_metric(metric: quoit_router::Metric) -> Metric {
 }
 
 /// What a client asks for as a spec.
+#[must_use]
 pub fn wished(wish: &CreateCollection) -> VectorCollectionSpec {
     let mut spec = match wish.vectors.as_slice() {
         [one] if one.name.is_empty() => {
@@ -194,6 +203,7 @@ fn index(wish: &CreateVector) -> Option<IndexSpec> {
 }
 
 /// How a collection that is there differs from one that is wished for, for people.
+#[must_use]
 pub fn differs(present: &VectorCollectionSpec, wished: &VectorCollectionSpec) -> Option<String> {
     let (present, wished) = (present.resolved().ok()?, wished.resolved().ok()?);
     let named = |name: &str| match name {

@@ -1,0 +1,219 @@
+//! Tends to a replica's place in its shard, for as long as it runs: says where it
+//! is, begins the shard's group if that is new, and, where it leads, has the group
+//! take what is wished for: its first vnodes, its members, its schema. Each look
+//! starts from what is there, so that it does not matter what was begun before.
+//! While etcd is away nothing of this is done, and data is served.
+
+use crate::data::Record;
+use crate::seen::{Seen, member};
+use futures::StreamExt;
+use quoit_cluster::Beginning;
+use quoit_process::chain;
+use quoit_proto::{ShardClient, v1};
+use quoit_ring::{
+    Named, Registration, RingStore, ShardId, ShardState, Shown, StoreError, SwapError, ValueName,
+    Values, VnodeSet, Watch,
+};
+use quoit_shard::{Keeper, Shard};
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often it is looked at, also when nothing in etcd changes: who leads does.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What is tended to, and where the wish for it is.
+pub struct Tended {
+    /// The replica.
+    pub keeper: Arc<Keeper>,
+    /// Which it is.
+    pub record: Record,
+    /// What it says of itself.
+    pub registration: Registration,
+    /// What is beside the ring.
+    pub values: Arc<dyn Values>,
+    /// The ring.
+    pub rings: Arc<dyn RingStore>,
+}
+
+type Fallible<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Tends to it until it is dropped.
+pub async fn tend(tended: Tended) {
+    let shard = ShardId(tended.record.shard);
+    let mut wish = tended.values.watch(&ValueName::wish());
+    let mut schema = tended.values.watch(&ValueName::schema());
+    let mut nodes = tended.values.watch(&ValueName::nodes(shard));
+    let mut seen = Seen::default();
+    let mut failing = String::new();
+    let mut tick = tokio::time::interval(LOOK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            shown = next(&mut wish) => see(shown, |named| seen.see_wish(named)),
+            shown = next(&mut schema) => see(shown, |named| seen.see_schema(named)),
+            shown = next(&mut nodes) => see(shown, |named| seen.see_nodes(named)),
+        }
+        let looked = tended.look(&seen).await;
+        // Once for each reason, and not with each look.
+        let why = looked.err().map(|e| chain(&*e)).unwrap_or_default();
+        if !why.is_empty() && why != failing {
+            tracing::warn!(error = why, "the shard is not as it is wished, yet");
+        }
+        failing = why;
+    }
+}
+
+/// A watch of etcd never ends.
+async fn next(watch: &mut Watch<Named>) -> Result<Shown<Named>, StoreError> {
+    match watch.next().await {
+        Some(shown) => shown,
+        None => std::future::pending().await,
+    }
+}
+
+fn see(
+    shown: Result<Shown<Named>, StoreError>,
+    take: impl FnOnce(&Named) -> Result<(), crate::seen::NotSeen>,
+) {
+    match shown {
+        Ok(shown) => {
+            if let Err(error) = take(&shown.now) {
+                let error = chain(&error);
+                tracing::error!(
+                    error,
+                    "what is in etcd cannot be understood; it is left as it was before"
+                );
+            }
+        }
+        Err(error) => {
+            let error = chain(&error);
+            tracing::warn!(
+                error,
+                "etcd is away: data is served, changes of the cluster wait"
+            );
+        }
+    }
+}
+
+impl Tended {
+    async fn look(&self, seen: &Seen) -> Fallible {
+        self.register(seen).await?;
+        let Some(shard) = self.keeper.current() else {
+            return Ok(());
+        };
+        if !shard.is_member().await? {
+            return self.begin(&shard, seen).await;
+        }
+        if !shard.leads() {
+            return self.catch_up(&shard).await;
+        }
+        if !shard.is_founded() {
+            shard.found(&self.first_vnodes().await?).await?;
+        }
+        self.catch_up(&shard).await?;
+        if let Some(wished) = seen.wished() {
+            while shard.settle(&wished).await? {}
+            self.tidy(&shard, seen).await?;
+        }
+        if let Some(schema) = &seen.schema {
+            let schema = schema.indexes.schema()?;
+            if schema.number > 0 {
+                let schema = Some((&schema).into());
+                shard.set_schema(v1::SetSchemaRequest { schema }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn catch_up(&self, shard: &Shard) -> Fallible {
+        if !shard.has_caught_up() {
+            shard.catch_up().await?;
+        }
+        Ok(())
+    }
+
+    /// Says where this node is, where that is not said yet.
+    async fn register(&self, seen: &Seen) -> Fallible {
+        let Some(nodes) = &seen.nodes else {
+            return Ok(());
+        };
+        let kept = nodes.get(&self.record.node);
+        if kept.is_some_and(|kept| kept.value == self.registration) {
+            return Ok(());
+        }
+        let name = ValueName::node(ShardId(self.record.shard), self.record.node);
+        let bytes = self.registration.to_bytes();
+        match self
+            .values
+            .swap(&name, kept.map(|k| k.revision), &bytes)
+            .await
+        {
+            // In a conflict what was seen is old: the watch will show it.
+            Ok(_) | Err(SwapError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the group, if this node is one of those that it begins with.
+    async fn begin(&self, shard: &Shard, seen: &Seen) -> Fallible {
+        let name = ValueName::bootstrapped(ShardId(self.record.shard));
+        let beginning = if let Some(kept) = self.values.get(&name).await? {
+            Beginning::from_bytes(&kept.value)?
+        } else {
+            let (Some(wish), Some(nodes)) = (&seen.wish, &seen.nodes) else {
+                return Ok(());
+            };
+            let nodes = nodes.iter().map(|(n, kept)| (*n, kept.value.clone()));
+            let Some(beginning) = Beginning::of(&nodes.collect(), wish.spec.replicas) else {
+                return Ok(());
+            };
+            match self.values.swap(&name, None, &beginning.to_bytes()).await {
+                Ok(_) => beginning,
+                // Another wrote others: the next look reads them.
+                Err(SwapError::Conflict { .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        if !beginning.members.contains_key(&self.record.node) {
+            // It comes in when the leader sees its registration.
+            return Ok(());
+        }
+        let members = beginning.members.iter();
+        let members = members.map(|(n, r)| (*n, member(r))).collect();
+        tracing::info!(members = ?beginning.members.keys(), "the shard's group begins");
+        Ok(shard.bootstrap(members).await?)
+    }
+
+    /// The vnodes that the shard is founded with: those of the first ring, and for a
+    /// shard that joins later none.
+    async fn first_vnodes(&self) -> Fallible<VnodeSet> {
+        let id = ShardId(self.record.shard);
+        let ring = self.rings.read().await?.ok_or("the ring is not there")?;
+        let ring = ring.value;
+        match ring.state(id) {
+            Some(ShardState::Active) => Ok(ring.vnodes_of(id)),
+            Some(_) => Ok(VnodeSet::new()),
+            None => Err(format!("the ring has no shard {id}").into()),
+        }
+    }
+
+    /// Removes registrations of nodes that were replaced.
+    async fn tidy(&self, shard: &Shard, seen: &Seen) -> Fallible {
+        let members: BTreeSet<u64> = shard.members();
+        for (node, revision) in seen.replaced(|node| members.contains(&node)) {
+            let name = ValueName::node(ShardId(self.record.shard), node);
+            tracing::info!(
+                node,
+                "its place has a newer node: its registration is removed"
+            );
+            match self.values.remove(&name, revision).await {
+                Ok(_) | Err(SwapError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! Replicas that talk by TLS: each shows who it is, and nobody else is let in.
+
+use crate::support::{Cluster, PATIENCE, count, put};
+use quoit_proto::reach::Reach;
+use quoit_proto::{ErrorKind, RemoteShard};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+type Ca = Issuer<'static, KeyPair>;
+
+fn ca(dir: &Path, name: &str) -> Ca {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    fs::write(dir.join(format!("{name}.pem")), certificate.pem()).unwrap();
+    Issuer::new(params, key)
+}
+
+/// A certificate and its key, in `NAME.pem` and `NAME.key`.
+fn signed(dir: &Path, name: &str, ca: &Ca, until: i32) -> (PathBuf, PathBuf) {
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(until, 1, 1);
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, ca).unwrap();
+    let (certificate_file, key_file) = (
+        dir.join(format!("{name}.pem")),
+        dir.join(format!("{name}.key")),
+    );
+    fs::write(&certificate_file, certificate.pem()).unwrap();
+    fs::write(&key_file, key.serialize_pem()).unwrap();
+    (certificate_file, key_file)
+}
+
+fn flags(ca: &Path, (certificate, key): &(PathBuf, PathBuf)) -> Vec<String> {
+    let text = |path: &Path| path.display().to_string();
+    let flags = [
+        ("--tls-ca", text(ca)),
+        ("--tls-cert", text(certificate)),
+        ("--tls-key", text(key)),
+    ];
+    flags
+        .into_iter()
+        .flat_map(|(f, v)| [f.to_owned(), v])
+        .collect()
+}
+
+/// Whoever reaches it with this, or with nothing.
+fn client(address: &str, tls: Option<ClientTlsConfig>) -> RemoteShard {
+    let reach = Reach { tls, from: None };
+    RemoteShard::new(reach.channel(address).unwrap())
+}
+
+fn identity((certificate, key): &(PathBuf, PathBuf)) -> Identity {
+    Identity::from_pem(fs::read(certificate).unwrap(), fs::read(key).unwrap())
+}
+
+#[tokio::test]
+async fn replicas_of_one_authority_talk_and_nobody_else_is_let_in() {
+    let dir = TempDir::new().unwrap();
+    let (ours, others) = (ca(dir.path(), "ours"), ca(dir.path(), "others"));
+    let pair = signed(dir.path(), "replica", &ours, 4000);
+    let mut cluster = Cluster::new(3).await;
+    for replica in &mut cluster.replicas {
+        replica
+            .flags
+            .extend(flags(&dir.path().join("ours.pem"), &pair));
+    }
+    cluster.start_all();
+    cluster.ready(3).await;
+
+    let authority = Certificate::from_pem(fs::read(dir.path().join("ours.pem")).unwrap());
+    let trusting = ClientTlsConfig::new().ca_certificate(authority);
+    let known = trusting.clone().identity(identity(&pair));
+    let mut written = 0;
+    let begun = std::time::Instant::now();
+    while written == 0 {
+        for replica in &cluster.replicas {
+            let client = client(&replica.address.to_string(), Some(known.clone()));
+            written += u64::from(put(&client, 1).await.is_ok());
+        }
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    let address = cluster.replicas[0].address.to_string();
+    let stranger = signed(dir.path(), "stranger", &others, 4000);
+    for tls in [
+        None,
+        Some(trusting.clone()),
+        Some(trusting.identity(identity(&stranger))),
+    ] {
+        let error = count(&client(&address, tls)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unknown, "{error}");
+    }
+    assert_eq!(count(&client(&address, Some(known))).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named_before_anything_is_touched() {
+    let dir = TempDir::new().unwrap();
+    let ours = ca(dir.path(), "ours");
+    let good = signed(dir.path(), "good", &ours, 4000);
+    let other = signed(dir.path(), "other", &ours, 4000);
+    let expired = signed(dir.path(), "expired", &ours, 2021);
+    let ours = dir.path().join("ours.pem");
+    let garbage = dir.path().join("garbage");
+    fs::write(&garbage, "garbage").unwrap();
+    for (ca, pair, says) in [
+        (&ours, (good.0.clone(), other.1), "is not that of"),
+        (&ours, expired, "renew it"),
+        (&garbage, good.clone(), "must have one in PEM"),
+        (&ours, (good.0, garbage.clone()), "must have one in PEM"),
+    ] {
+        let mut cluster = Cluster::without_collection(1);
+        cluster.replicas[0].flags.extend(flags(ca, &pair));
+        cluster.start(0);
+        assert_eq!(cluster.replicas[0].ended().code(), Some(1));
+        let said = cluster.replicas[0].said();
+        assert!(said.contains("--tls") && said.contains(says), "{said}");
+        assert!(!cluster.replicas[0].data.exists());
+    }
+}
