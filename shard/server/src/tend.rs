@@ -104,6 +104,8 @@ impl Tended {
         let Some(shard) = self.keeper.current() else {
             return Ok(());
         };
+        metrics::gauge!("quoit_shard_leads").set(if shard.leads() { 1.0 } else { 0.0 });
+        metrics::gauge!("quoit_shard_ready").set(if shard.is_ready() { 1.0 } else { 0.0 });
         if !shard.is_member().await? {
             return self.begin(&shard, seen).await;
         }
