@@ -604,11 +604,23 @@ impl Writer {
                 let feed = self.rows.feed_row(vnode, row.seq)?;
                 if self.content(row.names, &numbers, &feed.payload) == feed.content {
                     let owner = Owner { id, vnode };
-                    self.vectors.put(row.slot, &numbers, owner, row.seq)?;
+                    let seq = self.seq_beside(row, owner);
+                    self.vectors.put(row.slot, &numbers, owner, seq)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The seq that is written beside vectors once more. Their slot may be read at
+    /// this moment, by an export of the engine that was open before: what it holds
+    /// must stay what it is, also if the point was edited since.
+    fn seq_beside(&self, row: IdRow, owner: Owner) -> u64 {
+        let segments = self.vectors.segments();
+        match (segments.owner(row.slot), segments.seq(row.slot)) {
+            (Ok(there), Ok(seq)) if row.is_edited && there == owner => seq,
+            _ => row.seq,
+        }
     }
 
     /// A picture of what is applied.

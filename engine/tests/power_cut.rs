@@ -53,7 +53,7 @@ impl Powered {
 
     /// A random step; `false` once the power has failed.
     fn step(&mut self) -> bool {
-        match self.rng.random_range(0..12) {
+        match self.rng.random_range(0..13) {
             0..=5 => {
                 let count = self.rng.random_range(1..4);
                 let entry = |_| random::entry(&mut self.rng, 200, &self.rig.params);
@@ -63,6 +63,11 @@ impl Powered {
             6 | 7 => self.rig.engine().index_step().is_ok(),
             8 => self.rig.engine().reclaim_step().is_ok(),
             9 => self.checkpoint(SaveGraph::IfMuchIsNew),
+            // A process that dies alone; what it wrote is not on the platter yet.
+            10 => {
+                self.rig.close();
+                self.rig.open().is_ok()
+            }
             _ => self.checkpoint(SaveGraph::IfAnythingIsNew),
         }
     }
@@ -131,7 +136,7 @@ fn run(params: Params, seed: u64, lives: usize, forget_sync: bool) {
                 break;
             }
         }
-        if powered.rng.random_bool(0.5) {
+        if powered.rig.is_open() && powered.rng.random_bool(0.5) {
             powered.rows_come_first();
         }
         powered.cut_power();

@@ -223,6 +223,27 @@ fn a_closed_engine_does_not_end_its_exports() {
 }
 
 #[test]
+fn an_engine_that_is_opened_anew_leaves_what_it_exported_as_it_was() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+    write(&mut rig, &mut rng, 0, 10);
+    let export = export(&rig);
+    // In the slots that are exported; and the replay comes by them.
+    let edits = (0..10).map(|n| {
+        let edit = Edit::Replace("{\"n\": 1}".into());
+        Operation::always(PointId::Num(n), Change::EditPayload(edit))
+    });
+    rig.apply(Entry::Write(vec![VnodeWrite {
+        vnode: Vnode(0),
+        operations: edits.collect(),
+    }]));
+    rig.reopen();
+    rig.check();
+    let mut copy = copied(&export, &rig.params, &rig.log, &mut rng);
+    catch_up(&mut copy, &rig);
+}
+
+#[test]
 fn segments_without_visible_slots_are_left_out_unless_the_graph_uses_their_numbers() {
     let mut rng = StdRng::seed_from_u64(3);
     let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));

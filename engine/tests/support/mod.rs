@@ -152,6 +152,10 @@ impl Rig {
         self.dir.path().join("replica")
     }
 
+    pub fn is_open(&self) -> bool {
+        self.engine.is_some()
+    }
+
     pub fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
     }
