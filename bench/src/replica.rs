@@ -133,12 +133,12 @@ pub fn query(vector: &[f32], ef: Option<usize>, payload: bool) -> Query {
 
 fn upsert(row: usize, vector: &[f32], payload: String) -> Result<VnodeWrite> {
     let id = row as u64;
-    Ok(VnodeWrite {
-        vnode: vnode_of(id)?,
-        operations: vec![Operation::upsert(
+    Ok(VnodeWrite::once(
+        vnode_of(id)?,
+        vec![Operation::upsert(
             PointId::Num(id),
             vector.to_vec(),
             payload.into_bytes(),
         )],
-    })
+    ))
 }

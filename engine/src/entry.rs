@@ -26,6 +26,34 @@ pub struct VnodeWrite {
     pub vnode: Vnode,
     /// What to do there.
     pub operations: Vec<Operation>,
+    /// Which write it is, if it may be tried again.
+    pub attempt: Option<Attempt>,
+}
+
+/// What a write is known by, whenever it is tried: chosen at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpId(pub [u8; 16]);
+
+/// A write that may be tried more than once, tried once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which write it is.
+    pub op_id: OpId,
+    /// It may have been done already. Before it was first tried the vnode's `w`
+    /// was this, or more.
+    pub tried_since: Option<u64>,
+}
+
+impl VnodeWrite {
+    /// Operations that are never tried again.
+    #[must_use]
+    pub fn once(vnode: Vnode, operations: Vec<Operation>) -> Self {
+        Self {
+            vnode,
+            operations,
+            attempt: None,
+        }
+    }
 }
 
 /// A change of one point.
@@ -119,7 +147,12 @@ pub enum Outcome {
         /// Which operations, by their place, left their point as it is: what they
         /// need was not there, or their condition was not met.
         left: Vec<u32>,
+        /// The vnode's `w` after them.
+        w: u64,
     },
     /// The vnode is not held here: none is done, and none ever will be.
     NotHere,
+    /// They may have been done when they were tried before, and that is not known
+    /// any more: none is done now.
+    Forgotten,
 }

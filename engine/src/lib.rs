@@ -8,6 +8,7 @@
 //!        driver: index_step ─▶ graph ──────┘      checkpoint, reclaim_step
 //! ```
 
+mod attempts;
 mod checkpoint;
 mod engine;
 mod entry;
@@ -37,7 +38,7 @@ mod writer;
 
 pub use checkpoint::SaveGraph;
 pub use engine::{Engine, remove_unfinished};
-pub use entry::{Change, Condition, Entry, Operation, Outcome, VnodeWrite};
+pub use entry::{Attempt, Change, Condition, Entry, OpId, Operation, Outcome, VnodeWrite};
 pub use error::{Error, Result};
 pub use explain::{Cost, Explanation, Filtered, List, Why};
 pub use facet::{Facet, FacetValue};
@@ -151,7 +152,7 @@ pub struct Tuning {
     /// Bytes that the payload indexes may take. The largest are given up where
     /// all together would take more: filters on their fields read payloads.
     pub payload_index_bytes: u64,
-    /// Bytes of rows that wait in memory for their file, in each of four keyspaces.
+    /// Bytes of rows that wait in memory for their file, in each of five keyspaces.
     pub memtable_bytes: u64,
 }
 

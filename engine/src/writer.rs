@@ -10,12 +10,14 @@
 //! a power cut may leave rows whose vectors are gone, hence [`Writer::redo`].
 
 use crate::Params;
-use crate::entry::{Change, Condition, Entry, Operation, Outcome, VnodeWrite};
+use crate::attempts::{self, Search};
+use crate::entry::{Attempt, Change, Condition, Entry, OpId, Operation, Outcome, VnodeWrite};
 use crate::error::{Error, Result};
 use crate::names::{Names, Vector};
 use crate::payload_indexes::{PayloadChange, PayloadIndexes};
 use crate::rows::{
-    FeedRow, IdRow, ReplicaRow, Rows, RowsBatch, VnodeState, content_hash, id_key, point_hash,
+    FeedRow, IdRow, OpRow, ReplicaRow, Rows, RowsBatch, VnodeState, content_hash, id_key, op_key,
+    point_hash,
 };
 use crate::slots::{Slot, SlotSet};
 use crate::space::Space;
@@ -55,6 +57,8 @@ struct Stage<'a> {
     batch: RowsBatch<'a>,
     points: BTreeMap<Vec<u8>, Option<Present>>,
     vnodes: BTreeMap<Vnode, VnodeState>,
+    /// Rows of `ops`, by their keys; nothing for a write without an op id.
+    ops: BTreeMap<[u8; 3], Option<OpRow>>,
     /// What becomes of slots, in order.
     slots: Vec<SlotChange>,
     /// What becomes of payloads, in order; nothing where none is indexed.
@@ -97,6 +101,7 @@ impl Writer {
             batch: rows.batch(),
             points: BTreeMap::new(),
             vnodes: BTreeMap::new(),
+            ops: BTreeMap::new(),
             slots: Vec::new(),
             payloads: Vec::new(),
             schema: None,
@@ -183,11 +188,23 @@ impl Writer {
         index: u64,
         write: VnodeWrite,
     ) -> Result<Outcome> {
-        let VnodeWrite { vnode, operations } = write;
+        let VnodeWrite {
+            vnode,
+            operations,
+            attempt,
+        } = write;
         let known = stage.vnodes.get(&vnode).cloned();
         let mut held = known.unwrap_or_else(|| self.vnodes.get(vnode));
         if !held.holding.custody.accepts_writes() {
             return Ok(Outcome::NotHere);
+        }
+        if let Some(Attempt {
+            op_id,
+            tried_since: Some(since),
+        }) = attempt
+            && let Some(answer) = self.tried_before(stage, vnode, held.w, op_id, since)?
+        {
+            return Ok(answer);
         }
         let mut left = Vec::new();
         for (place, operation) in (0..).zip(operations) {
@@ -195,9 +212,40 @@ impl Writer {
                 left.push(place);
             }
         }
-        let seq = held.seq;
+        held.w += 1;
+        let (seq, w) = (held.seq, held.w);
+        let row = attempt.map(|Attempt { op_id, .. }| OpRow {
+            op_id,
+            seq,
+            left: left.clone(),
+        });
+        stage.ops.insert(op_key(vnode, w), row);
         stage.vnodes.insert(vnode, held);
-        Ok(Outcome::Done { seq, left })
+        Ok(Outcome::Done { seq, left, w })
+    }
+
+    /// The answer to a write that was tried before; none if it is to be done now.
+    fn tried_before(
+        &self,
+        stage: &Stage<'_>,
+        vnode: Vnode,
+        w: u64,
+        op_id: OpId,
+        since: u64,
+    ) -> Result<Option<Outcome>> {
+        let Search { numbers, is_whole } = attempts::search(w, since);
+        for number in numbers {
+            let key = op_key(vnode, number);
+            let row = match stage.ops.get(&key) {
+                Some(staged) => staged.clone(),
+                None => self.rows.op(key)?,
+            };
+            if let Some(OpRow { seq, left, .. }) = row.filter(|row| row.op_id == op_id) {
+                let w = number;
+                return Ok(Some(Outcome::Done { seq, left, w }));
+            }
+        }
+        Ok((!is_whole).then_some(Outcome::Forgotten))
     }
 
     /// Says whether the operation had what it needs.
@@ -523,6 +571,7 @@ impl Writer {
             mut batch,
             points: _,
             vnodes,
+            ops,
             slots,
             payloads,
             schema,
@@ -533,6 +582,9 @@ impl Writer {
         }
         for (vnode, held) in &vnodes {
             batch.set_vnode(*vnode, held);
+        }
+        for (key, row) in &ops {
+            batch.set_op(*key, row.as_ref());
         }
         batch.commit(ReplicaRow {
             applied,
@@ -588,7 +640,10 @@ impl Writer {
         let Entry::Write(writes) = entry else {
             return Ok(());
         };
-        for VnodeWrite { vnode, operations } in writes {
+        for VnodeWrite {
+            vnode, operations, ..
+        } in writes
+        {
             for Operation { id, change, .. } in operations {
                 let (Change::Upsert { vectors, .. } | Change::SetVectors(vectors)) = change else {
                     continue;
@@ -604,11 +659,23 @@ impl Writer {
                 let feed = self.rows.feed_row(vnode, row.seq)?;
                 if self.content(row.names, &numbers, &feed.payload) == feed.content {
                     let owner = Owner { id, vnode };
-                    self.vectors.put(row.slot, &numbers, owner, row.seq)?;
+                    let seq = self.seq_beside(row, owner);
+                    self.vectors.put(row.slot, &numbers, owner, seq)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The seq that is written beside vectors once more. Their slot may be read at
+    /// this moment, by an export of the engine that was open before: what it holds
+    /// must stay what it is, also if the point was edited since.
+    fn seq_beside(&self, row: IdRow, owner: Owner) -> u64 {
+        let segments = self.vectors.segments();
+        match (segments.owner(row.slot), segments.seq(row.slot)) {
+            (Ok(there), Ok(seq)) if row.is_edited && there == owner => seq,
+            _ => row.seq,
+        }
     }
 
     /// A picture of what is applied.

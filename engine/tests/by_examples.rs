@@ -106,13 +106,15 @@ fn filled(metric: Metric, count: usize) -> (Rig, Vec<Vec<f32>>) {
     let mut rng = StdRng::seed_from_u64(11);
     let vectors = random::clustered(&mut rng, count, SIZE);
     let mut rig = Rig::new(params(metric, SIZE), &vnodes([0, 1]));
-    let upsert = |(n, vector): (u64, &Vec<f32>)| VnodeWrite {
-        vnode: Vnode(u16::try_from(n % 2).unwrap()),
-        operations: vec![Operation::upsert(
-            PointId::Num(n),
-            vector.clone(),
-            format!(r#"{{"n": {n}}}"#).into_bytes(),
-        )],
+    let upsert = |(n, vector): (u64, &Vec<f32>)| {
+        VnodeWrite::once(
+            Vnode(u16::try_from(n % 2).unwrap()),
+            vec![Operation::upsert(
+                PointId::Num(n),
+                vector.clone(),
+                format!(r#"{{"n": {n}}}"#).into_bytes(),
+            )],
+        )
     };
     let (indexed, tail) = vectors.split_at(count - 100);
     rig.apply(Entry::Write((0..).zip(indexed).map(upsert).collect()));

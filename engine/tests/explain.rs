@@ -20,10 +20,10 @@ fn upserts(first: u64, vectors: &[Vec<f32>]) -> Entry {
         let payload = format!(r#"{{"n": {n}, "odd": {}}}"#, n % 2 == 1);
         Operation::upsert(PointId::Num(n), vector.clone(), payload.into_bytes())
     };
-    Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: (first..).zip(vectors).map(operation).collect(),
-    }])
+    Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        (first..).zip(vectors).map(operation).collect(),
+    )])
 }
 
 fn where_field(path: &str, test: Test) -> Filter {

@@ -19,13 +19,15 @@ use support::{Rig, ids, params, random, vnodes};
 
 /// Point `n` is in vnode `n % 2`, and says its number and whether it is a tenth.
 fn upserts(numbers: std::ops::Range<u64>, vectors: &[Vec<f32>]) -> Entry {
-    let upsert = |n: u64| VnodeWrite {
-        vnode: Vnode(u16::try_from(n % 2).unwrap()),
-        operations: vec![Operation::upsert(
-            PointId::Num(n),
-            vectors[usize::try_from(n).unwrap()].clone(),
-            format!(r#"{{"n": {n}, "tenth": {}}}"#, n.is_multiple_of(10)).into_bytes(),
-        )],
+    let upsert = |n: u64| {
+        VnodeWrite::once(
+            Vnode(u16::try_from(n % 2).unwrap()),
+            vec![Operation::upsert(
+                PointId::Num(n),
+                vectors[usize::try_from(n).unwrap()].clone(),
+                format!(r#"{{"n": {n}, "tenth": {}}}"#, n.is_multiple_of(10)).into_bytes(),
+            )],
+        )
     };
     Entry::Write(numbers.map(upsert).collect())
 }
@@ -189,12 +191,14 @@ fn indexes_follow_every_change_and_are_built_anew_after_a_restart() {
     rig.apply(schema());
     fill(&rig);
     rig.apply(upserts(0..1000, &vectors));
-    let edit = |n: u64, text: &str| VnodeWrite {
-        vnode: Vnode(u16::try_from(n % 2).unwrap()),
-        operations: vec![Operation::always(
-            PointId::Num(n),
-            Change::EditPayload(Edit::Replace(text.into())),
-        )],
+    let edit = |n: u64, text: &str| {
+        VnodeWrite::once(
+            Vnode(u16::try_from(n % 2).unwrap()),
+            vec![Operation::always(
+                PointId::Num(n),
+                Change::EditPayload(Edit::Replace(text.into())),
+            )],
+        )
     };
     rig.apply(Entry::Write(vec![
         edit(900, r#"{"n": -5}"#),
@@ -261,10 +265,10 @@ fn a_filter_that_few_points_meet_finds_them_also_where_a_sample_says_that_all_do
         let payload = format!(r#"{{"tenth": {}}}"#, meets(n)).into_bytes();
         Operation::upsert(PointId::Num(n as u64), vector.clone(), payload)
     });
-    rig.apply(Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: operations.collect(),
-    }]));
+    rig.apply(Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        operations.collect(),
+    )]));
     rig.index_all();
     let query = Query {
         vector: vectors[1].clone(),
@@ -287,10 +291,10 @@ fn words_are_taken_as_the_index_of_their_field_takes_them_built_or_not() {
         let payload = format!(r#"{{"text": "{text}"}}"#).into_bytes();
         Operation::upsert(PointId::Num(n), vec![1.0, 2.0], payload)
     };
-    rig.apply(Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: vec![upsert(1, "Terminal player"), upsert(2, "player")],
-    }]));
+    rig.apply(Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        vec![upsert(1, "Terminal player"), upsert(2, "player")],
+    )]));
     let begun = || field("text", Test::Text("term".into()));
     let whole = || field("text", Test::Text("player".into()));
     let counts = |rig: &Rig| {
@@ -306,10 +310,7 @@ fn words_are_taken_as_the_index_of_their_field_takes_them_built_or_not() {
     let delete_if_begun = || {
         let mut delete = Operation::delete(PointId::Num(1));
         delete.only_if = quoit_engine::Condition::Meets(begun());
-        Entry::Write(vec![VnodeWrite {
-            vnode: Vnode(0),
-            operations: vec![delete],
-        }])
+        Entry::Write(vec![VnodeWrite::once(Vnode(0), vec![delete])])
     };
     rig.apply(delete_if_begun());
     assert_eq!(counts(&rig), (0, 2));

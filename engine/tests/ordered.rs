@@ -69,10 +69,10 @@ fn filled() -> (Rig, BTreeMap<u64, Value>) {
             let payload = payload(&mut rng, n);
             let bytes = payload.to_string().into_bytes();
             payloads.insert(n, payload);
-            VnodeWrite {
-                vnode: Vnode(u16::try_from(n % 3).unwrap()),
-                operations: vec![Operation::upsert(PointId::Num(n), vec![1.0; 4], bytes)],
-            }
+            VnodeWrite::once(
+                Vnode(u16::try_from(n % 3).unwrap()),
+                vec![Operation::upsert(PointId::Num(n), vec![1.0; 4], bytes)],
+            )
         };
         rig.apply(Entry::Write(numbers.into_iter().map(upsert).collect()));
     }

@@ -211,10 +211,10 @@ fn indexes_find_points_whose_vectors_were_moved() {
         let edit = Edit::Replace(format!("{{\"n\": {n}}}"));
         Operation::always(PointId::Num(8100 + n), Change::EditPayload(edit))
     });
-    rig.apply(Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: numbered.collect(),
-    }]));
+    rig.apply(Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        numbered.collect(),
+    )]));
     rig.apply(Entry::SetSchema(Schema {
         number: 1,
         fields: [("n".parse().unwrap(), Kind::Integer)].into(),
@@ -250,13 +250,13 @@ fn a_slot_that_is_used_again_for_a_moved_vector_is_not_taken_for_the_saved_index
     write(&mut rig, &mut rng, 40_000, 3 * 8192);
     write(&mut rig, &mut rng, 20_000, 8187);
     let edit = Edit::Replace("{\"n\": 3}".into());
-    rig.apply(Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: vec![Operation::always(
+    rig.apply(Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        vec![Operation::always(
             PointId::Num(0),
             Change::EditPayload(edit),
         )],
-    }]));
+    )]));
     while rig.engine().fill_step().unwrap() != FillStep::Idle {}
     rig.engine().checkpoint(SaveGraph::IfAnythingIsNew).unwrap();
     rig.apply(random::deletes(Vnode(0), [0]));

@@ -91,10 +91,7 @@ fn a_shard_is_founded_once_also_after_entries_that_change_nothing() {
 #[test]
 fn a_write_to_a_vnode_that_the_ring_does_not_have_is_not_here() {
     let mut rig = rig();
-    let write = VnodeWrite {
-        vnode: Vnode(60_000),
-        operations: vec![Operation::delete(PointId::Num(0))],
-    };
+    let write = VnodeWrite::once(Vnode(60_000), vec![Operation::delete(PointId::Num(0))]);
     assert_eq!(rig.apply(Entry::Write(vec![write])), [Outcome::NotHere]);
     rig.check();
 }

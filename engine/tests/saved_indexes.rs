@@ -18,10 +18,7 @@ use quoit_ring::{PointId, Vnode};
 use support::{Rig, params, vnodes};
 
 fn write(operations: Vec<Operation>) -> Entry {
-    Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations,
-    }])
+    Entry::Write(vec![VnodeWrite::once(Vnode(0), operations)])
 }
 
 fn upsert(n: u16, kind: &str) -> Operation {

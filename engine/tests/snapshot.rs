@@ -42,13 +42,18 @@ fn write(rig: &mut Rig, rng: &mut StdRng, first: u64, count: usize) {
     }
 }
 
-/// The copy, which has applied what was exported, applies what came since.
-fn catch_up(copy: &mut Rig, source: &Rig) {
+/// The copy, which has applied what was exported, applies what came since. Then it
+/// knows as well as its source what came of the last writes.
+fn catch_up(copy: &mut Rig, source: &mut Rig) {
     copy.check();
     let since = source.log[copy.log.len()..].to_vec();
     for entry in since {
         copy.apply(entry);
     }
+    copy.check();
+    let again = source.model.all_again();
+    source.apply(again.clone());
+    copy.apply(again);
     copy.check();
     assert_alike(copy, source);
 }
@@ -56,8 +61,8 @@ fn catch_up(copy: &mut Rig, source: &Rig) {
 fn random_step(rig: &mut Rig, rng: &mut StdRng) {
     match rng.random_range(0..16) {
         0..=7 => {
-            let entries = (0..rng.random_range(1..4)).map(|_| random::entry(rng, 60, &rig.params));
-            let entries = entries.collect();
+            let count = rng.random_range(1..4);
+            let entries = rig.random(rng, 60, count);
             rig.apply_all(entries);
         }
         8 | 9 => drop(rig.engine().index_step().unwrap()),
@@ -88,7 +93,7 @@ fn run(params: &Params, seed: u64) {
     for filter in random::filters(&mut rng, 60) {
         copy.model.check_filtered(&copy.view(), &filter);
     }
-    catch_up(&mut copy, &rig);
+    catch_up(&mut copy, &mut rig);
     copy.index_all();
     while copy.engine().fill_step().unwrap() != FillStep::Idle {}
     copy.reopen();
@@ -98,7 +103,7 @@ fn run(params: &Params, seed: u64) {
     // A copy is as good a source.
     checkpoint(&copy);
     let export = copy.engine().export(2, 0).unwrap();
-    catch_up(&mut copied(&export, params, &rig.log, &mut rng), &rig);
+    catch_up(&mut copied(&export, params, &rig.log, &mut rng), &mut rig);
 }
 
 #[test]
@@ -124,7 +129,7 @@ fn an_empty_replica_is_copied_too() {
     write(&mut rig, &mut rng, 0, 100);
     let mut copy = copied(&export, &rig.params, &rig.log, &mut rng);
     assert_eq!(copy.view().points(), 0);
-    catch_up(&mut copy, &rig);
+    catch_up(&mut copy, &mut rig);
 }
 
 #[test]
@@ -159,10 +164,10 @@ fn payload_indexes_are_copied_as_the_last_checkpoint_has_them() {
         let edit = Edit::Replace(format!("{{\"n\": {}}}", n % 6));
         Operation::always(PointId::Num(n), Change::EditPayload(edit))
     });
-    rig.apply(Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: numbered.collect(),
-    }]));
+    rig.apply(Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        numbered.collect(),
+    )]));
     let copy = copied(&export(&rig), &rig.params, &rig.log, &mut rng);
     let index = &copy.view().payload_indexes()[0];
     assert_eq!((index.points, index.is_complete), (1900, false));
@@ -204,7 +209,7 @@ fn what_is_exported_stays_when_its_segments_are_emptied_removed_and_used_again()
     write(&mut rig, &mut rng, 0, 40_000);
     checkpoint(&rig);
     assert!(rig.segment_files().contains(&before[0]));
-    catch_up(&mut copy, &rig);
+    catch_up(&mut copy, &mut rig);
 }
 
 #[test]
@@ -220,6 +225,27 @@ fn a_closed_engine_does_not_end_its_exports() {
     rig.close();
     std::fs::remove_dir_all(rig.path()).unwrap();
     copied(&export, &rig.params, &rig.log, &mut rng).check();
+}
+
+#[test]
+fn an_engine_that_is_opened_anew_leaves_what_it_exported_as_it_was() {
+    let mut rng = StdRng::seed_from_u64(3);
+    let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0]));
+    write(&mut rig, &mut rng, 0, 10);
+    let export = export(&rig);
+    // In the slots that are exported; and the replay comes by them.
+    let edits = (0..10).map(|n| {
+        let edit = Edit::Replace("{\"n\": 1}".into());
+        Operation::always(PointId::Num(n), Change::EditPayload(edit))
+    });
+    rig.apply(Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        edits.collect(),
+    )]));
+    rig.reopen();
+    rig.check();
+    let mut copy = copied(&export, &rig.params, &rig.log, &mut rng);
+    catch_up(&mut copy, &mut rig);
 }
 
 #[test]
@@ -243,7 +269,7 @@ fn segments_without_visible_slots_are_left_out_unless_the_graph_uses_their_numbe
     copy.check();
     // Into the one that was left out, first.
     write(&mut rig, &mut rng, 50_000, 18_000);
-    catch_up(&mut copy, &rig);
+    catch_up(&mut copy, &mut rig);
     // No vector has come into a slot that the graph knows as another's.
     let view = copy.view();
     assert_eq!(view.tail(), view.vectors());
@@ -287,7 +313,7 @@ fn slots_behind_the_exported_ones_are_not_shown_and_are_given_out_by_the_copy() 
     let mut copy = copied(&export, &rig.params, &rig.log, &mut rng);
     assert_eq!(copy.segment_files().len(), 1);
     assert_eq!(copy.view().points(), 8190);
-    catch_up(&mut copy, &rig);
+    catch_up(&mut copy, &mut rig);
     assert_eq!(copy.segment_files().len(), 2);
     copy.reopen();
     copy.check();
@@ -298,16 +324,11 @@ fn an_export_beside_writes_and_upkeep_in_other_threads_is_of_one_moment() {
     let mut rng = StdRng::seed_from_u64(9);
     let params = params(Metric::Cosine, 4);
     let mut rig = Rig::new(params.clone(), &vnodes([0, 1, 2, 4, 9]));
-    rig.apply_all(
-        (0..200)
-            .map(|_| random::entry(&mut rng, 400, &params))
-            .collect(),
-    );
+    let entries = rig.random(&mut rng, 400, 200);
+    rig.apply_all(entries);
     checkpoint(&rig);
     let from = rig.log.len() as u64 + 1;
-    let entries: Vec<Entry> = (0..1500)
-        .map(|_| random::entry(&mut rng, 400, &params))
-        .collect();
+    let entries = rig.random(&mut rng, 400, 1500);
     let engine = rig.engine();
     let (done, made) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut exports = Vec::new();
@@ -355,7 +376,7 @@ fn an_export_beside_writes_and_upkeep_in_other_threads_is_of_one_moment() {
         "{indexes:?}"
     );
     for export in exports {
-        catch_up(&mut copied(&export, &params, &rig.log, &mut rng), &rig);
+        catch_up(&mut copied(&export, &params, &rig.log, &mut rng), &mut rig);
     }
 }
 

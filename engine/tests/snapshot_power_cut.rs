@@ -77,7 +77,7 @@ impl Powered {
             self.old.clone()
         };
         self.target.open().unwrap();
-        self.target.check();
+        self.target.check_ops();
         assert_eq!(
             files(self.target.dir.path()),
             std::slice::from_ref(&self.path)
@@ -91,8 +91,9 @@ fn source() -> Rig {
     let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0, 1]));
     let mut rng = StdRng::seed_from_u64(4);
     for _ in 0..30 {
-        let entry = random::entry(&mut rng, 60, &rig.params);
-        rig.apply(entry);
+        for entry in rig.random(&mut rng, 60, 1) {
+            rig.apply(entry);
+        }
     }
     let vectors = random::clustered(&mut rng, 500, 4);
     rig.apply(random::upserts(Vnode(0), 1000, &vectors));

@@ -22,13 +22,20 @@ use std::sync::Arc;
 use support::snapshot::{begin, install};
 use support::{Rig, files, params, random, tuning, vnodes};
 
+/// The number of the part that has the vectors: those of rows come before it.
+const VECTORS: u32 = 5;
+
+/// So many parts there are: rows, vectors, graph, slots, columns.
+const PARTS: u32 = VECTORS + 4;
+
 /// A replica of all sorts of parts.
 fn source() -> (Rig, Export) {
     let mut rig = Rig::new(params(Metric::Dot, 4), &vnodes([0, 1]));
     let mut rng = StdRng::seed_from_u64(4);
     for _ in 0..60 {
-        let entry = random::entry(&mut rng, 60, &rig.params);
-        rig.apply(entry);
+        for entry in rig.random(&mut rng, 60, 1) {
+            rig.apply(entry);
+        }
     }
     let vectors = random::clustered(&mut rng, 1200, 4);
     rig.apply(random::upserts(Vnode(0), 1000, &vectors));
@@ -254,7 +261,9 @@ fn an_install_that_is_not_whole_cannot_be_finished_or_adopted() {
     loop {
         let mut install = started(&rig, &export, &target);
         for _ in 0..places {
-            install.put(&next(&export, &install, 40_000)).unwrap();
+            if install.wants().is_some() {
+                install.put(&next(&export, &install, 40_000)).unwrap();
+            }
         }
         let Some(wanted) = install.wants() else {
             break;
@@ -285,7 +294,7 @@ fn places_that_a_snapshot_lacks_are_none() {
         }
         part += 1;
     }
-    assert_eq!(part, 8, "four of rows, vectors, graph, slots, columns");
+    assert_eq!(part, PARTS);
     let refused = export.read(Place { part, offset: 0 }, 1).unwrap_err();
     assert!(
         matches!(refused, SnapshotError::NoSuchPlace(_)),
@@ -462,7 +471,7 @@ fn a_crash_of_the_first_install_of_a_new_replica_leaves_an_empty_one() {
     let (rig, export) = source();
     let target = target();
     let mut begun = started(&rig, &export, &target);
-    while begun.wants().is_some_and(|at| at.part < 7) {
+    while begun.wants().is_some_and(|at| at.part < PARTS - 1) {
         begun.put(&next(&export, &begun, 1 << 20)).unwrap();
     }
     drop(begun);
@@ -540,7 +549,7 @@ fn refused(
 fn parts_that_are_not_what_the_manifest_says_are_refused_though_their_chunks_are_whole() {
     let (rig, export) = source();
     let manifest = export.manifest();
-    for part in 0..8 {
+    for part in 0..PARTS {
         let error = refused(&rig, &export, manifest, |chunk| {
             if chunk.at.part == part {
                 let middle = chunk.bytes.len() / 2;
@@ -549,7 +558,7 @@ fn parts_that_are_not_what_the_manifest_says_are_refused_though_their_chunks_are
         });
         match error {
             SnapshotError::DamagedPart { part: found, .. } => assert_eq!(found, part),
-            SnapshotError::Engine(quoit_engine::Error::Damaged { .. }) => assert_eq!(part, 4),
+            SnapshotError::Engine(quoit_engine::Error::Damaged { .. }) => assert_eq!(part, VECTORS),
             other => panic!("{other}"),
         }
         let longer = refused(&rig, &export, manifest, |chunk| {
@@ -562,12 +571,12 @@ fn parts_that_are_not_what_the_manifest_says_are_refused_though_their_chunks_are
     // Slots twice, and one of a segment that there is not.
     for slot in [0_u32, 8192] {
         let error = refused(&rig, &export, manifest, |chunk| {
-            if chunk.at.part == 4 {
+            if chunk.at.part == VECTORS {
                 chunk.bytes[56..60].copy_from_slice(&slot.to_le_bytes());
             }
         });
         assert!(
-            matches!(error, SnapshotError::DamagedPart { part: 4, .. }),
+            matches!(error, SnapshotError::DamagedPart { part: VECTORS, .. }),
             "{error}"
         );
     }
@@ -599,7 +608,10 @@ fn a_damaged_slot_is_not_given_away() {
     std::fs::write(path, bytes).unwrap();
     let engine = open_engine(&rig);
     let export = engine.export(1, 0).unwrap();
-    let vectors = Place { part: 4, offset: 0 };
+    let vectors = Place {
+        part: VECTORS,
+        offset: 0,
+    };
     export.read(vectors, 17 * 56).unwrap();
     let error = export.read(vectors, 17 * 56 + 1).unwrap_err();
     assert!(matches!(

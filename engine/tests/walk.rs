@@ -40,12 +40,12 @@ fn upserts(from: usize, vectors: &[Vec<f32>], numbers: &[[usize; 2]]) -> Entry {
         let id = PointId::Num(row as u64);
         Operation::upsert(id, vectors[row].clone(), payload.into_bytes())
     };
-    Entry::Write(vec![VnodeWrite {
-        vnode: Vnode(0),
-        operations: (from..(from + 1000).min(vectors.len()))
+    Entry::Write(vec![VnodeWrite::once(
+        Vnode(0),
+        (from..(from + 1000).min(vectors.len()))
             .map(operation)
             .collect(),
-    }])
+    )])
 }
 
 fn below(field: &str, thousandths: u32) -> Filter {

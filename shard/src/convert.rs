@@ -5,9 +5,10 @@
 use bytes::Bytes;
 use prost::Message;
 use quoit_engine::{
-    Answer, Change, Condition, Direction, Entry, Examples, Explanation, Facet, FacetValue, Found,
-    Hit, Name, Names, Objective, Operation, OrderBy, OrderValue, Outcome, Pair, Params,
-    PayloadIndex, Plan, Query, Record, StartFrom, Vector, View, VnodeState, VnodeWrite, Want, Why,
+    Answer, Attempt, Change, Condition, Direction, Entry, Examples, Explanation, Facet, FacetValue,
+    Found, Hit, Name, Names, Objective, OpId, Operation, OrderBy, OrderValue, Outcome, Pair,
+    Params, PayloadIndex, Plan, Query, Record, StartFrom, Vector, View, VnodeState, VnodeWrite,
+    Want, Why,
 };
 use quoit_filter::{BadEdit, BadPath, BadTime, Filter, timestamp};
 use quoit_proto::v1::change::Kind as ChangeKind;
@@ -59,13 +60,37 @@ pub fn entry(entry: v1::LogEntry, params: &Params) -> Result<Entry, Misfit> {
 pub fn write(request: v1::WriteRequest, params: &Params) -> Result<Entry, Misfit> {
     let writes = request.writes.into_iter().map(|write| {
         let vnode = vnode(write.vnode, params)?;
+        let attempt = attempt(vnode, &write.op_id, write.tried_since)?;
         let operations = write.operations.into_iter().map(|o| operation(o, params));
         Ok(VnodeWrite {
             vnode,
             operations: operations.collect::<Result<_, _>>()?,
+            attempt,
         })
     });
     Ok(Entry::Write(writes.collect::<Result<_, _>>()?))
+}
+
+fn attempt(
+    vnode: Vnode,
+    op_id: &[u8],
+    tried_since: Option<u64>,
+) -> Result<Option<Attempt>, Misfit> {
+    let vnode = vnode.0;
+    match (<[u8; 16]>::try_from(op_id), tried_since) {
+        (Ok(op_id), tried_since) => Ok(Some(Attempt {
+            op_id: OpId(op_id),
+            tried_since,
+        })),
+        (Err(_), None) if op_id.is_empty() => Ok(None),
+        (Err(_), Some(_)) if op_id.is_empty() => misfit(format!(
+            "the write to vnode {vnode} has tried_since and no op_id: send the op_id that it was tried with"
+        )),
+        (Err(_), _) => misfit(format!(
+            "the op_id of the write to vnode {vnode} has {} bytes: send 16, chosen at random, or none",
+            op_id.len()
+        )),
+    }
 }
 
 fn operation(operation: v1::Operation, params: &Params) -> Result<Operation, Misfit> {
@@ -164,12 +189,13 @@ pub fn want(payload: bool, vectors: &[String], params: &Params) -> Result<Want, 
 pub fn write_response(vnodes: &[u32], outcomes: &[Outcome]) -> v1::WriteResponse {
     let outcome = |(vnode, outcome): (&u32, &Outcome)| {
         let kind = match outcome {
-            Outcome::Done { seq, left } => v1::vnode_outcome::Kind::Done(v1::Done {
+            Outcome::Done { seq, left, w } => v1::vnode_outcome::Kind::Done(v1::Done {
                 seq: *seq,
                 left: left.clone(),
-                ..Default::default()
+                w: *w,
             }),
             Outcome::NotHere => v1::vnode_outcome::Kind::NotHere(v1::NotHere { vnode: *vnode }),
+            Outcome::Forgotten => v1::vnode_outcome::Kind::Forgotten(v1::Forgotten {}),
         };
         v1::VnodeOutcome {
             vnode: *vnode,
@@ -416,6 +442,19 @@ pub fn replica_digests(node: u64, view: &View) -> v1::ReplicaDigests {
         node,
         applied: view.applied(),
         vnodes: view.held().map(digest).collect(),
+    }
+}
+
+/// How many writes those of some vnodes have taken that a replica answers for.
+pub fn operation_counts(vnodes: &VnodeSet, view: &View) -> v1::OperationCountsResponse {
+    let is_asked = |vnode| vnodes.contains(vnode) && view.readable().contains(vnode);
+    let asked = view.held().filter(|(vnode, _)| is_asked(*vnode));
+    let count = |(vnode, state): (Vnode, VnodeState)| v1::OperationCount {
+        vnode: u32::from(vnode.0),
+        w: state.w,
+    };
+    v1::OperationCountsResponse {
+        counts: asked.map(count).collect(),
     }
 }
 

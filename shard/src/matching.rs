@@ -131,7 +131,9 @@ impl Shard {
         let mut left = Vec::new();
         for ((vnode, points), outcome) in seen.iter().zip(outcomes) {
             match outcome {
-                Outcome::Done { seq, left: places } => {
+                Outcome::Done {
+                    seq, left: places, ..
+                } => {
                     progress.seq = progress.seq.max(seq);
                     progress.changed += (points.len() - places.len()) as u64;
                     left.extend(places.iter().map(|place| points[*place as usize].0));
@@ -139,6 +141,8 @@ impl Shard {
                 Outcome::NotHere => {
                     progress.not_here.insert(*vnode);
                 }
+                // Only what has an op id is; nothing was done now.
+                Outcome::Forgotten => left.extend(points.iter().map(|(id, _)| *id)),
             }
         }
         Ok(left)

@@ -1,8 +1,9 @@
 //! The values of rows as bytes, numbers little-endian. Decoding takes any
 //! bytes: what no encoder wrote is `None` and never a panic.
 
-use super::{FeedRow, IdRow, OwnedReplicaRow, ReplicaRow, VnodeState};
+use super::{FeedRow, IdRow, OpRow, OwnedReplicaRow, ReplicaRow, VnodeState};
 use crate::Identity;
+use crate::entry::OpId;
 use crate::names::Names;
 use crate::slots::Slot;
 use quoit_ring::{Holding, PointId};
@@ -34,11 +35,30 @@ pub fn encode_vnode(state: &VnodeState) -> Vec<u8> {
         seq,
         count,
         digest,
+        w,
     } = state;
     let mut value = holding.to_bytes().to_vec();
     value.extend_from_slice(&seq.to_le_bytes());
     value.extend_from_slice(&count.to_le_bytes());
     value.extend_from_slice(&digest.to_le_bytes());
+    value.extend_from_slice(&w.to_le_bytes());
+    value
+}
+
+/// Which operations left their point is a bit string, as long as the last of them
+/// needs: most often empty, and an eighth of a byte for each operation at most.
+pub fn encode_op(row: &OpRow) -> Vec<u8> {
+    let OpRow { op_id, seq, left } = row;
+    let mut value = op_id.0.to_vec();
+    value.extend_from_slice(&seq.to_le_bytes());
+    let start = value.len();
+    for place in left {
+        let byte = start + (place / 8) as usize;
+        if value.len() <= byte {
+            value.resize(byte + 1, 0);
+        }
+        value[byte] |= 1 << (place % 8);
+    }
     value
 }
 
@@ -128,8 +148,28 @@ pub fn decode_vnode(bytes: &[u8]) -> Option<VnodeState> {
         seq: u64_of(rest)?,
         count: u64_of(rest)?,
         digest: u128_of(rest)?,
+        w: u64_of(rest)?,
     };
     rest.is_empty().then_some(state)
+}
+
+pub fn decode_op(bytes: &[u8]) -> Option<OpRow> {
+    let (op_id, mut rest) = bytes.split_first_chunk::<16>()?;
+    let seq = u64_of(&mut rest)?;
+    // No encoder writes a last byte without a bit.
+    if rest.last() == Some(&0) {
+        return None;
+    }
+    let bytes = (0..).step_by(8).zip(rest);
+    let left = bytes.flat_map(|(first, byte)| {
+        let is_set = move |bit: &u32| byte >> bit & 1 == 1;
+        (0..8).filter(is_set).map(move |bit| first + bit)
+    });
+    Some(OpRow {
+        op_id: OpId(*op_id),
+        seq,
+        left: left.collect(),
+    })
 }
 
 #[cfg(test)]
@@ -153,6 +193,7 @@ mod tests {
             (content, digest) in any::<(u128, u128)>(),
             id in id(),
             payload in any::<Vec<u8>>(),
+            (op_id, left) in (any::<[u8; 16]>(), prop::collection::btree_set(0_u32..300, 0..20)),
         ) {
             let is_edited = seq % 2 == 0;
             let names = Names::from_bits(u16::try_from(count % 65_536).unwrap());
@@ -160,8 +201,10 @@ mod tests {
             prop_assert_eq!(decode_id_row(&encode_id_row(row)), Some(row));
             let row = FeedRow { slot: Slot(slot), id, content, payload };
             prop_assert_eq!(decode_feed_row(&encode_feed_row(&row)), Some(row));
-            let state = VnodeState { holding: Holding::default(), seq, count, digest };
+            let state = VnodeState { holding: Holding::default(), seq, count, digest, w: index };
             prop_assert_eq!(decode_vnode(&encode_vnode(&state)), Some(state));
+            let row = OpRow { op_id: OpId(op_id), seq, left: left.into_iter().collect() };
+            prop_assert_eq!(decode_op(&encode_op(&row)), Some(row));
             let replica = ReplicaRow { applied: index, next_slot: slot };
             let row = OwnedReplicaRow { identity: Identity(seq), replica };
             prop_assert_eq!(decode_replica(&encode_replica(row)), Some(row));
@@ -179,6 +222,9 @@ mod tests {
             }
             if let Some(state) = decode_vnode(&bytes) {
                 prop_assert_eq!(&encode_vnode(&state), &bytes);
+            }
+            if let Some(row) = decode_op(&bytes) {
+                prop_assert_eq!(&encode_op(&row), &bytes);
             }
             if let Some(row) = decode_replica(&bytes) {
                 prop_assert_eq!(&encode_replica(row), &bytes);
@@ -209,5 +255,13 @@ mod tests {
             payload: b"{}".to_vec(),
         };
         assert_eq!(decode_feed_row(&row), Some(expected));
+        let mut row = vec![7; 16];
+        row.extend_from_slice(&[9, 0, 0, 0, 0, 0, 0, 0, 0b1000_0001, 0b10]);
+        let expected = OpRow {
+            op_id: OpId([7; 16]),
+            seq: 9,
+            left: vec![0, 7, 9],
+        };
+        assert_eq!(decode_op(&row), Some(expected));
     }
 }

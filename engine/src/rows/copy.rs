@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 /// All keyspaces, in the order in which they are copied.
-pub const KEYSPACES: [&str; 4] = ["ids", "feed", "vnodes", "meta"];
+pub const KEYSPACES: [&str; 5] = ["ids", "feed", "vnodes", "ops", "meta"];
 
 const HEADER: usize = 6;
 
@@ -24,6 +24,7 @@ impl Rows {
             "ids" => Ok(&self.ids),
             "feed" => Ok(&self.feed),
             "vnodes" => Ok(&self.vnodes),
+            "ops" => Ok(&self.ops),
             "meta" => Ok(&self.meta),
             _ => Err(self.damage(&format!("the name of a keyspace, {name},"))),
         }

@@ -6,25 +6,31 @@
 //! |---|---|---|
 //! | `ids` | id bytes, vnode | slot, seq, log index of the vectors, whether edited since, which vectors |
 //! | `feed` | vnode, seq | slot, id, content hash, payload |
-//! | `vnodes` | vnode | holding, seq, count, digest |
+//! | `vnodes` | vnode | holding, seq, count, digest, w |
+//! | `ops` | vnode, last byte of a write's number | op id, seq, which operations left their point as it was |
 //! | `meta` | `replica` | identity, applied index, next slot |
 //! | `meta` | `schema` | the payload indexes |
 //! | `meta` | `note` | what the log's keeper keeps with the applied index |
 //!
 //! `ids` is in the order in which clients page. A live point has exactly one
 //! row in `feed`, at its latest seq, so a page of a handoff is one range scan.
+//!
+//! A write takes the place in `ops` of the one 256 before it; one without an op id
+//! leaves that place empty. So the rows there are those of the last 256 numbers of
+//! each vnode, for one change of a row a write.
 
 mod codec;
 mod copy;
 mod tear;
 
 use crate::Identity;
+use crate::entry::OpId;
 use crate::error::{Error, Result};
 use crate::names::Names;
 use crate::slots::Slot;
 use codec::{
-    decode_feed_row, decode_id_row, decode_replica, decode_vnode, encode_feed_row, encode_id_row,
-    encode_replica, encode_vnode,
+    decode_feed_row, decode_id_row, decode_op, decode_replica, decode_vnode, encode_feed_row,
+    encode_id_row, encode_op, encode_replica, encode_vnode,
 };
 pub use copy::{KEYSPACES, RowsReader, is_open};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
@@ -73,6 +79,19 @@ pub struct VnodeState {
     pub count: u64,
     /// The sum, mod 2^128, of [`point_hash`] over the live points.
     pub digest: u128,
+    /// +1 for each write that was accepted.
+    pub w: u64,
+}
+
+/// What came of a write: a row of `ops`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpRow {
+    /// Which write it was.
+    pub op_id: OpId,
+    /// The vnode's seq after it.
+    pub seq: u64,
+    /// Which operations, by their place, left their point as it was; in order.
+    pub left: Vec<u32>,
 }
 
 /// The replica's own row.
@@ -133,6 +152,14 @@ fn feed_key(vnode: Vnode, seq: u64) -> [u8; 10] {
     key
 }
 
+/// The key of a row of `ops`.
+#[must_use]
+pub fn op_key(vnode: Vnode, number: u64) -> [u8; 3] {
+    let [v0, v1] = vnode.0.to_be_bytes();
+    let [last, ..] = number.to_le_bytes();
+    [v0, v1, last]
+}
+
 /// How much memory the row store may take.
 #[derive(Clone, Copy, Debug)]
 pub struct RowsTuning {
@@ -151,6 +178,7 @@ pub struct Rows {
     ids: Keyspace,
     feed: Keyspace,
     vnodes: Keyspace,
+    ops: Keyspace,
     meta: Keyspace,
 }
 
@@ -213,6 +241,7 @@ impl Rows {
             ids: keyspace("ids")?,
             feed: keyspace("feed")?,
             vnodes: keyspace("vnodes")?,
+            ops: keyspace("ops")?,
             meta: keyspace("meta")?,
             db,
         })
@@ -267,6 +296,17 @@ impl Rows {
             .map_err(Error::rows("read the feed"))?;
         let row = row.as_deref().and_then(decode_feed_row);
         row.ok_or_else(|| self.damage("a row of the feed"))
+    }
+
+    /// A row of `ops`.
+    ///
+    /// # Errors
+    /// The row cannot be read or is damaged.
+    pub fn op(&self, key: [u8; 3]) -> Result<Option<OpRow>> {
+        let row = self.ops.get(key);
+        let row = row.map_err(Error::rows("read an op"))?;
+        row.map(|r| decode_op(&r).ok_or_else(|| self.damage("a row of an op")))
+            .transpose()
     }
 
     /// The states of all vnodes that have one.
@@ -383,6 +423,15 @@ impl RowsBatch<'_> {
         let key = vnode.0.to_be_bytes();
         self.batch
             .insert(&self.rows.vnodes, key.as_slice(), encode_vnode(state));
+    }
+
+    /// Sets a row of `ops`, or removes it.
+    pub fn set_op(&mut self, key: [u8; 3], row: Option<&OpRow>) {
+        let (batch, ops) = (&mut self.batch, &self.rows.ops);
+        match row {
+            Some(row) => batch.insert(ops, key.as_slice(), encode_op(row)),
+            None => batch.remove(ops, key.as_slice()),
+        }
     }
 
     /// Sets which payload indexes there are to be.

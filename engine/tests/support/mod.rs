@@ -7,6 +7,7 @@ pub mod faulty;
 pub mod journal;
 pub mod model;
 pub mod random;
+pub mod sender;
 pub mod snapshot;
 
 use model::Model;
@@ -17,6 +18,8 @@ use quoit_engine::{
 };
 use quoit_filter::Filter;
 use quoit_ring::{PointId, Vnode, VnodeCount, VnodeSet};
+use rand::rngs::StdRng;
+use sender::Sender;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -92,6 +95,7 @@ pub struct Rig {
     pub tuning: Tuning,
     pub log: Vec<Entry>,
     pub model: Model,
+    sender: Sender,
     engine: Option<Engine>,
 }
 
@@ -120,6 +124,7 @@ impl Rig {
             params,
             tuning: tuning(),
             log: Vec::new(),
+            sender: Sender::default(),
             engine: None,
         };
         rig.open().unwrap();
@@ -142,6 +147,7 @@ impl Rig {
             tuning: tuning(),
             log,
             model,
+            sender: Sender::default(),
             engine: None,
         };
         rig.open().unwrap();
@@ -150,6 +156,10 @@ impl Rig {
 
     pub fn path(&self) -> PathBuf {
         self.dir.path().join("replica")
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.engine.is_some()
     }
 
     pub fn engine(&self) -> &Engine {
@@ -195,6 +205,22 @@ impl Rig {
         outcomes
     }
 
+    /// Random entries as they are sent.
+    pub fn random(&mut self, rng: &mut StdRng, ids: u64, count: usize) -> Vec<Entry> {
+        let entries = (0..count).map(|_| {
+            let entry = random::entry(rng, ids, &self.params);
+            self.sender.sent(entry, rng, &self.model)
+        });
+        entries.collect()
+    }
+
+    /// The engine knows what came of the last writes, and of no others.
+    pub fn check_ops(&mut self) {
+        let again = self.model.all_again();
+        self.apply(again);
+        self.check();
+    }
+
     /// Tries entries that the engine is to refuse.
     pub fn try_apply(&self, entries: Vec<Entry>) -> Result<Vec<Vec<Outcome>>> {
         let from = self.log.len() as u64 + 1;
@@ -223,7 +249,7 @@ impl Rig {
         self.model.check(&view);
         for vnode in self.params.vnodes.iter() {
             let state = self.engine().vnode_state(vnode);
-            let kept = (state.seq, state.count, state.digest);
+            let kept = (state.seq, state.count, state.digest, state.w);
             assert_eq!(kept, self.model.state(vnode), "vnode {}", vnode.0);
         }
     }

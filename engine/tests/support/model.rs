@@ -1,10 +1,11 @@
 //! A replica as plain maps, and what a view of it must show.
 
+use super::sender::{NOBODY, attempted};
 use super::{scroll_all, whole};
 use quoit_columns::{Kind, Schema};
 use quoit_engine::{
-    Change, Condition, Entry, FacetValue, Metric, Name, Operation, Outcome, Params, Query, Record,
-    Vector, View, Want,
+    Change, Condition, Entry, FacetValue, Metric, Name, OpId, Operation, Outcome, Params, Query,
+    Record, Vector, View, VnodeWrite, Want,
 };
 use quoit_filter::{Filter, Who};
 use quoit_ring::{PointId, Vnode, VnodeSet};
@@ -18,6 +19,22 @@ pub struct Point {
     pub payload: Vec<u8>,
 }
 
+/// A write that a vnode accepted.
+#[derive(Clone)]
+struct Accepted {
+    op_id: Option<OpId>,
+    seq: u64,
+    left: Vec<u32>,
+}
+
+/// How often what came of writes that were tried again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Again {
+    pub known: u64,
+    pub new: u64,
+    pub forgotten: u64,
+}
+
 #[derive(Clone)]
 pub struct Model {
     metrics: BTreeMap<Name, Metric>,
@@ -25,6 +42,9 @@ pub struct Model {
     all: VnodeSet,
     held: VnodeSet,
     seqs: BTreeMap<Vnode, u64>,
+    /// From the first on.
+    accepted: BTreeMap<Vnode, Vec<Accepted>>,
+    pub again: Again,
     schema: Schema,
     pub points: BTreeMap<(PointId, Vnode), Point>,
 }
@@ -37,6 +57,8 @@ impl Model {
             all: params.vnodes.iter().collect(),
             held: VnodeSet::new(),
             seqs: BTreeMap::new(),
+            accepted: BTreeMap::new(),
+            again: Again::default(),
             schema: Schema::default(),
             points: BTreeMap::new(),
         }
@@ -61,14 +83,71 @@ impl Model {
                     if !self.held.contains(write.vnode) {
                         return Outcome::NotHere;
                     }
+                    if let Some(answer) = self.tried_before(write) {
+                        return answer;
+                    }
                     let operations = (0..).zip(&write.operations);
                     let left = operations.filter(|(_, o)| !self.change(write.vnode, o));
-                    let left = left.map(|(place, _)| place).collect();
+                    let left: Vec<u32> = left.map(|(place, _)| place).collect();
                     let seq = self.seqs.get(&write.vnode).copied().unwrap_or(0);
-                    Outcome::Done { seq, left }
+                    let accepted = self.accepted.entry(write.vnode).or_default();
+                    accepted.push(Accepted {
+                        op_id: write.attempt.map(|attempt| attempt.op_id),
+                        seq,
+                        left: left.clone(),
+                    });
+                    let w = accepted.len() as u64;
+                    Outcome::Done { seq, left, w }
                 })
                 .collect(),
         }
+    }
+
+    /// The writes that a vnode accepted.
+    pub fn w(&self, vnode: Vnode) -> u64 {
+        self.accepted.get(&vnode).map_or(0, Vec::len) as u64
+    }
+
+    /// What a vnode's last writes are, with their numbers: so many of them.
+    fn last(&self, vnode: Vnode, count: usize) -> impl Iterator<Item = (u64, &Accepted)> {
+        let all = self.accepted.get(&vnode).map_or(&[][..], Vec::as_slice);
+        let first = all.len().saturating_sub(count);
+        (first as u64 + 1..).zip(&all[first..])
+    }
+
+    /// The answer to a write that is not done, since it was tried before.
+    fn tried_before(&mut self, write: &VnodeWrite) -> Option<Outcome> {
+        let attempt = write.attempt?;
+        let since = attempt.tried_since?;
+        let is_it = |(_, a): &(u64, &Accepted)| a.op_id == Some(attempt.op_id);
+        let known = self.last(write.vnode, 256).find(is_it);
+        let known = known.map(|(w, accepted)| (w, accepted.clone()));
+        if let Some((w, Accepted { seq, left, .. })) = known {
+            self.again.known += 1;
+            return Some(Outcome::Done { seq, left, w });
+        }
+        if self.w(write.vnode).saturating_sub(since) > 256 {
+            self.again.forgotten += 1;
+            return Some(Outcome::Forgotten);
+        }
+        let ever = self.last(write.vnode, usize::MAX).find(is_it);
+        assert!(ever.is_none(), "what was done would be done again");
+        self.again.new += 1;
+        None
+    }
+
+    /// Every write of which a vnode is to know what it came to, and some that it is
+    /// to have forgotten, tried again.
+    pub fn all_again(&self) -> Entry {
+        let mut writes = Vec::new();
+        for vnode in self.held.iter() {
+            for (number, accepted) in self.last(vnode, 260) {
+                let nothing = VnodeWrite::once(vnode, vec![Operation::delete(NOBODY)]);
+                let again = |op_id| attempted(nothing, op_id, Some(number - 1));
+                writes.extend(accepted.op_id.map(again));
+            }
+        }
+        Entry::Write(writes)
     }
 
     /// Says whether the operation found what it needs.
@@ -142,8 +221,8 @@ impl Model {
         vectors.iter().map(stored).collect()
     }
 
-    /// A vnode's seq, count and digest, computed from the points.
-    pub fn state(&self, vnode: Vnode) -> (u64, u64, u128) {
+    /// A vnode's seq, count, digest and `w`, computed from the points and writes.
+    pub fn state(&self, vnode: Vnode) -> (u64, u64, u128, u64) {
         let seq = self.seqs.get(&vnode).copied().unwrap_or(0);
         let (mut count, mut digest) = (0, 0_u128);
         for ((id, v), point) in &self.points {
@@ -152,7 +231,7 @@ impl Model {
                 digest = digest.wrapping_add(hash(*id, point));
             }
         }
-        (seq, count, digest)
+        (seq, count, digest, self.w(vnode))
     }
 
     /// A view shows exactly this: by id, in order, in pages, counted and by

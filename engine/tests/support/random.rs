@@ -164,11 +164,13 @@ pub fn entry(rng: &mut StdRng, ids: u64, params: &Params) -> Entry {
     if rng.random_bool(0.1) {
         return Entry::SetSchema(schema(rng));
     }
-    let writes = (0..rng.random_range(1..4)).map(|_| VnodeWrite {
-        vnode: Vnode(rng.random_range(0..VNODES)),
-        operations: (0..rng.random_range(1..8))
-            .map(|_| operation(rng, ids, params))
-            .collect(),
+    let writes = (0..rng.random_range(1..4)).map(|_| {
+        VnodeWrite::once(
+            Vnode(rng.random_range(0..VNODES)),
+            (0..rng.random_range(1..8))
+                .map(|_| operation(rng, ids, params))
+                .collect(),
+        )
     });
     Entry::Write(writes.collect())
 }
@@ -198,16 +200,13 @@ pub fn upserts(vnode: Vnode, first: u64, vectors: &[Vec<f32>]) -> Entry {
     let operations = (first..)
         .zip(vectors)
         .map(|(n, vector)| Operation::upsert(PointId::Num(n), vector.clone(), Vec::new()));
-    Entry::Write(vec![VnodeWrite {
-        vnode,
-        operations: operations.collect(),
-    }])
+    Entry::Write(vec![VnodeWrite::once(vnode, operations.collect())])
 }
 
 pub fn deletes(vnode: Vnode, numbers: impl IntoIterator<Item = u64>) -> Entry {
     let delete = |n| Operation::delete(PointId::Num(n));
-    Entry::Write(vec![VnodeWrite {
+    Entry::Write(vec![VnodeWrite::once(
         vnode,
-        operations: numbers.into_iter().map(delete).collect(),
-    }])
+        numbers.into_iter().map(delete).collect(),
+    )])
 }

@@ -62,7 +62,8 @@ fn log_entry() -> v1::LogEntry {
     let write = v1::VnodeWrite {
         vnode: 9,
         operations: operations.collect(),
-        ..Default::default()
+        op_id: vec![7; 16],
+        tried_since: Some(3),
     };
     let request = v1::WriteRequest {
         writes: vec![write],
@@ -158,6 +159,39 @@ fn the_messages_that_are_broken_here_are_right_as_they_are() {
     for one in search().queries {
         assert!(query(one, &params()).is_ok());
     }
+}
+
+#[test]
+fn an_op_id_has_16_bytes_and_what_was_tried_before_has_one() {
+    let attempt = |op_id: &[u8], tried_since| {
+        let write = v1::VnodeWrite {
+            vnode: 9,
+            op_id: op_id.to_vec(),
+            tried_since,
+            ..Default::default()
+        };
+        let writes = vec![write];
+        match super::write(v1::WriteRequest { writes }, &params())? {
+            Entry::Write(mut writes) => Ok(writes.remove(0).attempt),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(attempt(&[], None), Ok(None));
+    for tried_since in [None, Some(0), Some(u64::MAX)] {
+        let op_id = OpId([3; 16]);
+        let expected = Attempt { op_id, tried_since };
+        assert_eq!(attempt(&[3; 16], tried_since), Ok(Some(expected)));
+        for len in [1, 15, 17, 1000] {
+            let Misfit(what) = attempt(&vec![3; len], tried_since).unwrap_err();
+            let expected = format!("the op_id of the write to vnode 9 has {len} bytes: send 16");
+            assert!(what.contains(&expected), "{what}");
+        }
+    }
+    let Misfit(what) = attempt(&[], Some(0)).unwrap_err();
+    assert!(
+        what.contains("tried_since and no op_id: send the op_id"),
+        "{what}"
+    );
 }
 
 /// Often those that make an infinity of a number, or one too many of a count.

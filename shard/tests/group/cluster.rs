@@ -298,15 +298,22 @@ impl Cluster {
         let mut all = Vec::new();
         for replica in self.replicas.values() {
             let digests = replica.digests(v1::DigestsRequest {}).await.unwrap();
-            all.push(digests.replicas[0].vnodes.clone());
+            let counts = operation_counts(&**replica, &all_vnodes()).await;
+            all.push((digests.replicas[0].vnodes.clone(), counts));
         }
-        assert_eq!(all[0].len(), 16);
+        assert_eq!((all[0].0.len(), all[0].1.len()), (16, 16));
         assert!(all.iter().all(|vnodes| *vnodes == all[0]), "{all:?}");
     }
 }
 
 /// Upserts a point by one replica.
 pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), ShardError> {
+    let writes = vec![upsert(id, number)];
+    shard.write(v1::WriteRequest { writes }).await.map(drop)
+}
+
+/// An upsert of a point, which has a number.
+pub fn upsert(id: u64, number: u16) -> v1::VnodeWrite {
     let key = PointId::Num(id);
     let upsert = v1::Upsert {
         vectors: vec![v1::Vector {
@@ -316,7 +323,7 @@ pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), S
         payload: format!(r#"{{"text": "{}"}}"#, "x".repeat(2000)).into(),
     };
     let kind = Some(v1::change::Kind::Upsert(upsert));
-    let write = v1::VnodeWrite {
+    v1::VnodeWrite {
         vnode: u32::from(vnodes().vnode_of(&key.to_key()).0),
         operations: vec![v1::Operation {
             id: Some(key.into()),
@@ -324,9 +331,16 @@ pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), S
             change: Some(v1::Change { kind }),
         }],
         ..Default::default()
-    };
-    let writes = vec![write];
-    shard.write(v1::WriteRequest { writes }).await.map(drop)
+    }
+}
+
+/// How many writes vnodes have taken, as one replica knows.
+pub async fn operation_counts(shard: &impl ShardClient, vnodes: &VnodeSet) -> BTreeMap<u32, u64> {
+    let vnodes = vnodes.to_bytes();
+    let request = v1::OperationCountsRequest { vnodes };
+    let answer = shard.operation_counts(request).await.unwrap();
+    let counts = answer.counts.into_iter();
+    counts.map(|count| (count.vnode, count.w)).collect()
 }
 
 /// The points that one replica says there are, strongly.

@@ -14,6 +14,7 @@ mod failures;
 mod full_disk;
 mod matching;
 mod rest;
+mod retries;
 mod schema;
 mod support;
 mod writing;
