@@ -8,6 +8,7 @@ mod explain;
 mod figures;
 mod grpc;
 mod node;
+mod playground;
 mod serve;
 mod simulate;
 mod telemetry;
