@@ -2,6 +2,7 @@
 
 use crate::demo::{self, DemoArgs};
 use crate::explain::{self, ExplainArgs};
+use crate::playground::{self, PlaygroundArgs};
 use crate::serve::{self, ServeArgs};
 use crate::simulate::{self, SimulateArgs};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -47,6 +48,8 @@ enum Command {
         after_help = "Examples:\n  quoit demo\n  quoit demo --listen 127.0.0.1:7333 --grpc 127.0.0.1:7334 --exit"
     )]
     Demo(DemoArgs),
+    /// Try failover: the whole system as separate processes on loopback, with faults on demand.
+    Playground(PlaygroundArgs),
     /// Ask how a search went: which way each shard took, why, and what it looked at.
     Explain(ExplainArgs),
     /// Look at the ring: where vnodes are and what a change would move.
@@ -93,6 +96,10 @@ pub fn run() -> Result<(), Box<dyn Error>> {
                 .enable_all()
                 .build()?;
             runtime.block_on(demo::run(&args))?;
+        }
+        Command::Playground(args) => {
+            telemetry::init(cli.log_format, cli.log.as_deref().unwrap_or("info"))?;
+            playground::run(args, cli.log, &mut io::stdout())?;
         }
         Command::Explain(args) => {
             telemetry::init(cli.log_format, cli.log.as_deref().unwrap_or("warn"))?;

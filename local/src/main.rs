@@ -6,6 +6,7 @@ mod demo;
 mod explain;
 mod figures;
 mod node;
+mod playground;
 mod serve;
 mod simulate;
 

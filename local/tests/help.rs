@@ -32,6 +32,7 @@ fn help_shows_each_command_with_its_flags_defaults_and_examples() {
             "Quoit",
             "serve",
             "demo",
+            "playground",
             "explain",
             "ring",
             "completion",
@@ -62,6 +63,25 @@ fn help_shows_each_command_with_its_flags_defaults_and_examples() {
             "quoit serve -f collection.yaml",
             "curl -X PUT",
         ],
+    );
+    says(
+        &["playground", "--help"],
+        &[
+            "--file <FILE>",
+            "--shards <N>",
+            "--replicas <N>",
+            "--etcd <URL>",
+            "--dir <DIR>",
+            "[default: ./quoit-playground]",
+            "--json",
+            "partition",
+            "Examples:",
+            "quoit playground heal",
+        ],
+    );
+    says(
+        &["playground", "partition", "--help"],
+        &["--from <OTHER>", "--to <OTHER>", "--reset", "--dir <DIR>"],
     );
     says(
         &["ring", "simulate", "--help"],
