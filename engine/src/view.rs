@@ -122,6 +122,12 @@ impl View {
         self.vnodes.readable()
     }
 
+    /// Whether the shard had been given vnodes by then, if none at all.
+    #[must_use]
+    pub fn is_founded(&self) -> bool {
+        self.vnodes.is_founded()
+    }
+
     /// What it has of each vnode that it holds, in order.
     pub fn held(&self) -> impl Iterator<Item = (Vnode, VnodeState)> {
         self.vnodes.held()

@@ -63,7 +63,8 @@ pub enum ErrorKind {
         /// The member of the shard's group that leads, as far as this one knows.
         leader: Option<u64>,
     },
-    /// The shard serves nothing: shutting down, not yet ready, or stopped by a fault.
+    /// Nothing was done: the shard serves nothing, as it is shutting down, not yet
+    /// ready, or stopped by a fault.
     Unavailable,
     /// Nothing was done: this replica is not as fresh as was asked for. Another may be.
     Behind,

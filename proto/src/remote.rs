@@ -3,14 +3,15 @@
 //!
 //! A kind of error travels as a word in the metadata, since several kinds share a
 //! code of gRPC. Whatever has no such word did not come from a replica: whether the
-//! request reached one is then not known.
+//! request reached one is then not known, unless there was no connection to send it on.
 
 use crate::client::{ErrorKind, ShardClient, ShardError};
 use crate::v1;
 use crate::v1::shard_client::ShardClient as Stub;
+use std::error::Error;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, ConnectError, Request, Status};
 
 /// The names of what is in the metadata.
 const KIND: &str = "quoit-error";
@@ -56,20 +57,30 @@ pub fn of_status(status: &Status) -> ShardError {
         Some("not-leader") => ErrorKind::NotLeader { leader },
         Some("behind") => ErrorKind::Behind,
         Some("unavailable") => ErrorKind::Unavailable,
-        Some(_) => ErrorKind::Unknown,
-        None => return ShardError::new(ErrorKind::Unknown, unreached(status)),
+        None if was_never_sent(status) => ErrorKind::Unavailable,
+        _ => ErrorKind::Unknown,
     };
-    ShardError::new(kind, status.message())
+    let text = match said(KIND) {
+        Some(_) => status.message().to_owned(),
+        None => unreached(status),
+    };
+    ShardError::new(kind, text)
+}
+
+/// What is behind a status.
+fn causes(status: &Status) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(status.source(), |&cause| cause.source())
+}
+
+/// Whether no connection could be made: then nothing was done.
+fn was_never_sent(status: &Status) -> bool {
+    causes(status).any(<dyn Error>::is::<ConnectError>)
 }
 
 /// What gRPC itself says when a call did not come to a replica, or its answer not back.
 fn unreached(status: &Status) -> String {
-    let mut text = format!("the replica did not answer ({}", status.message());
-    let mut source = std::error::Error::source(status);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
+    let text = format!("the replica did not answer ({}", status.message());
+    let text = causes(status).fold(text, |text, cause| format!("{text}: {cause}"));
     text + ")"
 }
 
@@ -146,5 +157,18 @@ mod tests {
         let error = of_status(&status);
         assert_eq!(error.kind, ErrorKind::Unknown);
         assert!(error.message.contains("tcp connect error"));
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_nothing_is_sent_and_nothing_done() {
+        // A port that was free a moment ago.
+        let bound = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", bound.local_addr().unwrap());
+        drop(bound);
+        let channel = Channel::from_shared(address).unwrap().connect_lazy();
+        let shard = RemoteShard::new(channel);
+        let error = shard.write(v1::WriteRequest::default()).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{}", error.message);
+        assert!(error.message.contains("refused"), "{}", error.message);
     }
 }

@@ -7,7 +7,7 @@
 //!      (rest::table says which route goes where, and rest::openapi describes it for `/openapi.json`)
 //!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, sample, groups: pure)
 //!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
-//!      ─→ ShardClient, one a shard
+//!      ─→ ShardClient, one a shard; replicas (which replica of it)
 //! ```
 //!
 //! gRPC comes in by a door of its own ([`grpc_routes`]) and uses the same `check`,
@@ -33,6 +33,7 @@ mod metrics;
 mod narrow;
 mod payload;
 mod ports;
+mod replicas;
 mod request;
 mod rest;
 mod sample;
@@ -51,6 +52,7 @@ pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};
 pub use limits::ServerLimits;
 pub use metrics::prometheus;
 pub use ports::{Ports, ServePorts, serve as serve_ports};
+pub use replicas::{Replica, ReplicaOptions, ReplicaSet};
 pub use rest::filter_from_json;
 pub use rest::openapi::openapi;
 pub use server::{App, DIALECT_VERSION, router};

@@ -20,6 +20,12 @@ pub(crate) const REFUSED: &str = "quoit_http_requests_refused_total";
 pub(crate) const CALLS: &str = "quoit_grpc_requests_total";
 pub(crate) const CALL_SECONDS: &str = "quoit_grpc_request_duration_seconds";
 
+/// Of the replicas, all together: by replica they would outlive it here.
+pub(crate) const IN_FLIGHT: &str = "quoit_router_replica_calls_in_flight";
+pub(crate) const OPEN_CIRCUITS: &str = "quoit_router_replica_circuits_open";
+pub(crate) const HEDGES: &str = "quoit_router_hedges_total";
+pub(crate) const RETRIES: &str = "quoit_router_retries_total";
+
 /// The bounds of the buckets of request times, in seconds: a search takes
 /// from half a millisecond on, an upload up to many seconds.
 const BUCKETS: [f64; 14] = [

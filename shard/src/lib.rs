@@ -6,6 +6,7 @@
 //! ```
 
 mod convert;
+mod freshness;
 pub mod grpc;
 mod health;
 mod keeper;

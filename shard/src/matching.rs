@@ -28,6 +28,18 @@ struct Progress {
     not_here: BTreeSet<Vnode>,
 }
 
+impl Progress {
+    /// What is told of an error. Once points are changed it is no longer so that nothing
+    /// was done, whatever the error says of the page that it met.
+    fn broken_off_by(&self, error: ShardError) -> ShardError {
+        if self.changed == 0 {
+            return error;
+        }
+        let what = format!("{} points are changed: {error}", self.changed);
+        ShardError::new(ErrorKind::Unknown, what)
+    }
+}
+
 impl Shard {
     /// Changes the points of some vnodes that meet a filter.
     ///
@@ -50,16 +62,28 @@ impl Shard {
         let filter = convert::filter(request.filter).map_err(misfit)?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
         let mut progress = Progress::default();
-        let mut left = self
-            .round(&vnodes, &filter, page, &wire, &mut progress)
-            .await?;
+        let done = self.rounds(&vnodes, &filter, page, &wire, &mut progress);
+        done.await.map_err(|error| progress.broken_off_by(error))?;
+        Ok(v1::WriteMatchingResponse {
+            changed: progress.changed,
+            seq: progress.seq,
+            not_here: convert::not_here(&Vec::from_iter(progress.not_here)),
+        })
+    }
+
+    /// Changes points until none is left that others changed meanwhile.
+    async fn rounds(
+        &self,
+        vnodes: &VnodeSet,
+        filter: &Filter,
+        page: usize,
+        wire: &v1::Change,
+        progress: &mut Progress,
+    ) -> Result<(), ShardError> {
+        let mut left = self.round(vnodes, filter, page, wire, progress).await?;
         for _ in 1..ROUNDS {
             if left.is_empty() {
-                return Ok(v1::WriteMatchingResponse {
-                    changed: progress.changed,
-                    seq: progress.seq,
-                    not_here: convert::not_here(&Vec::from_iter(progress.not_here)),
-                });
+                return Ok(());
             }
             let of_these = Filter {
                 must: vec![
@@ -68,13 +92,10 @@ impl Shard {
                 ],
                 ..Filter::default()
             };
-            left = self
-                .round(&vnodes, &of_these, page, &wire, &mut progress)
-                .await?;
+            left = self.round(vnodes, &of_these, page, wire, progress).await?;
         }
         let what = format!(
-            "{} points are changed, and {} were changed by others each time they were looked at: send it again",
-            progress.changed,
+            "{} points were changed by others each time they were looked at: send it again",
             left.len()
         );
         Err(ShardError::new(ErrorKind::Unknown, what))

@@ -180,7 +180,7 @@ impl Shard {
     ///
     /// # Errors
     /// There is no leader, or the shard stops.
-    pub async fn catch_up(&self) -> Result<(), ShardError> {
+    pub async fn become_ready(&self) -> Result<(), ShardError> {
         self.strong_view().await?;
         self.caught_up.store(true, Ordering::Release);
         Ok(())
@@ -237,18 +237,17 @@ impl Shard {
         self.engine.params()
     }
 
-    fn view(&self) -> Result<Arc<View>, ShardError> {
+    /// The group of its replicas.
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// The newest view.
+    pub(crate) fn view(&self) -> Result<Arc<View>, ShardError> {
         match self.health.reads_stopped() {
             Some(why) => Err(ShardError::new(ErrorKind::Unavailable, why)),
             None => Ok(self.engine.view()),
         }
-    }
-
-    /// A view that shows every write acknowledged before this call.
-    pub(crate) async fn strong_view(&self) -> Result<Arc<View>, ShardError> {
-        let index = self.group.read_index().await.map_err(|e| refused(&e))?;
-        self.group.applied(index).await.map_err(|e| refused(&e))?;
-        self.view()
     }
 
     /// Waits while too much is not indexed.
@@ -330,7 +329,7 @@ impl ShardClient for Shard {
         let queries = request.queries.into_iter();
         let queries = queries.map(|q| convert::query(q, params));
         let queries: Vec<Query> = queries.collect::<Result<_, _>>().map_err(invalid)?;
-        let view = self.strong_view().await?;
+        let view = self.view_for(request.freshness).await?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
         let compared = queries.iter().map(|q| view.comparisons(q)).sum();
         let answer = self
@@ -353,7 +352,7 @@ impl ShardClient for Shard {
         let pairs: Vec<_> = pairs.collect::<Result<_, Misfit>>().map_err(invalid)?;
         let want = convert::want(request.with_payload, &request.with_vectors, params);
         let want = want.map_err(invalid)?;
-        let view = self.strong_view().await?;
+        let view = self.view_for(request.freshness).await?;
         let answer = self
             .run(pairs.len() as u64, move || view.retrieve(&pairs, want))
             .await?;
@@ -374,7 +373,7 @@ impl ShardClient for Shard {
         let order = request.order_by.map(convert::order_by).transpose();
         let order = order.map_err(invalid)?;
         let limit = request.limit as usize;
-        let view = self.strong_view().await?;
+        let view = self.view_for(request.freshness).await?;
         let compared = u64::from(request.limit) + view.comparisons_to_filter(&filter);
         if let Some(order) = order {
             if from.is_some() {
@@ -402,7 +401,7 @@ impl ShardClient for Shard {
     async fn count(&self, request: v1::CountRequest) -> Result<v1::CountResponse, ShardError> {
         let filter = convert::filter(request.filter).map_err(invalid)?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
-        let view = self.strong_view().await?;
+        let view = self.view_for(request.freshness).await?;
         let compared = view.comparisons_to_filter(&filter);
         let answer = self
             .run(compared, move || view.count_matching(&vnodes, &filter))
@@ -414,7 +413,7 @@ impl ShardClient for Shard {
     }
 
     async fn facet(&self, request: v1::FacetRequest) -> Result<v1::FacetResponse, ShardError> {
-        let view = self.strong_view().await?;
+        let view = self.view_for(request.freshness).await?;
         let vnodes = VnodeSet::from_bytes(&request.vnodes);
         let path = request.path.parse::<Path>();
         let path = path.map_err(|e| invalid(Misfit(e.to_string())))?;

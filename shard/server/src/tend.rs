@@ -132,7 +132,7 @@ impl Tended {
 
     async fn catch_up(&self, shard: &Shard) -> Fallible {
         if !shard.has_caught_up() {
-            shard.catch_up().await?;
+            shard.become_ready().await?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! One member of a group, running: who leads, what is proposed, how far a view
 //! must be. The only place that drives openraft.
 
+use super::age::Age;
 use super::handing::Exports;
 use super::log_thread::{self, LogQueue, chain};
 use super::machine::{self, Decode};
@@ -36,6 +37,10 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// election takes a little more than a second.
 const LEADER_PATIENCE: Duration = Duration::from_secs(2);
 const LEADER_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a leader may take to answer: one that is silent must not hold up those who
+/// ask when there is another.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes of the last entries that are kept in memory: what is applied next, and what
 /// other members need next, if there are any.
@@ -145,6 +150,7 @@ pub struct Group {
     reader: crate::log::LogReader,
     queue: Mutex<Option<mpsc::Sender<(Proposal, Reply)>>>,
     readers: mpsc::UnboundedSender<read_rounds::Asker>,
+    age: Arc<Mutex<Age>>,
     note: watch::Receiver<Note>,
     running: Mutex<Option<Running>>,
 }
@@ -237,7 +243,10 @@ impl Group {
             let (raft, peers) = (reading.clone(), lines.clone());
             async move { fresh_index(&raft, me, &*peers).await }
         };
-        spawner.spawn(read_rounds::run(asked, round));
+        let age = Arc::<Mutex<Age>>::default();
+        let told = age.clone();
+        let answered = move |begun, index| told.lock().answered(begun, index);
+        spawner.spawn(read_rounds::run(asked, round, answered));
         Ok(Self {
             me,
             is_alone,
@@ -249,6 +258,7 @@ impl Group {
             reader,
             queue: Mutex::new(Some(queue)),
             readers,
+            age,
             note,
             running: Mutex::new(Some(Running {
                 runtime,
@@ -324,6 +334,17 @@ impl Group {
         let mut note = self.note.clone();
         let reached = note.wait_for(|note| note.applied.is_some_and(|id| id.index >= index));
         reached.await.map(drop).map_err(|_| stopped())
+    }
+
+    /// How old what this member has applied can be: it has every write that was
+    /// acknowledged so long ago or longer. `None` if it does not know.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        if self.is_alone {
+            return Some(Duration::ZERO);
+        }
+        let applied = self.note.borrow().applied.map(|id| id.index);
+        self.age.lock().of(applied, Instant::now())
     }
 
     /// Which member it is.
@@ -475,9 +496,13 @@ async fn fresh_index(
             } => {
                 let envelope = Some(me.to(node));
                 let request = v1::ReadIndexRequest { envelope };
-                let asked = peers.peer(node, &member).leader_read_index(request).await;
-                let asked = asked.map(|response| response.index);
-                asked.map_err(|e| ProposeError::NoQuorum(format!("of its leader: {e}")))
+                let peer = peers.peer(node, &member);
+                let asked = peer.leader_read_index(request);
+                match tokio::time::timeout(ANSWER_PATIENCE, asked).await {
+                    Ok(Ok(response)) => Ok(response.index),
+                    Ok(Err(e)) => Err(ProposeError::NoQuorum(format!("of its leader: {e}"))),
+                    Err(_) => Err(ProposeError::NoQuorum("its leader is silent".into())),
+                }
             }
         };
         match asked {

@@ -9,6 +9,7 @@
 //! openraft counts from 0, where the first membership is, and the log from 1: the
 //! storage translates. Everything else uses openraft's numbers.
 
+mod age;
 mod codec;
 mod group;
 mod handing;

@@ -101,7 +101,8 @@ async fn replicas_of_one_authority_talk_and_nobody_else_is_let_in() {
         Some(trusting.identity(identity(&stranger))),
     ] {
         let error = count(&client(&address, tls)).await.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Unknown, "{error}");
+        let kinds = [ErrorKind::Unknown, ErrorKind::Unavailable];
+        assert!(kinds.contains(&error.kind), "{error}");
     }
     assert_eq!(count(&client(&address, Some(known))).await.unwrap(), 1);
 }
