@@ -40,8 +40,10 @@ bench: setup ## Measure, and write docs/benchmarks.md anew
 	$(CARGO) build --release --bin quoit
 	$(CARGO) run --release --package quoit-bench
 
-chaos: setup ## kill -9 at 200 random moments, and prove that nothing acknowledged is lost
-	QUOIT_CHAOS_KILLS=200 $(CARGO) test --release --package quoit --test kill -- --nocapture
+chaos: setup ## 300 faults of nine replicas, 200 kills of one process; prove that no promise is broken
+	$(CARGO) build --release --workspace --bins
+	QUOIT_CHAOS_FAULTS=300 $(CARGO) test --release --workspace --test chaos -- --nocapture
+	QUOIT_CHAOS_KILLS=200 $(CARGO) test --release --workspace --test kill -- --nocapture
 
 deny: ## Licences, sources and duplicates of dependencies (needs cargo-deny)
 	$(CARGO) deny check bans licenses sources
