@@ -20,6 +20,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -130,6 +131,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         record,
         values,
         rings,
+        is_remembered: AtomicBool::new(false),
     }));
     tracing::info!(address = %args.listen, http = %args.http, "serving");
     let (stopping, stopped) = tokio::sync::oneshot::channel();

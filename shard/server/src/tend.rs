@@ -18,6 +18,7 @@ use quoit_shard::{Keeper, Shard};
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How often it is looked at, also when nothing in etcd changes: who leads does.
@@ -35,6 +36,9 @@ pub struct Tended {
     pub values: Arc<dyn Values>,
     /// The ring.
     pub rings: Arc<dyn RingStore>,
+    /// Whether it was seen that etcd knows of the group's beginning, since this
+    /// process started.
+    pub is_remembered: AtomicBool,
 }
 
 type Fallible<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -116,6 +120,7 @@ impl Tended {
             shard.found(&self.first_vnodes().await?).await?;
         }
         self.catch_up(&shard).await?;
+        self.remember(&shard, seen).await?;
         if let Some(wished) = seen.wished() {
             while shard.settle(&wished).await? {}
             self.tidy(&shard, seen).await?;
@@ -187,6 +192,30 @@ impl Tended {
         let members = members.map(|(n, r)| (*n, member(r))).collect();
         tracing::info!(members = ?beginning.members.keys(), "the shard's group begins");
         Ok(shard.bootstrap(members).await?)
+    }
+
+    /// Says again that the group has begun, where etcd has forgotten it: a backup of
+    /// before was put back. New nodes would begin the group a second time.
+    async fn remember(&self, shard: &Shard, seen: &Seen) -> Fallible {
+        let name = ValueName::bootstrapped(ShardId(self.record.shard));
+        if self.is_remembered.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if self.values.get(&name).await?.is_none() {
+            let place = |node: u64| Some((node, seen.nodes.as_ref()?.get(&node)?.value.clone()));
+            let members: Option<_> = shard.members().into_iter().map(place).collect();
+            let Some(members) = members else {
+                // They register again, each for itself.
+                return Ok(());
+            };
+            let bytes = Beginning { members }.to_bytes();
+            match self.values.swap(&name, None, &bytes).await {
+                Ok(_) | Err(SwapError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.is_remembered.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The vnodes that the shard is founded with: those of the first ring, and for a

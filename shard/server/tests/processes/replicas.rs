@@ -1,7 +1,7 @@
 //! What three replicas keep, whatever happens to one of them.
 
 use crate::support::{Cluster, count, put, until};
-use quoit_ring::ValueName;
+use quoit_ring::{ShardId, ValueName, Values};
 use std::fs;
 
 #[tokio::test]
@@ -55,6 +55,10 @@ async fn data_is_served_and_restarts_while_etcd_is_away() {
     cluster.start_all();
     cluster.ready(3).await;
     cluster.leader(0).await;
+    // etcd forgets that the group has begun, as a backup of before would.
+    let (store, begun) = (cluster.store(), ValueName::bootstrapped(ShardId(0)));
+    let kept = store.get(&begun).await.unwrap().unwrap();
+    store.remove(&begun, kept.revision).await.unwrap();
     cluster.etcd.kill().unwrap();
 
     for place in 0..3 {
@@ -67,6 +71,12 @@ async fn data_is_served_and_restarts_while_etcd_is_away() {
 
     // With it back, what changes the cluster works again: a new disk.
     cluster.etcd.restart().unwrap();
+    until("the group's beginning to be known again", async || {
+        let kept = store.get(&begun).await.ok()??;
+        let text = String::from_utf8(kept.value).unwrap();
+        (text.matches("address").count() == 3).then_some(())
+    })
+    .await;
     cluster.replicas[0].kill();
     fs::remove_dir_all(&cluster.replicas[0].data).unwrap();
     cluster.start(0);
