@@ -150,8 +150,9 @@ pub enum SwapError {
     /// The store failed, and what was there still is.
     #[error("nothing was replaced")]
     Failed(#[source] StoreError),
-    /// The store failed, and what is new may be there or not: read it before
-    /// the next step.
+    /// The store failed, and what is new may be there or not, or come to be there
+    /// a little later as long as nothing else is written: read it before the next
+    /// step, and swap from what was read.
     #[error("it may or may not have been replaced")]
     Unknown(#[source] StoreError),
 }
