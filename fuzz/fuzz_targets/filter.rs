@@ -37,7 +37,9 @@ fn logged(filter: &Filter) -> v1::LogEntry {
     };
     let write = v1::VnodeWrite {
         vnode: 0,
-        operations: vec![operation], ..Default::default() };
+        operations: vec![operation],
+        ..Default::default()
+    };
     let request = v1::WriteRequest {
         writes: vec![write],
     };
