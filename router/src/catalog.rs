@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use quoit_columns::Kind;
 use quoit_filter::Path;
-use quoit_proto::ShardClient;
+use quoit_proto::{ShardClient, v1};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 
 use crate::aliases::{AliasAction, Aliases, BadAliases};
+use crate::consistency::Consistency;
 use crate::merge::Order;
 
 /// How the nearness of two vectors is measured.
@@ -164,6 +165,13 @@ pub(crate) struct Target {
 
 /// One collection as a request sees it.
 pub struct Collection {
+    picture: Arc<Picture>,
+    /// How fresh what the request reads must be.
+    consistency: Consistency,
+}
+
+/// What holds for all requests.
+struct Picture {
     name: String,
     params: CollectionParams,
     vnodes: VnodeCount,
@@ -232,56 +240,74 @@ impl Collection {
             });
         }
         let owner = owner.iter().filter_map(|s| index.get(s).copied()).collect();
-        Ok(Self {
+        let picture = Arc::new(Picture {
             name: name.into(),
             params,
             vnodes,
             owner,
             targets,
+        });
+        Ok(Self {
+            picture,
+            consistency: Consistency::Strong,
         })
+    }
+
+    /// The same, for a request that says how fresh what it reads must be.
+    #[must_use]
+    pub fn read_as(&self, consistency: Consistency) -> Self {
+        Self {
+            picture: Arc::clone(&self.picture),
+            consistency,
+        }
+    }
+
+    /// How fresh what the request reads must be, as shards are told.
+    pub(crate) fn freshness(&self) -> Option<v1::Freshness> {
+        self.consistency.freshness()
     }
 
     /// The collection's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.picture.name
     }
 
     /// What the collection is.
     #[must_use]
     pub fn params(&self) -> &CollectionParams {
-        &self.params
+        &self.picture.params
     }
 
     /// The size of the ring.
     #[must_use]
     pub fn vnodes(&self) -> VnodeCount {
-        self.vnodes
+        self.picture.vnodes
     }
 
     /// The shards that own something, in the order of their numbers.
     pub(crate) fn targets(&self) -> &[Target] {
-        &self.targets
+        &self.picture.targets
     }
 
     /// The vnode of a point.
     pub(crate) fn vnode_of(&self, id: PointId) -> Vnode {
-        self.vnodes.vnode_of(&id.to_key())
+        self.picture.vnodes.vnode_of(&id.to_key())
     }
 
     /// The index in [`Self::targets`] of a vnode's owner.
     pub(crate) fn owner_of(&self, v: Vnode) -> usize {
-        self.owner[usize::from(v.0)]
+        self.picture.owner[usize::from(v.0)]
     }
 }
 
 impl fmt::Debug for Collection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Collection")
-            .field("name", &self.name)
-            .field("params", &self.params)
-            .field("vnodes", &self.vnodes)
-            .field("shards", &self.targets.len())
+            .field("name", &self.picture.name)
+            .field("params", &self.picture.params)
+            .field("vnodes", &self.picture.vnodes)
+            .field("shards", &self.picture.targets.len())
             .finish_non_exhaustive()
     }
 }

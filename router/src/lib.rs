@@ -20,6 +20,7 @@ mod catalog;
 mod check;
 mod condition;
 mod connections;
+mod consistency;
 mod error;
 mod fanout;
 mod fuse;
@@ -48,6 +49,7 @@ pub use catalog::{
     CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams,
 };
 pub use connections::serve;
+pub use consistency::Consistency;
 pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};
 pub use limits::ServerLimits;
 pub use metrics::prometheus;

@@ -29,7 +29,7 @@ pub(crate) async fn facet(
             path: path.to_string(),
             filter: Some(filter.into()),
             limit: VALUES,
-            ..Default::default()
+            freshness: collection.freshness(),
         };
         async move {
             let answer = target.client.facet(request).await;

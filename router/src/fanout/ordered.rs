@@ -63,7 +63,7 @@ pub(crate) async fn scroll_by(
             with_vectors: collection.params().names(with.vectors),
             filter: Some(filter.into()),
             order_by: Some(order.clone()),
-            ..Default::default()
+            freshness: collection.freshness(),
         };
         async move {
             let answer = target.client.scroll(request).await;

@@ -41,6 +41,7 @@ pub(crate) async fn retrieve(
         request.ids.push((*id).into());
         request.vnodes.push(u32::from(vnode.0));
         request.with_payload = with.payload;
+        request.freshness = collection.freshness();
         request.with_vectors = collection.params().names(with.vectors);
     }
     let asked_of = requests.values().map(|r| r.vnodes.len()).sum();
@@ -90,7 +91,7 @@ pub(crate) async fn scroll(
             with_vectors: collection.params().names(with.vectors),
             filter: Some(filter.into()),
             order_by: None,
-            ..Default::default()
+            freshness: collection.freshness(),
         };
         async move {
             let answer = target.client.scroll(request).await;
@@ -134,7 +135,7 @@ pub(crate) async fn ids_within(
             with_vectors: Vec::new(),
             filter: Some(filter.into()),
             order_by: None,
-            ..Default::default()
+            freshness: collection.freshness(),
         };
         async move {
             let answer = target.client.scroll(request).await;
@@ -163,7 +164,7 @@ pub(crate) async fn count(collection: &Collection, filter: &Filter) -> Result<u6
         let request = CountRequest {
             vnodes: target.bits.clone(),
             filter: Some(filter.into()),
-            ..Default::default()
+            freshness: collection.freshness(),
         };
         async move {
             let answer = target.client.count(request).await;

@@ -65,7 +65,7 @@ pub(crate) async fn search(
         let request = SearchRequest {
             vnodes: target.bits.clone(),
             queries: queries.clone(),
-            ..Default::default()
+            freshness: collection.freshness(),
         };
         async move {
             let answer = target.client.search(request).await;

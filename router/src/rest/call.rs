@@ -20,6 +20,7 @@ use super::error::Error;
 use super::lookup::open;
 use super::params::Params;
 use crate::catalog::Collection;
+use crate::consistency::Consistency;
 use crate::limits::Room;
 use crate::metrics::REFUSED;
 use crate::server::App;
@@ -37,6 +38,8 @@ pub(crate) enum Effect {
 pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) params: Params,
+    /// How fresh what it reads must be.
+    consistency: Consistency,
     path: HashMap<String, String>,
     declared: Option<usize>,
     body: Body,
@@ -54,7 +57,7 @@ impl Call {
     pub(crate) async fn collection(&mut self) -> Result<Arc<Collection>, Error> {
         let name = self.path("c");
         let error = match open(&*self.app.catalog, name) {
-            Ok(collection) => return Ok(collection),
+            Ok(collection) => return Ok(Arc::new(collection.read_as(self.consistency))),
             Err(error) => error,
         };
         body::discard(std::mem::take(&mut self.body)).await;
@@ -100,7 +103,7 @@ where
     let result = match Params::read(&parts.uri) {
         Ok(params) => {
             let limit = params.timeout.unwrap_or(app.limits.timeout);
-            let call = admitted(app, parts, body, params, handler);
+            let call = admitted(app, parts, body, params, effect, handler);
             let finished = tokio::time::timeout(limit, call).await;
             finished.unwrap_or(Err(Error::Finish {
                 limit,
@@ -124,6 +127,7 @@ async fn admitted<H, F>(
     mut parts: Parts,
     body: Body,
     params: Params,
+    effect: Effect,
     handler: H,
 ) -> Result<Reply, Error>
 where
@@ -141,9 +145,15 @@ where
         message: e.body_text(),
     })?;
     let name = path.get("c").cloned();
+    let consistency = match effect {
+        Effect::Reads => params.consistency,
+        // What is looked at in order to change it must be what is there.
+        Effect::Writes => Consistency::Strong,
+    };
     let done = handler(Call {
         app,
         params,
+        consistency,
         path,
         declared: body::declared(&parts.headers),
         body,

@@ -7,6 +7,7 @@ use axum::http::Uri;
 use serde::Deserialize;
 
 use super::error::Error;
+use crate::consistency::{self, Consistency};
 use crate::limits::MAX_TIMEOUT;
 
 /// The parameters, read and checked.
@@ -17,6 +18,8 @@ pub(crate) struct Params {
     pub(crate) wait: bool,
     /// Whether a search says how it went.
     pub(crate) explain: bool,
+    /// How fresh what is read must be.
+    pub(crate) consistency: Consistency,
     /// How long the request may take.
     pub(crate) timeout: Option<Duration>,
 }
@@ -51,19 +54,13 @@ impl Params {
                 Some(Duration::from_secs(seconds).min(MAX_TIMEOUT))
             }
         };
-        // Every read is one of all vnodes, and every write is acknowledged by
-        // a quorum in order: what these two may ask for is there already.
-        match raw.consistency.as_deref() {
-            None | Some("" | "majority" | "quorum" | "all") => {}
-            Some(text) => match text.parse::<u64>() {
-                Ok(0) => return Err(out_of_range("consistency")),
-                Ok(_) => {}
-                Err(_) => {
-                    let right = "a number of replicas, or one of majority, quorum, all";
-                    return Err(unreadable("consistency", text, right));
-                }
-            },
-        }
+        let consistency = match raw.consistency.as_deref() {
+            None => Consistency::default(),
+            Some("0") => return Err(out_of_range("consistency")),
+            Some(text) => Consistency::read(text)
+                .ok_or_else(|| unreadable("consistency", text, consistency::WORDS))?,
+        };
+        // Every write is acknowledged by a quorum, in order.
         match raw.ordering.as_deref() {
             None | Some("" | "weak" | "medium" | "strong") => {}
             Some(text) => return Err(unreadable("ordering", text, "one of weak, medium, strong")),
@@ -71,6 +68,7 @@ impl Params {
         Ok(Self {
             wait,
             explain,
+            consistency,
             timeout,
         })
     }

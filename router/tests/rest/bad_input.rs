@@ -243,7 +243,7 @@ async fn searches_that_cannot_be_are_refused() {
         case("POST", QUERY, "nonsense", 400, &["JSON body", "line 1"]),
         case("POST", "/collections/none/points/query", r#"{"query": [1, 1, 1]}"#, 404, &["`none`"]),
         case("POST", "/collections/docs/points/query?consistency=0", "{}", 422, &["consistency: value 0 invalid"]),
-        case("POST", "/collections/docs/points/query?consistency=some", "{}", 400, &["consistency", "majority, quorum, all"]),
+        case("POST", "/collections/docs/points/query?consistency=some", "{}", 400, &["consistency", "bounded:NUMBERms", "majority, quorum, all"]),
         case("POST", QUERIES, "{}", 400, &["missing field `searches`"]),
         case("POST", QUERIES, r#"{"searches": [{"query": [1, 1, 1]}, {"query": [1]}]}"#, 400, &["searches[1].query", "got 1"]),
         case("POST", QUERIES, r#"{"searches": [{"query": [1, 1, 1]}, {"limit": 0}]}"#, 422, &["searches[1].limit"]),

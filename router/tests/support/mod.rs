@@ -1,24 +1,27 @@
-//! Shards in memory that search by comparing with everything, a catalog of
-//! them, and a way to call the router without a socket. Each shard can be told
-//! to fail, to have lost vnodes, or to take its time.
+//! Shards in memory that search by comparing with everything, and a catalog of
+//! them. Each shard can be told to fail, to have lost vnodes, or to take its time.
 
-#![allow(dead_code, reason = "each test program uses a part of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test program uses a part of this"
+)]
 
 mod order;
 mod score;
+mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::body::Bytes;
 use quoit_columns::Kind;
 use quoit_filter::Path;
 use quoit_proto::v1::{
     CountRequest, CountResponse, DigestsRequest, DigestsResponse, Done, Explanation, Facet,
-    FacetRequest, FacetResponse, Hit, Hits, NotHere, Operation, OperationCountsRequest,
+    FacetRequest, FacetResponse, Freshness, Hit, Hits, NotHere, Operation, OperationCountsRequest,
     OperationCountsResponse, Point, ReplicaDigests, RetrieveRequest, RetrieveResponse,
     ScrollRequest, ScrollResponse, SearchRequest, SearchResponse, SetSchemaRequest,
     SetSchemaResponse, StatusResponse, Vector, VnodeDigest, VnodeOutcome, WriteMatchingRequest,
@@ -28,12 +31,11 @@ use quoit_proto::v1::{
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 use quoit_router::{
-    AliasAction, Aliases, App, Catalog, CatalogError, Collection, CollectionLimits,
-    CollectionParams, CreateCollection, CreateVector, Hnsw, Metric, NoCollection, ServerLimits,
-    VectorParams, changed_aliases,
+    AliasAction, Aliases, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
+    CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams, changed_aliases,
 };
-use serde_json::Value;
-use tower::ServiceExt;
+
+pub use server::{Answer, Server, ids};
 
 /// The bounds of the tests' collections: small, so that tests can pass them.
 pub const LIMITS: CollectionLimits = CollectionLimits {
@@ -65,6 +67,8 @@ struct State {
     delay: Duration,
     stopped: String,
     searches: Vec<SearchRequest>,
+    /// How fresh each read was to be.
+    freshness: Vec<Option<Freshness>>,
     /// How many writes have come, and been held up if they are to be.
     writes: usize,
 }
@@ -105,6 +109,11 @@ impl FakeShard {
     /// The searches that the shard was asked for, in their order.
     pub fn searches(&self) -> Vec<SearchRequest> {
         self.state().searches.clone()
+    }
+
+    /// How fresh the reads that came since this was last asked were to be.
+    pub fn freshness(&self) -> Vec<Option<Freshness>> {
+        std::mem::take(&mut self.state().freshness)
     }
 
     /// How many writes have come, whatever became of them.
@@ -329,6 +338,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn facet(&self, request: FacetRequest) -> Result<FacetResponse, ShardError> {
+        self.state().freshness.push(request.freshness);
         self.enter().await?;
         if request.path == "unindexed" {
             let what = "unindexed has no index to count values by";
@@ -366,6 +376,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {
+        self.state().freshness.push(request.freshness);
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
         let mut state = self.state();
@@ -417,6 +428,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse, ShardError> {
+        self.state().freshness.push(request.freshness);
         self.enter().await?;
         let state = self.state();
         let mut answer = RetrieveResponse::default();
@@ -436,6 +448,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError> {
+        self.state().freshness.push(request.freshness);
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
         if let Some(order) = &request.order_by {
@@ -460,6 +473,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError> {
+        self.state().freshness.push(request.freshness);
         self.enter().await?;
         let (here, not_here) = self.split(&request.vnodes);
         let state = self.state();
@@ -695,126 +709,5 @@ impl Catalog for FakeCatalog {
 
     fn ready(&self) -> bool {
         true
-    }
-}
-
-/// The ids of points that were answered.
-pub fn ids(points: &Value) -> Vec<Value> {
-    let points = points.as_array().unwrap();
-    points.iter().map(|p| p["id"].clone()).collect()
-}
-
-/// A router over fake shards.
-pub struct Server {
-    /// The routes.
-    pub router: axum::Router,
-    /// The same by gRPC.
-    pub grpc: axum::Router,
-    /// The collections behind them.
-    pub catalog: Arc<FakeCatalog>,
-}
-
-/// What came back.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
-}
-
-impl Answer {
-    /// The body as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
-    }
-
-    /// The result of a call that went well.
-    pub fn result(&self) -> Value {
-        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
-        self.json()["result"].clone()
-    }
-
-    /// The text of the error.
-    pub fn error(&self) -> String {
-        let json = self.json();
-        let error = json["status"]["error"].as_str();
-        error
-            .unwrap_or_else(|| panic!("no error: {}", self.text))
-            .to_owned()
-    }
-}
-
-impl Server {
-    /// A router with no collections, which get so many shards.
-    pub fn new(shards: u32) -> Self {
-        Self::with(shards, ServerLimits::default(), LIMITS)
-    }
-
-    /// The same with other limits.
-    pub fn with(shards: u32, server: ServerLimits, limits: CollectionLimits) -> Self {
-        let catalog = Arc::new(FakeCatalog {
-            shard_count: shards,
-            limits,
-            all: Mutex::default(),
-            indexes: Mutex::default(),
-            aliases: Mutex::default(),
-        });
-        let app = Arc::new(App::new(catalog.clone(), server, None));
-        Self {
-            router: quoit_router::router(app.clone()),
-            grpc: quoit_router::grpc_routes(app),
-            catalog,
-        }
-    }
-
-    /// A router with the collection `docs` of three coordinates.
-    pub async fn docs(shards: u32, metric: &str) -> Self {
-        let server = Self::new(shards);
-        server.create_docs(metric).await;
-        server
-    }
-
-    /// The same, of collections that take large requests.
-    pub async fn large(shards: u32, metric: &str) -> Self {
-        let limits = CollectionLimits {
-            max_request_bytes: 32 << 20,
-            ..LIMITS
-        };
-        let server = Self::with(shards, ServerLimits::default(), limits);
-        server.create_docs(metric).await;
-        server
-    }
-
-    /// Makes the collection `docs`.
-    pub async fn create_docs(&self, metric: &str) {
-        let body = format!(r#"{{"vectors": {{"size": 3, "distance": "{metric}"}}}}"#);
-        self.call("PUT", "/collections/docs", body).await.result();
-    }
-
-    /// Puts points into `docs`, of the form of the API.
-    pub async fn put(&self, points: Value) {
-        let body = serde_json::json!({ "points": points }).to_string();
-        self.call("PUT", "/collections/docs/points?wait=true", body)
-            .await
-            .result();
-    }
-
-    /// Sends one request.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
-        }
-    }
-
-    /// Sends one request of a method, a path and a body.
-    pub async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
-        let request = Request::builder().method(method).uri(path);
-        let request = request.header("content-type", "application/json");
-        self.send(request.body(body.into()).unwrap()).await
     }
 }

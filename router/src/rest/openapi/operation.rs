@@ -258,7 +258,8 @@ enum Consistency {}
 
 shaped!(Consistency as "ReadConsistency" => any_of([
     at_least(1),
-    word(["majority", "quorum", "all"]),
+    word(["strong", "eventual", "majority", "quorum", "all"]),
+    text(),
 ]));
 
 /// That answer: its envelope is the same whatever went wrong.
@@ -317,7 +318,7 @@ impl Param {
             ),
             Self::Consistency => (
                 "consistency",
-                "Accepted: every read is one of all there is",
+                "How fresh what is read must be: `strong` (the default; also `majority`, `quorum`, `all`, and numbers from 2 on) has every write acknowledged before; `bounded:NUMBERms` every one acknowledged so long before; `eventual` (also 1) is what a replica has",
                 a::<Consistency>(parts),
             ),
             Self::Explain => (
