@@ -98,6 +98,7 @@ mod tests {
             ("http://etcd:2379/v3", BadEndpoint::Form),
             ("http://root@etcd:2379", BadEndpoint::Form),
             ("::1:2379", BadEndpoint::Form),
+            ("a:b:2379", BadEndpoint::Form),
         ] {
             assert_eq!(text.parse::<Endpoint>(), Err(why), "{text}");
         }

@@ -72,6 +72,7 @@ mod tests {
         let patience = Duration::from_mins(1);
         let ready = tokio::time::timeout(patience, ready(address, "/readyz"));
         ready.await.expect("the last answer is a 200");
-        server.await.unwrap();
+        let asked = tokio::time::timeout(patience, server).await;
+        asked.expect("it was asked so often").unwrap();
     }
 }

@@ -138,7 +138,9 @@ pub enum Error {
     Stopping,
 }
 
-type Asked = (Order, oneshot::Sender<Result<String, Error>>);
+type Said = Result<String, Error>;
+type Asked = (Order, oneshot::Sender<Said>);
+type Reply = (oneshot::Sender<Said>, Said);
 
 /// The way to a process, and its picture.
 #[derive(Clone, Debug)]
@@ -260,29 +262,48 @@ enum Phase {
     Alive(Child, Instant),
 }
 
+/// What comes next, and what is said of it to who ordered it.
+struct Next {
+    phase: Phase,
+    reply: Option<Reply>,
+}
+
+impl From<Phase> for Next {
+    fn from(phase: Phase) -> Self {
+        Self { phase, reply: None }
+    }
+}
+
 impl Keeper {
     async fn keep(mut self) {
-        let mut phase = Phase::Due(Instant::now());
+        let mut next = Next::from(Phase::Due(Instant::now()));
         loop {
+            let Next { phase, reply } = next;
+            // Before the reply: who asked sees it as they were told.
             self.show(&phase);
-            let next = match phase {
+            if let Some((answer, said)) = reply {
+                // They may have given up waiting.
+                drop(answer.send(said));
+            }
+            let came = match phase {
                 Phase::Down => match self.asked.recv().await {
-                    Some(asked) => self.without(asked, Phase::Down).await,
-                    None => return,
+                    Some(asked) => Some(self.without(asked, Phase::Down).await),
+                    None => None,
                 },
                 Phase::Due(at) => tokio::select! {
                     asked = self.asked.recv() => match asked {
-                        Some(asked) => self.without(asked, Phase::Due(at)).await,
-                        None => return,
+                        Some(asked) => Some(self.without(asked, Phase::Due(at)).await),
+                        None => None,
                     },
-                    () = tokio::time::sleep_until(at) => self.start().await,
+                    () = tokio::time::sleep_until(at) => Some(self.start().await.into()),
                 },
-                Phase::Alive(child, since) => match self.alive(child, since).await {
-                    Some(next) => next,
-                    None => return,
-                },
+                Phase::Alive(child, since) => self.alive(child, since).await,
             };
-            phase = next;
+            match came {
+                Some(came) => next = came,
+                // Nobody is left to give orders.
+                None => return,
+            }
         }
     }
 
@@ -343,9 +364,9 @@ impl Keeper {
     }
 
     /// What an order does to a process that does not run.
-    async fn without(&mut self, (order, answer): Asked, phase: Phase) -> Phase {
+    async fn without(&mut self, (order, answer): Asked, phase: Phase) -> Next {
         let name = self.name();
-        let (said, next) = match order {
+        let (said, phase) = match order {
             Order::Start => (Ok(format!("{name} starts")), Phase::Due(Instant::now())),
             Order::Kill { stay_down: false } => (Ok(format!("{name} was not running")), phase),
             Order::Kill { stay_down: true } | Order::Stop => (
@@ -359,14 +380,12 @@ impl Keeper {
                 Err(error) => (Err(error), Phase::Down),
             },
         };
-        self.show(&next);
-        // Who asked may have given up waiting.
-        drop(answer.send(said));
-        next
+        let reply = Some((answer, said));
+        Next { phase, reply }
     }
 
     /// While it runs. Returns nothing when nobody is left to give orders.
-    async fn alive(&mut self, mut child: Child, since: Instant) -> Option<Phase> {
+    async fn alive(&mut self, mut child: Child, since: Instant) -> Option<Next> {
         let process = Arc::clone(&self.process);
         let (mut is_ready, mut is_paused) = (false, false);
         let mut becomes_ready = pin!(ready(process.http, process.ready));
@@ -377,7 +396,7 @@ impl Keeper {
                         Ok(status) => format!("ended by itself ({status})"),
                         Err(error) => format!("ended: {error}"),
                     };
-                    return Some(self.died(&how, since.elapsed()));
+                    return Some(self.died(&how, since.elapsed()).into());
                 }
                 () = &mut becomes_ready, if !is_ready => {
                     is_ready = true;
@@ -416,7 +435,7 @@ impl Keeper {
                 continue;
             }
             let pid = child.id();
-            let (said, next) = match order {
+            let (said, phase) = match order {
                 Order::Kill { stay_down: true } => (
                     Ok(format!("killed {name} (process {pid}); it stays down")),
                     Phase::Down,
@@ -433,10 +452,8 @@ impl Keeper {
                 },
                 _ => (Ok(format!("stopped {name}")), Phase::Down),
             };
-            // Who asked sees it as they were told.
-            self.show(&next);
-            drop(answer.send(said));
-            return Some(next);
+            let reply = Some((answer, said));
+            return Some(Next { phase, reply });
         }
     }
 
@@ -466,7 +483,9 @@ impl Keeper {
 
     async fn kill(&self, child: &mut Child) -> io::Result<()> {
         child.signal(Signal::KILL)?;
-        child.ended().await.map(drop)
+        // Gone in any case; an error says only that nobody knows how.
+        drop(child.ended().await);
+        Ok(())
     }
 
     async fn stop(&self, child: &mut Child) -> io::Result<()> {
@@ -478,7 +497,7 @@ impl Keeper {
             tracing::warn!("{name} did not stop within {PATIENCE:?}: it is killed");
             return self.kill(child).await;
         };
-        let status = ended?;
+        let Ok(status) = ended else { return Ok(()) };
         // etcd goes well by the very signal.
         let by_signal = status.signal() == Some(Signal::TERM.as_raw());
         let is_well = status.success() || (by_signal && self.process.role == Role::Etcd);

@@ -243,6 +243,13 @@ fn lives(pid: u64) -> bool {
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
+/// Waits until none of these is left: the kernel takes a moment to kill.
+fn all_die(pids: &BTreeSet<u64>) {
+    wait_for("processes to die", || {
+        (!pids.iter().any(|pid| lives(*pid))).then_some(())
+    });
+}
+
 /// The process group of a process.
 fn group_of(pid: u64) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -452,9 +459,7 @@ fn nothing_outlives_a_playground_that_is_killed_and_the_next_takes_its_place() {
     first.told(&["pause", "shard-0-0"]);
     first.process.kill().unwrap();
     first.ends();
-    wait_for("its processes to die", || {
-        (!processes.iter().any(|pid| lives(*pid))).then_some(())
-    });
+    all_die(&processes);
     let second = site.start("play", &[]);
     let starts = second.dir.join("shard-0-0/data/starts");
     // On the data of the first.
@@ -473,7 +478,7 @@ fn a_second_signal_stops_at_once_who_does_not_listen_to_the_first() {
     });
     playground.signal(Signal::INT);
     assert!(playground.ends().success(), "{}", playground.errors());
-    assert!(!processes.iter().any(|pid| lives(*pid)));
+    all_die(&processes);
     // Each of router and shards would have been waited for.
     assert!(
         begun.elapsed() < Duration::from_secs(80),

@@ -6,8 +6,8 @@ GET /flags       its flags, and the name it would have
 GET /reach?to=A  whether an answer comes from A, asked from --bind-outgoing:
                  the answer, "silent" or "broken"
 
-It stops well at SIGTERM, unless STAND_IN says "stubborn", and does not even start
-if that says "dies". A shard also answers whoever connects to --listen, with its name
+It stops well at SIGTERM if it then reaches etcd, does not stop if STAND_IN says
+"stubborn", and does not even start if that says "dies". A shard also answers whoever connects to --listen, with its name
 and the address it sees.
 """
 
@@ -76,7 +76,9 @@ def answer_member(connection, peer):
 
 
 def stop(*_):
-    print("stopped well", flush=True)
+    # As one that gives back a lease on its way out.
+    etcd = flags["--etcd"].replace("http://", "")
+    print("stopped well" if "health" in reach(etcd) else "stopped without etcd", flush=True)
     os._exit(0)
 
 

@@ -70,12 +70,19 @@ impl Site {
         }
     }
 
-    /// Says once that it is ready.
-    async fn is_ready(&self) {
-        let (mut stream, _) = self.ready.accept().await.unwrap();
-        let mut asked = [0; 16];
-        stream.read_exact(&mut asked).await.unwrap();
-        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    /// Says to all who ask that it is ready, until that is seen.
+    async fn is_ready(&self, handle: &Handle) -> Status {
+        let mut running = pin!(becomes(handle, "running", is(State::Running)));
+        loop {
+            let (mut stream, _) = tokio::select! {
+                biased;
+                status = &mut running => return status,
+                accepted = self.ready.accept() => accepted.unwrap(),
+            };
+            // Who asked for one that has died in the meantime hears nothing.
+            drop(stream.read(&mut [0; 1024]).await);
+            drop(stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await);
+        }
     }
 }
 
@@ -104,8 +111,7 @@ async fn a_process_is_starting_until_it_is_ready() {
     let handle = site.run(SLEEP);
     let status = becomes(&handle, "started", |s| s.pid.is_some()).await;
     assert_eq!(status.state, State::Starting);
-    site.is_ready().await;
-    becomes(&handle, "running", is(State::Running)).await;
+    site.is_ready(&handle).await;
 }
 
 #[tokio::test]
@@ -122,6 +128,17 @@ async fn one_that_ends_by_itself_is_started_again_and_its_log_tells_why() {
     // What it said at first is still there.
     let log = site.log();
     assert_eq!(log.lines().count(), 4, "{log}");
+}
+
+#[tokio::test]
+async fn deaths_are_forgotten_when_it_is_ready() {
+    let mut site = Site::new().await;
+    let died = site.process.dir.join("died");
+    let script = format!("mkdir {} && exit 1; {SLEEP}", died.display());
+    let handle = site.run(&script);
+    becomes(&handle, "dead", |s| s.deaths == 1).await;
+    let status = site.is_ready(&handle).await;
+    assert_eq!((status.starts, status.deaths), (2, 0));
 }
 
 #[tokio::test]
@@ -177,8 +194,7 @@ async fn one_that_is_about_to_be_restarted_can_be_kept_down() {
 async fn a_paused_one_stands_still_keeps_its_process_and_goes_on() {
     let mut site = Site::new().await;
     let handle = site.run(SLEEP);
-    site.is_ready().await;
-    let pid = becomes(&handle, "running", is(State::Running)).await.pid;
+    let pid = site.is_ready(&handle).await.pid;
     handle.order(Order::Pause).await.unwrap();
     let status = handle.status();
     assert_eq!((status.state, status.pid), (State::Paused, pid));
