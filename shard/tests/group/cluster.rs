@@ -13,7 +13,6 @@ use quoit_shard::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -35,8 +34,6 @@ pub struct Wires {
     members: Mutex<BTreeMap<u64, Arc<Keeper>>>,
     /// From whom to whom nothing goes.
     cut: Mutex<BTreeSet<(u64, u64)>>,
-    /// How often a member asked another how far it must be.
-    read_indexes: AtomicUsize,
 }
 
 impl Wires {
@@ -54,11 +51,6 @@ impl Wires {
         self.cut.lock().insert((from, to));
     }
 
-    /// How often members asked others how far they must be.
-    pub fn read_indexes(&self) -> usize {
-        self.read_indexes.load(Ordering::Relaxed)
-    }
-
     pub fn heal(&self) {
         self.cut.lock().clear();
     }
@@ -70,13 +62,9 @@ impl Wires {
     }
 
     fn member(&self, node: u64) -> Result<Arc<dyn Peer>, PeerError> {
+        let member = self.members.lock().get(&node).cloned();
         let gone = || PeerError::Unreachable(format!("{node} is not running"));
-        self.running(node).ok_or_else(gone)?.member()
-    }
-
-    /// One that runs now, maybe not for long.
-    pub fn running(&self, node: u64) -> Option<Arc<Keeper>> {
-        self.members.lock().get(&node).cloned()
+        member.ok_or_else(gone)?.member()
     }
 }
 
@@ -130,7 +118,6 @@ impl Peer for Wire {
         &self,
         request: v1::ReadIndexRequest,
     ) -> Result<v1::ReadIndexResponse, PeerError> {
-        self.wires.read_indexes.fetch_add(1, Ordering::Relaxed);
         self.back(self.there()?.leader_read_index(request).await)
     }
 
@@ -193,11 +180,6 @@ impl Cluster {
         let leader = cluster.leader().await;
         cluster.shard(leader).found(&all_vnodes()).await.unwrap();
         cluster
-    }
-
-    /// Starts one that is no member and has nothing.
-    pub async fn start_newcomer(&mut self, node: u64) {
-        self.open(node, true).await;
     }
 
     async fn open(&mut self, node: u64, is_new: bool) {
@@ -303,19 +285,6 @@ impl Cluster {
         .await;
     }
 
-    /// As [`Cluster::put`], by all but one.
-    pub async fn put_by_others(&self, but: u64, id: u64, number: u16) {
-        until("a write by the others", async || {
-            for (_, replica) in self.replicas.iter().filter(|(node, _)| **node != but) {
-                if put(&**replica, id, number).await.is_ok() {
-                    return Some(());
-                }
-            }
-            None
-        })
-        .await;
-    }
-
     /// Waits until all that run have applied the same, and shows that they have the same.
     pub async fn settled(&self) {
         until("all to have applied the same", async || {
@@ -329,15 +298,22 @@ impl Cluster {
         let mut all = Vec::new();
         for replica in self.replicas.values() {
             let digests = replica.digests(v1::DigestsRequest {}).await.unwrap();
-            all.push(digests.replicas[0].vnodes.clone());
+            let counts = operation_counts(&**replica, &all_vnodes()).await;
+            all.push((digests.replicas[0].vnodes.clone(), counts));
         }
-        assert_eq!(all[0].len(), 16);
+        assert_eq!((all[0].0.len(), all[0].1.len()), (16, 16));
         assert!(all.iter().all(|vnodes| *vnodes == all[0]), "{all:?}");
     }
 }
 
-/// An upsert of a point.
-pub fn upsert(id: u64, number: u16) -> v1::WriteRequest {
+/// Upserts a point by one replica.
+pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), ShardError> {
+    let writes = vec![upsert(id, number)];
+    shard.write(v1::WriteRequest { writes }).await.map(drop)
+}
+
+/// An upsert of a point, which has a number.
+pub fn upsert(id: u64, number: u16) -> v1::VnodeWrite {
     let key = PointId::Num(id);
     let upsert = v1::Upsert {
         vectors: vec![v1::Vector {
@@ -347,7 +323,7 @@ pub fn upsert(id: u64, number: u16) -> v1::WriteRequest {
         payload: format!(r#"{{"text": "{}"}}"#, "x".repeat(2000)).into(),
     };
     let kind = Some(v1::change::Kind::Upsert(upsert));
-    let write = v1::VnodeWrite {
+    v1::VnodeWrite {
         vnode: u32::from(vnodes().vnode_of(&key.to_key()).0),
         operations: vec![v1::Operation {
             id: Some(key.into()),
@@ -355,66 +331,37 @@ pub fn upsert(id: u64, number: u16) -> v1::WriteRequest {
             change: Some(v1::Change { kind }),
         }],
         ..Default::default()
-    };
-    v1::WriteRequest {
-        writes: vec![write],
     }
 }
 
-/// Upserts a point by one replica.
-pub async fn put(shard: &impl ShardClient, id: u64, number: u16) -> Result<(), ShardError> {
-    shard.write(upsert(id, number)).await.map(drop)
-}
-
-/// A read that takes what a replica has.
-pub fn eventual() -> v1::Freshness {
-    let kind = Some(v1::freshness::Kind::Eventual(v1::Eventual {}));
-    v1::Freshness { kind }
-}
-
-/// A read that lacks at most what was acknowledged in this time.
-pub fn bounded(most: Duration) -> v1::Freshness {
-    let millis = u64::try_from(most.as_millis()).unwrap();
-    let kind = Some(v1::freshness::Kind::BoundedMs(millis));
-    v1::Freshness { kind }
+/// How many writes vnodes have taken, as one replica knows.
+pub async fn operation_counts(shard: &impl ShardClient, vnodes: &VnodeSet) -> BTreeMap<u32, u64> {
+    let vnodes = vnodes.to_bytes();
+    let request = v1::OperationCountsRequest { vnodes };
+    let answer = shard.operation_counts(request).await.unwrap();
+    let counts = answer.counts.into_iter();
+    counts.map(|count| (count.vnode, count.w)).collect()
 }
 
 /// The points that one replica says there are, strongly.
 pub async fn count(shard: &impl ShardClient) -> Result<u64, ShardError> {
-    count_as(shard, None).await
-}
-
-/// The points that one replica says there are.
-pub async fn count_as(
-    shard: &impl ShardClient,
-    freshness: Option<v1::Freshness>,
-) -> Result<u64, ShardError> {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
         filter: None,
-        freshness,
+        ..Default::default()
     };
     Ok(shard.count(request).await?.count)
 }
 
 /// The number in a point's vector, as one replica says, strongly.
 pub async fn number_of(shard: &impl ShardClient, id: u64) -> Result<Option<f32>, ShardError> {
-    number_as(shard, id, None).await
-}
-
-/// The number in a point's vector, as one replica says.
-pub async fn number_as(
-    shard: &impl ShardClient,
-    id: u64,
-    freshness: Option<v1::Freshness>,
-) -> Result<Option<f32>, ShardError> {
     let id = PointId::Num(id);
     let request = v1::RetrieveRequest {
         ids: vec![id.into()],
         vnodes: vec![u32::from(vnodes().vnode_of(&id.to_key()).0)],
         with_payload: true,
         with_vectors: vec![String::new()],
-        freshness,
+        ..Default::default()
     };
     let answer = shard.retrieve(request).await?;
     Ok(answer.points.first().map(|p| p.vectors[0].values[0]))

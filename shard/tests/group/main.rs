@@ -11,5 +11,5 @@
 mod cluster;
 mod elections;
 mod reads;
-
+mod retries;
 mod snapshots;
