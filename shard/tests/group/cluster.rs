@@ -1,5 +1,6 @@
 //! Replicas with wires between them that can be cut.
 
+use crate::disk::Watched;
 use parking_lot::Mutex;
 use quoit_disk::RealDisk;
 use quoit_engine::{Metric, Params, Tuning};
@@ -13,6 +14,7 @@ use quoit_shard::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -34,6 +36,8 @@ pub struct Wires {
     members: Mutex<BTreeMap<u64, Arc<Keeper>>>,
     /// From whom to whom nothing goes.
     cut: Mutex<BTreeSet<(u64, u64)>>,
+    /// How often a member asked another how far it must be.
+    read_indexes: AtomicUsize,
 }
 
 impl Wires {
@@ -51,6 +55,11 @@ impl Wires {
         self.cut.lock().insert((from, to));
     }
 
+    /// How often members asked others how far they must be.
+    pub fn read_indexes(&self) -> usize {
+        self.read_indexes.load(Ordering::Relaxed)
+    }
+
     pub fn heal(&self) {
         self.cut.lock().clear();
     }
@@ -62,9 +71,13 @@ impl Wires {
     }
 
     fn member(&self, node: u64) -> Result<Arc<dyn Peer>, PeerError> {
-        let member = self.members.lock().get(&node).cloned();
         let gone = || PeerError::Unreachable(format!("{node} is not running"));
-        member.ok_or_else(gone)?.member()
+        self.running(node).ok_or_else(gone)?.member()
+    }
+
+    /// One that runs now, maybe not for long.
+    pub fn running(&self, node: u64) -> Option<Arc<Keeper>> {
+        self.members.lock().get(&node).cloned()
     }
 }
 
@@ -118,6 +131,7 @@ impl Peer for Wire {
         &self,
         request: v1::ReadIndexRequest,
     ) -> Result<v1::ReadIndexResponse, PeerError> {
+        self.wires.read_indexes.fetch_add(1, Ordering::Relaxed);
         self.back(self.there()?.leader_read_index(request).await)
     }
 
@@ -145,6 +159,8 @@ fn member_id(node: u64) -> MemberId {
 pub struct Cluster {
     dir: TempDir,
     pub wires: Arc<Wires>,
+    /// That of all of them.
+    pub disk: Watched,
     replicas: BTreeMap<u64, Arc<Keeper>>,
     checkpoint_bytes: u64,
 }
@@ -162,6 +178,7 @@ impl Cluster {
             checkpoint_bytes,
             dir: tempfile::tempdir().unwrap(),
             wires: Arc::default(),
+            disk: Watched::new(Arc::new(RealDisk)),
             replicas: BTreeMap::new(),
         };
         for node in 1..=replicas {
@@ -182,10 +199,15 @@ impl Cluster {
         cluster
     }
 
+    /// Starts one that is no member and has nothing.
+    pub async fn start_newcomer(&mut self, node: u64) {
+        self.open(node, true).await;
+    }
+
     async fn open(&mut self, node: u64, is_new: bool) {
         let params = Params::unnamed(2, Metric::Euclid, None, vnodes());
         let options = ShardOptions {
-            disk: Arc::new(RealDisk),
+            disk: Arc::new(self.disk.clone()),
             dir: self.dir.path().join(node.to_string()),
             stamp: Stamp::new(member_id(node), ShardId(0), &params),
             birth: is_new.then(VnodeSet::new),
@@ -285,6 +307,19 @@ impl Cluster {
         .await;
     }
 
+    /// As [`Cluster::put`], by all but one.
+    pub async fn put_by_others(&self, but: u64, id: u64, number: u16) {
+        until("a write by the others", async || {
+            for (_, replica) in self.replicas.iter().filter(|(node, _)| **node != but) {
+                if put(&**replica, id, number).await.is_ok() {
+                    return Some(());
+                }
+            }
+            None
+        })
+        .await;
+    }
+
     /// Waits until all that run have applied the same, and shows that they have the same.
     pub async fn settled(&self) {
         until("all to have applied the same", async || {
@@ -343,25 +378,60 @@ pub async fn operation_counts(shard: &impl ShardClient, vnodes: &VnodeSet) -> BT
     counts.map(|count| (count.vnode, count.w)).collect()
 }
 
+/// A read that lacks nothing that was acknowledged before.
+pub fn strong() -> v1::Freshness {
+    v1::Freshness::default()
+}
+
+/// A read that takes what a replica has.
+pub fn eventual() -> v1::Freshness {
+    let kind = Some(v1::freshness::Kind::Eventual(v1::Eventual {}));
+    v1::Freshness { kind }
+}
+
+/// A read that lacks at most what was acknowledged in this time.
+pub fn bounded(most: Duration) -> v1::Freshness {
+    let millis = u64::try_from(most.as_millis()).unwrap();
+    let kind = Some(v1::freshness::Kind::BoundedMs(millis));
+    v1::Freshness { kind }
+}
+
 /// The points that one replica says there are, strongly.
 pub async fn count(shard: &impl ShardClient) -> Result<u64, ShardError> {
+    count_as(shard, strong()).await
+}
+
+/// The points that one replica says there are.
+pub async fn count_as(
+    shard: &impl ShardClient,
+    freshness: v1::Freshness,
+) -> Result<u64, ShardError> {
     let request = v1::CountRequest {
         vnodes: all_vnodes().to_bytes(),
         filter: None,
-        ..Default::default()
+        freshness: Some(freshness),
     };
     Ok(shard.count(request).await?.count)
 }
 
 /// The number in a point's vector, as one replica says, strongly.
 pub async fn number_of(shard: &impl ShardClient, id: u64) -> Result<Option<f32>, ShardError> {
+    number_as(shard, id, strong()).await
+}
+
+/// The number in a point's vector, as one replica says.
+pub async fn number_as(
+    shard: &impl ShardClient,
+    id: u64,
+    freshness: v1::Freshness,
+) -> Result<Option<f32>, ShardError> {
     let id = PointId::Num(id);
     let request = v1::RetrieveRequest {
         ids: vec![id.into()],
         vnodes: vec![u32::from(vnodes().vnode_of(&id.to_key()).0)],
         with_payload: true,
         with_vectors: vec![String::new()],
-        ..Default::default()
+        freshness: Some(freshness),
     };
     let answer = shard.retrieve(request).await?;
     Ok(answer.points.first().map(|p| p.vectors[0].values[0]))

@@ -101,7 +101,7 @@ async fn without_a_majority_nothing_is_acknowledged_and_strong_reads_say_why() {
     }
     let alone = cluster.replica(leader);
     let error = count(&*alone).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert_eq!(error.kind, ErrorKind::Behind);
     let why = "too few members of the shard can be reached";
     assert!(error.message.contains(why), "{}", error.message);
     assert_eq!(alone.status().await.unwrap().points, 1);

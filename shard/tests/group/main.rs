@@ -9,7 +9,16 @@
 )]
 
 mod cluster;
+#[path = "../shard/disk.rs"]
+#[allow(dead_code, reason = "each test program uses a part of this")]
+mod disk;
 mod elections;
 mod reads;
 mod retries;
+mod routed;
 mod snapshots;
+
+/// What the disk looks for in its test program.
+mod support {
+    pub use crate::cluster::PATIENCE;
+}

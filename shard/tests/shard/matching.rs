@@ -1,7 +1,9 @@
 //! Changes of all points that meet a filter, and changes that have a condition.
 
 use crate::disk::{Call, LOG, Watched};
-use crate::support::{all_vnodes, count, number_of, options, seqs, upsert, vector, write_of};
+use crate::support::{
+    all_vnodes, count, number_of, options, seqs, until, upsert, vector, write_of,
+};
 use futures::FutureExt;
 use quoit_disk::RealDisk;
 use quoit_filter::{Condition, Filter, Scalar, Test};
@@ -10,7 +12,7 @@ use quoit_proto::v1::operation::OnlyIf;
 use quoit_proto::v1::payload_edit::Kind as Edit;
 use quoit_proto::{ErrorKind, ShardClient, v1};
 use quoit_ring::PointId;
-use quoit_shard::Shard;
+use quoit_shard::{Shard, Watermark};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -110,6 +112,47 @@ async fn a_point_that_is_changed_meanwhile_is_looked_at_again() {
     assert_eq!(delete.await.unwrap().changed, 2);
     assert_eq!(number_of(&shard, 1).await, Some(1.0));
     assert_eq!(count(&shard).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_change_that_breaks_off_says_what_is_done_and_not_that_nothing_is() {
+    const MIB: u64 = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Watched::new(Arc::new(RealDisk));
+    disk.set_free(1024 * MIB);
+    let mut options = options(Arc::new(disk.clone()), dir.path());
+    options.upkeep.watermark = Watermark::above(100 * MIB);
+    let shard = Arc::new(Shard::open(options).await.unwrap());
+    let points: Vec<_> = (0..1500).map(|id| (id, 1)).collect();
+    shard.write(upsert(&points)).await.unwrap();
+    // The first of two parts is on its way when the disk fills up.
+    let before = disk.log_syncs();
+    disk.hold(Call::Sync, LOG);
+    let changer = shard.clone();
+    let request = matching(a_is(1), payload("{\"a\":2}"));
+    let change = tokio::spawn(async move { changer.write_matching(request).await });
+    until("the first part to be written", async || {
+        (disk.log_syncs() > before).then_some(())
+    })
+    .await;
+    disk.set_free(MIB);
+    until("the full disk to be noticed", async || {
+        let status = shard.status().await.unwrap();
+        status.writes_stopped.contains("disk is full").then_some(())
+    })
+    .await;
+    disk.release();
+    let error = change.await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unknown);
+    for part in ["1000 points are changed", "disk is full"] {
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+    assert_eq!(count_of(&shard, 2).await, 1000);
+    // One that is refused before it begins has done nothing.
+    let all = matching(v1::Filter::default(), payload("{\"a\":3}"));
+    let error = shard.write_matching(all).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::DiskFull);
+    assert_eq!(count_of(&shard, 3).await, 0);
 }
 
 #[tokio::test]
