@@ -92,6 +92,18 @@ impl Listing {
     }
 }
 
+impl Fault {
+    fn trouble(&self) -> String {
+        let cut = self.cut.map(|cut| match cut {
+            Cut::Lost => "cut".to_owned(),
+            Cut::Reset => "cut by resets".to_owned(),
+        });
+        let delay = (self.delay_ms > 0).then(|| format!("{} ms late", self.delay_ms));
+        let told: Vec<String> = [cut, delay].into_iter().flatten().collect();
+        told.join(", ")
+    }
+}
+
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = |f: &mut fmt::Formatter<'_>, cells: [&str; 5]| {
@@ -115,17 +127,20 @@ impl fmt::Display for Listing {
             ];
             row(f, cells.map(String::as_str))?;
         }
+        // Those of one sender that are alike are told together.
+        let mut faults: Vec<(&str, String, Vec<&str>)> = Vec::new();
         for fault in &self.faults {
-            write!(f, "{} → {}:", fault.from, fault.to)?;
-            match fault.cut {
-                Some(Cut::Lost) => write!(f, " cut")?,
-                Some(Cut::Reset) => write!(f, " cut, connections are reset")?,
-                None => {}
+            let trouble = fault.trouble();
+            let alike = faults
+                .iter_mut()
+                .find(|(from, told, _)| *from == fault.from && *told == trouble);
+            match alike {
+                Some((_, _, to)) => to.push(&fault.to),
+                None => faults.push((&fault.from, trouble, vec![&fault.to])),
             }
-            match fault.delay_ms {
-                0 => writeln!(f)?,
-                delay => writeln!(f, " {delay} ms late")?,
-            }
+        }
+        for (from, trouble, to) in faults {
+            writeln!(f, "{from} → {}: {trouble}", to.join(", "))?;
         }
         write!(f, "REST is at {}", self.endpoint)
     }
@@ -161,6 +176,8 @@ mod tests {
             faults: vec![
                 fault("etcd", Some(Cut::Lost), 0),
                 fault("router-0", None, 50),
+                fault("shard-0-1", Some(Cut::Lost), 0),
+                fault("shard-0-2", Some(Cut::Reset), 7),
             ],
         };
         let line = serde_json::to_string(&listing).unwrap();
@@ -170,15 +187,18 @@ mod tests {
             r#""address":"127.20.0.1:20000","http":"http://127.20.0.1:20002","dir":"/d/shard-0-0","#,
             r#""state":"down","restarts":2}],"faults":["#,
             r#"{"from":"shard-0-0","to":"etcd","cut":"lost","delay_ms":0},"#,
-            r#"{"from":"shard-0-0","to":"router-0","cut":null,"delay_ms":50}]}"#,
+            r#"{"from":"shard-0-0","to":"router-0","cut":null,"delay_ms":50},"#,
+            r#"{"from":"shard-0-0","to":"shard-0-1","cut":"lost","delay_ms":0},"#,
+            r#"{"from":"shard-0-0","to":"shard-0-2","cut":"reset","delay_ms":7}]}"#,
         );
         assert_eq!(line, expected);
         assert_eq!(serde_json::from_str::<Listing>(&line).unwrap(), listing);
         let table = "\
 NAME         STATE           PID RESTARTS  ADDRESS
 shard-0-0    down              -        2  127.20.0.1:20000
-shard-0-0 → etcd: cut
+shard-0-0 → etcd, shard-0-1: cut
 shard-0-0 → router-0: 50 ms late
+shard-0-0 → shard-0-2: cut by resets, 7 ms late
 REST is at http://127.0.0.1:6333";
         assert_eq!(listing.to_string(), table);
     }

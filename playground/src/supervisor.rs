@@ -354,8 +354,9 @@ impl Keeper {
     fn died(&mut self, how: &str, lived: Duration) -> Phase {
         let pause = self.restarts.died(lived);
         let log = end_of(&self.process.log());
-        let words = format!("{} {how}; the end of its log:\n{log}", self.process.name);
-        tracing::warn!("it starts again in {} s: {words}", pause.as_secs());
+        let (name, pause_s) = (&self.process.name, pause.as_secs());
+        let words = format!("{name} {how}; the end of its log:\n{log}");
+        tracing::warn!("{name} {how} and starts again in {pause_s} s; the end of its log:\n{log}");
         self.status.send_modify(|status| {
             status.deaths += 1;
             status.last_words = words;
