@@ -192,11 +192,14 @@ impl Shard {
         self.caught_up.load(Ordering::Acquire)
     }
 
-    /// Whether it answers: it is founded, has once caught up, and knows of a leader.
+    /// Whether it answers and another may go: it is founded, has once caught up, votes,
+    /// and knows of a leader. While one that came anew does not vote yet, the one whose
+    /// place it takes is missing still: who stops the next one then stops the shard.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let has_leader = || self.group.leadership().leader.is_some();
-        self.serves() && self.is_founded() && self.has_caught_up() && has_leader()
+        let is_member = || self.group.is_voter() && has_leader();
+        self.serves() && self.is_founded() && self.has_caught_up() && is_member()
     }
 
     /// Whether it answers reads: not after damage or a failed apply.

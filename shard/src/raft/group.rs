@@ -17,6 +17,7 @@ use crate::log::Opened;
 use crate::replication::{Proposal, ProposeError, Replication};
 use crate::stamp::MemberId;
 use openraft::error::{CheckIsLeaderError, InitializeError, RaftError};
+use openraft::raft::AppendEntriesResponse;
 use openraft::{Config, Raft, ServerState, SnapshotPolicy};
 use parking_lot::Mutex;
 use quoit_engine::{Engine, Outcome};
@@ -151,6 +152,12 @@ pub struct Group {
     queue: Mutex<Option<mpsc::Sender<(Proposal, Reply)>>>,
     readers: mpsc::UnboundedSender<read_rounds::Asker>,
     age: Arc<Mutex<Age>>,
+    /// When a leader was last heard of.
+    heard: Mutex<Instant>,
+    /// How long after that no other is voted for.
+    lease: Duration,
+    /// Between two tries to be elected.
+    pause: Duration,
     note: watch::Receiver<Note>,
     running: Mutex<Option<Running>>,
 }
@@ -259,6 +266,9 @@ impl Group {
             queue: Mutex::new(Some(queue)),
             readers,
             age,
+            heard: Mutex::new(Instant::now()),
+            lease: timing.election_window(ordinal).1,
+            pause: timing.heartbeat,
             note,
             running: Mutex::new(Some(Running {
                 runtime,
@@ -280,6 +290,38 @@ impl Group {
         match self.raft.initialize(members).await {
             Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
             Err(error) => Err(ProposeError::Stopped(error.to_string())),
+        }
+    }
+
+    /// Stands for election at once, since one asks for votes whose log is shorter than
+    /// this one's and which cannot be elected. Left to itself this one might wait longer
+    /// than that one does each time, and be outbid each time: openraft does not take up
+    /// the term of a candidate that it refuses.
+    async fn stand(&self) {
+        if self.heard.lock().elapsed() < self.lease {
+            // A leader is there; who asks does not hear it.
+            return;
+        }
+        let raft = self.raft.clone();
+        let pause = self.pause;
+        let standing = async move {
+            // The first time it may learn no more than the term that is to be outbid.
+            for _ in 0..2 {
+                let metrics = raft.server_metrics().borrow().clone();
+                let votes = metrics.membership_config.membership().voter_ids();
+                if metrics.state == ServerState::Leader
+                    || !votes.into_iter().any(|v| v == metrics.id)
+                {
+                    return;
+                }
+                if raft.trigger().elect().await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        };
+        if let Some(running) = &*self.running.lock() {
+            running.runtime.handle.spawn(standing);
         }
     }
 
@@ -605,14 +647,21 @@ impl Peer for Group {
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
+        if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
+            *self.heard.lock() = Instant::now();
+        }
         Ok(wire::append_response(&response))
     }
 
     async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
         self.check(request.envelope.as_ref())?;
         let request = wire::read_ballot_request(&request).map_err(|e| refused(&e))?;
+        let last = request.last_log_id;
         let response = self.raft.vote(request).await;
         let response = response.map_err(|e| refused(&e))?;
+        if !response.vote_granted && response.last_log_id > last {
+            self.stand().await;
+        }
         Ok(wire::ballot_response(&response))
     }
 

@@ -53,6 +53,17 @@ async fn take(raft: &Raft<Types>, step: Step) -> Result<(), ProposeError> {
 }
 
 impl Group {
+    /// Whether this one votes, and no change of the voters is on its way, as far as it
+    /// knows.
+    #[must_use]
+    pub fn is_voter(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        let membership = metrics.membership_config.membership();
+        let votes = membership.voter_ids().any(|node| node == metrics.id);
+        votes && membership.get_joint_config().len() == 1
+    }
+
     /// All members, with those that only learn.
     #[must_use]
     pub fn members(&self) -> BTreeSet<u64> {

@@ -106,3 +106,23 @@ async fn without_a_majority_nothing_is_acknowledged_and_strong_reads_say_why() {
     assert!(error.message.contains(why), "{}", error.message);
     assert_eq!(alone.status().await.unwrap().points, 1);
 }
+
+#[tokio::test]
+async fn one_that_lacks_entries_and_asks_for_votes_sooner_keeps_nobody_from_leading() {
+    let mut cluster = Cluster::start(3).await;
+    // The first, which waits the shortest time, leads no longer.
+    cluster.kill(1);
+    cluster.put(1, 1).await;
+    let leader = cluster.leader().await;
+    cluster.restart(1).await;
+    cluster.settled().await;
+    cluster.wires.isolate(1);
+    for id in 2..20 {
+        cluster.put(id, 1).await;
+    }
+    cluster.kill(leader);
+    cluster.wires.heal();
+    let other = cluster.nodes().into_iter().find(|node| *node != 1);
+    assert_eq!(Some(cluster.leader().await), other);
+    assert_eq!(count(&*cluster.replica(1)).await.unwrap(), 19);
+}
