@@ -297,7 +297,7 @@ impl Group {
     /// this one's and which cannot be elected. Left to itself this one might wait longer
     /// than that one does each time, and be outbid each time: openraft does not take up
     /// the term of a candidate that it refuses.
-    async fn stand(&self) {
+    fn stand(&self) {
         if self.heard.lock().elapsed() < self.lease {
             // A leader is there; who asks does not hear it.
             return;
@@ -660,7 +660,7 @@ impl Peer for Group {
         let response = self.raft.vote(request).await;
         let response = response.map_err(|e| refused(&e))?;
         if !response.vote_granted && response.last_log_id > last {
-            self.stand().await;
+            self.stand();
         }
         Ok(wire::ballot_response(&response))
     }
