@@ -21,6 +21,9 @@ demo: setup ## Load 20,000 real embeddings, search them, and stay up to be tried
 
 test: setup check ## Everything that must pass: format, lints, all tests (no root needed)
 	$(CARGO) test --workspace --doc
+# The playground runs quoit-shard and quoit-router, which cargo builds for
+# tests of their own packages only.
+	$(CARGO) build --workspace --bins
 	$(CARGO) test --workspace --all-targets
 	scripts/fuzz 30
 
