@@ -11,14 +11,17 @@
 //! # Ok::<(), quoit_testkit_etcd::Error>(())
 //! ```
 
+mod ports;
+
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use ports::free_ports;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -341,23 +344,6 @@ impl Drop for Etcd {
         // Whoever drops it has no use for the error, and the folder goes too.
         let _ = self.kill();
     }
-}
-
-/// Ports that nothing listens on. Held together, so that they differ.
-///
-/// # Errors
-/// There are none.
-pub fn free_ports(count: usize) -> io::Result<Vec<SocketAddrV4>> {
-    let mut listeners = Vec::with_capacity(count);
-    for _ in 0..count {
-        listeners.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
-    }
-    let mut addresses = Vec::with_capacity(count);
-    for listener in &listeners {
-        let port = listener.local_addr()?.port();
-        addresses.push(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port));
-    }
-    Ok(addresses)
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
