@@ -14,6 +14,8 @@ use std::path::PathBuf;
 pub struct Listing {
     /// Where REST clients find the collection.
     pub endpoint: String,
+    /// Where gRPC clients find it.
+    pub grpc: String,
     /// The identity of the collection.
     pub collection: String,
     /// Where etcd is, with no proxy between.
@@ -84,6 +86,7 @@ impl Listing {
         });
         Self {
             endpoint: plan.endpoint.clone(),
+            grpc: plan.grpc.clone(),
             collection: collection.to_owned(),
             etcd: plan.etcd.clone(),
             processes: processes.collect(),
@@ -142,7 +145,7 @@ impl fmt::Display for Listing {
         for (from, trouble, to) in faults {
             writeln!(f, "{from} → {}: {trouble}", to.join(", "))?;
         }
-        write!(f, "REST is at {}", self.endpoint)
+        write!(f, "REST is at {}, gRPC at {}", self.endpoint, self.grpc)
     }
 }
 
@@ -160,6 +163,7 @@ mod tests {
         };
         let listing = Listing {
             endpoint: "http://127.0.0.1:6333".to_owned(),
+            grpc: "http://127.0.0.1:6334".to_owned(),
             collection: "c".to_owned(),
             etcd: vec!["http://127.19.0.1:20001".to_owned()],
             processes: vec![Listed {
@@ -182,7 +186,7 @@ mod tests {
         };
         let line = serde_json::to_string(&listing).unwrap();
         let expected = concat!(
-            r#"{"endpoint":"http://127.0.0.1:6333","collection":"c","etcd":["http://127.19.0.1:20001"],"#,
+            r#"{"endpoint":"http://127.0.0.1:6333","grpc":"http://127.0.0.1:6334","collection":"c","etcd":["http://127.19.0.1:20001"],"#,
             r#""processes":[{"name":"shard-0-0","role":"shard","shard":0,"pid":null,"#,
             r#""address":"127.20.0.1:20000","http":"http://127.20.0.1:20002","dir":"/d/shard-0-0","#,
             r#""state":"down","restarts":2}],"faults":["#,
@@ -199,7 +203,7 @@ shard-0-0    down              -        2  127.20.0.1:20000
 shard-0-0 → etcd, shard-0-1: cut
 shard-0-0 → router-0: 50 ms late
 shard-0-0 → shard-0-2: cut by resets, 7 ms late
-REST is at http://127.0.0.1:6333";
+REST is at http://127.0.0.1:6333, gRPC at http://127.0.0.1:6334";
         assert_eq!(listing.to_string(), table);
     }
 }

@@ -154,6 +154,8 @@ pub struct Plan {
     pub fronts: Vec<Front>,
     /// Where REST clients find the collection.
     pub endpoint: String,
+    /// The URL at which clients find it by gRPC.
+    pub grpc: String,
     /// Where etcd is, with no proxy between, as URLs.
     pub etcd: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl Plan {
     /// What is to run in this folder, from this port on.
     #[must_use]
     pub fn new(options: &Options, dir: &Path, base: u16) -> Self {
+        let [rest, grpc] = router_listens(options, base);
         let mut plan = Planner {
             options,
             dir,
@@ -171,7 +174,8 @@ impl Plan {
                 sources: Vec::new(),
                 processes: Vec::new(),
                 fronts: Vec::new(),
-                endpoint: format!("http://{}", router_listens(options, base)),
+                endpoint: format!("http://{rest}"),
+                grpc: format!("http://{grpc}"),
                 etcd: Vec::new(),
             },
         };
@@ -205,13 +209,14 @@ pub fn router_addresses(options: &Options, base: u16) -> [SocketAddr; 2] {
     [or_own(options.listen, OWN), or_own(options.grpc, HTTP)]
 }
 
-/// The address at which this machine reaches the router's REST.
-fn router_listens(options: &Options, base: u16) -> SocketAddr {
-    let [mut listen, _] = router_addresses(options, base);
-    if listen.ip().is_unspecified() {
-        listen.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-    }
-    listen
+/// The addresses at which this machine reaches the router's REST and gRPC.
+fn router_listens(options: &Options, base: u16) -> [SocketAddr; 2] {
+    router_addresses(options, base).map(|mut listen| {
+        if listen.ip().is_unspecified() {
+            listen.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        listen
+    })
 }
 
 struct Planner<'a> {
@@ -316,7 +321,7 @@ impl Planner<'_> {
             ("--listen", listen.to_string()),
             ("--grpc", grpc.to_string()),
         ]));
-        let reached = router_listens(self.options, self.base);
+        let [reached, _] = router_listens(self.options, self.base);
         self.plan.processes.push(Process {
             dir: self.dir.join(&name),
             name,
