@@ -40,7 +40,7 @@ fuzz: setup ## Feed every decoder with anything: FUZZ_SECONDS each, or 10 minute
 	scripts/fuzz $(FUZZ_SECONDS)
 
 bench: setup ## Measure, and write docs/benchmarks.md anew
-	$(CARGO) build --release --bin quoit
+	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release --package quoit-bench
 
 chaos: setup ## 300 faults of nine replicas, 200 kills of one process; prove that no promise is broken

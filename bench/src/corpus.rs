@@ -61,6 +61,22 @@ impl Corpus {
         self.data.points.vectors.iter()
     }
 
+    /// The vector of a point of a larger set made of this one: the first are its own, and behind
+    /// them come all of them again and again, each time turned by another component.
+    pub fn turned(&self, id: usize) -> Vec<f32> {
+        let (turns, row) = (id / self.len(), id % self.len());
+        let mut vector = self
+            .data
+            .points
+            .vectors
+            .row(row)
+            .unwrap_or_default()
+            .to_vec();
+        let by = turns % vector.len().max(1);
+        vector.rotate_left(by);
+        vector
+    }
+
     /// The queries' vectors.
     pub fn queries(&self) -> Vec<&[f32]> {
         self.data.queries.vectors.iter().collect()

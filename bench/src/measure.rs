@@ -1,15 +1,20 @@
 //! The measurements, each in a module of its own.
 
+mod away;
 mod building;
 mod commit;
+mod copies;
+mod failover;
 mod filter;
 mod grpc;
+mod hop;
 mod memory;
 mod profile;
 mod recall;
 mod rest;
 mod restart;
 mod ring;
+mod rounds;
 mod search;
 mod upload;
 
@@ -78,6 +83,31 @@ pub const ALL: &[Measurement] = &[
         name: "restart",
         about: "from the start of the process to the first right answer",
         run: restart::run,
+    },
+    Measurement {
+        name: "failover",
+        about: "what clients see of a leader that is killed again and again",
+        run: failover::run,
+    },
+    Measurement {
+        name: "away",
+        about: "searches while a replica that was away is given a copy",
+        run: away::run,
+    },
+    Measurement {
+        name: "copies",
+        about: "three replicas against one: rate and bytes",
+        run: copies::run,
+    },
+    Measurement {
+        name: "rounds",
+        about: "what it costs that a search sees every write",
+        run: rounds::run,
+    },
+    Measurement {
+        name: "hop",
+        about: "what the router adds to a search",
+        run: hop::run,
     },
     Measurement {
         name: "ring",

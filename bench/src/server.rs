@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -247,22 +248,28 @@ fn addresses(stderr: impl Read + Send + 'static) -> Option<(SocketAddr, SocketAd
 /// # Errors
 /// A vector is no JSON.
 pub fn bodies(corpus: &Corpus) -> Result<Vec<String>> {
-    let points: Vec<(usize, &[f32])> = corpus.vectors().enumerate().collect();
-    let batches = points.chunks(BATCH).rev().map(|batch| {
-        let mut body = String::from("{\"points\":[");
-        for (i, (row, vector)) in batch.iter().enumerate() {
-            let vector = serde_json::to_string(vector)
-                .map_err(|e| Error::unexpected(format!("a vector is no JSON: {e}")))?;
-            let comma = if i == 0 { "" } else { "," };
-            let payload = corpus.payload(*row);
-            // Writing to a String cannot fail.
-            let _ = write!(
-                body,
-                "{comma}{{\"id\":{row},\"vector\":{vector},\"payload\":{payload}}}"
-            );
-        }
-        body.push_str("]}");
-        Ok(body)
-    });
+    let firsts = (0..corpus.len()).step_by(BATCH).rev();
+    let batches = firsts.map(|first| body(corpus, first..(first + BATCH).min(corpus.len())));
     batches.collect()
+}
+
+/// The body of a request that puts in points of the set that [`Corpus::turned`] makes.
+///
+/// # Errors
+/// A vector is no JSON.
+pub fn body(corpus: &Corpus, ids: Range<usize>) -> Result<String> {
+    let mut body = String::from("{\"points\":[");
+    for (i, id) in ids.enumerate() {
+        let vector = serde_json::to_string(&corpus.turned(id))
+            .map_err(|e| Error::unexpected(format!("a vector is no JSON: {e}")))?;
+        let comma = if i == 0 { "" } else { "," };
+        let payload = corpus.payload(id % corpus.len());
+        // Writing to a String cannot fail.
+        let _ = write!(
+            body,
+            "{comma}{{\"id\":{id},\"vector\":{vector},\"payload\":{payload}}}"
+        );
+    }
+    body.push_str("]}");
+    Ok(body)
 }

@@ -16,6 +16,8 @@ pub struct Setting {
     pub debian: Corpus,
     /// The `quoit` program, or why it is not there, in words.
     pub quoit: Result<PathBuf, String>,
+    /// The same where all programs of a cluster are beside it, and etcd is on the `PATH`.
+    pub playground: Result<PathBuf, String>,
     scratch: PathBuf,
 }
 
@@ -32,18 +34,25 @@ impl Setting {
         // what is durable there costs nothing.
         let scratch = build.join("bench-scratch");
         std::fs::create_dir_all(&scratch).map_err(Error::io("make a folder to work in"))?;
-        let quoit = build.join(format!("quoit{}", std::env::consts::EXE_SUFFIX));
-        let quoit = if quoit.is_file() {
-            Ok(quoit)
-        } else {
-            Err("there is no `quoit` program beside this one: \
-                 `cargo build --release --bin quoit` makes it"
-                .to_owned())
+        let program = |name: &str| {
+            let program = build.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+            program.is_file().then_some(program).ok_or_else(|| {
+                format!(
+                    "there is no `{name}` program beside this one: \
+                     `cargo build --release --workspace --bins` makes it"
+                )
+            })
         };
+        let quoit = program("quoit");
+        let playground = program("quoit-shard")
+            .and(program("quoit-router"))
+            .and(etcd_is_there())
+            .and(quoit.clone());
         Ok(Self {
             quick,
             debian: Corpus::new("debian-20k", Dataset::packages(&data)?),
             quoit,
+            playground,
             scratch,
         })
     }
@@ -77,4 +86,13 @@ impl Setting {
     pub fn rounds(&self, thorough: usize, quick: usize) -> usize {
         if self.quick { quick } else { thorough }
     }
+}
+
+fn etcd_is_there() -> Result<(), String> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&folders);
+    let there = folders.any(|folder| folder.join("etcd").is_file());
+    there
+        .then_some(())
+        .ok_or_else(|| "there is no `etcd` on the PATH: `make setup` says how to get it".to_owned())
 }

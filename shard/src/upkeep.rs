@@ -101,6 +101,9 @@ impl Upkeep {
         loop {
             let filled = self.engine.fill_step()?;
             let step = self.engine.index_step()?;
+            if let IndexStep::Added(vectors) = step {
+                metrics::counter!("quoit_indexed_vectors_total").increment(vectors as u64);
+            }
             // Under a load there is always more to index, and the rest must
             // have its turn all the same.
             self.note_free_space()?;

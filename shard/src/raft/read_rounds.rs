@@ -26,7 +26,7 @@ pub async fn run<F>(
         while let Ok(next) = asked.try_recv() {
             sharing.push(next);
         }
-        metrics::counter!("quoit_read_index_rounds").increment(1);
+        metrics::counter!("quoit_read_index_rounds_total").increment(1);
         let begun = Instant::now();
         let answer = round().await;
         if let Ok(index) = answer {

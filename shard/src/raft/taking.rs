@@ -165,6 +165,7 @@ impl Taking {
         result.map_err(|e| refused(&e))?;
         if whole {
             tracing::info!("a copy of the leader's data is whole: the shard is opened anew on it");
+            metrics::counter!("quoit_copies_taken_total").increment(1);
             // It is set once: from here on chunks are answered above.
             let _: Result<(), u64> = self.taken.set(export);
             self.whole.notify_waiters();

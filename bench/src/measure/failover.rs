@@ -1,0 +1,175 @@
+//! What clients see of a shard's leader that is killed again and again.
+
+use crate::clock::median;
+use crate::error::{Error, Result};
+use crate::load::{self, Call, Request, millis, percentile};
+use crate::playground::{Plan, Playground};
+use crate::report::{Section, Table};
+use crate::server::search_body;
+use crate::setting::Setting;
+use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest that a write or a strong read may wait for a new leader.
+const GOAL: Duration = Duration::from_secs(2);
+
+/// Between two calls of a client.
+const EVERY: Duration = Duration::from_millis(10);
+
+/// Points that are there from the beginning.
+const LOADED: usize = 2000;
+
+/// How a client reads.
+const READS: [&str; 3] = ["strong", "bounded:3000ms", "eventual"];
+
+/// Measures it.
+pub fn run(setting: &Setting) -> Result<Section> {
+    let mut section = Section::new("A lost leader");
+    if let Err(why) = &setting.playground {
+        section.text(format!("Not measured: {why}."));
+        return Ok(section);
+    }
+    let kills = setting.rounds(50, 5);
+    let dir = setting.scratch_dir()?;
+    let spec = format!("dimension: {}, metric: Cosine", setting.debian.dimension());
+    let plan = Plan {
+        spec: &spec,
+        shards: 1,
+        replicas: 3,
+    };
+    let playground = Playground::start(setting, dir.path(), &plan)?;
+    playground.load(&setting.debian, 0..LOADED)?;
+    let stop = AtomicBool::new(false);
+    let (killed, mut seen) = std::thread::scope(|scope| {
+        let write = || {
+            load::run(playground.rest, Some(EVERY), &stop, |at| {
+                one_point(setting, at)
+            })
+        };
+        let mut clients = vec![scope.spawn(write)];
+        for how in READS {
+            let (stop, rest) = (&stop, playground.rest);
+            let read = move || load::run(rest, Some(EVERY), stop, |at| search(setting, how, at));
+            clients.push(scope.spawn(read));
+        }
+        let killed = kill(&playground, kills);
+        stop.store(true, Ordering::Relaxed);
+        let seen: Result<Vec<_>> = clients
+            .into_iter()
+            .map(|client| {
+                client
+                    .join()
+                    .map_err(|_| Error::unexpected("a client panicked"))
+            })
+            .collect();
+        Ok::<_, Error>((killed?, seen?))
+    })?;
+    playground.stop()?;
+    section.text(format!(
+        "One shard of three replicas behind a router, all processes of one playground. Its leader is killed by `kill -9`\n\
+         {kills} times, the next time when all are ready again, while four clients call the router, each every {} ms at most.\n\
+         The wait is the longest of a client after one kill, from the kill on. The router tries again by itself; what\n\
+         failed is what its clients were told.",
+        EVERY.as_millis(),
+    ));
+    let mut table = Table::new(&[
+        "calls",
+        "number",
+        "failed",
+        "p50, ms",
+        "p99, ms",
+        "wait after a kill, median, ms",
+        "the longest, ms",
+    ]);
+    let names = [
+        "writes of a point",
+        "searches, `strong`",
+        "searches, `bounded:3000ms`",
+        "searches, `eventual`",
+    ];
+    for (name, calls) in names.into_iter().zip(&mut seen) {
+        let waits = waits(calls, &killed);
+        let longest = waits.iter().max().copied().unwrap_or_default();
+        let failures: Vec<_> = calls
+            .iter()
+            .filter_map(|call| call.failed.as_deref())
+            .collect();
+        if let Some(why) = failures.first() {
+            eprintln!("  {name}: the first failure: {why}");
+        }
+        table.row([
+            name.to_owned(),
+            calls.len().to_string(),
+            failures.len().to_string(),
+            millis(percentile(calls, 50)),
+            millis(percentile(calls, 99)),
+            format!("{:.0}", median(waits.iter().map(|w| w.as_secs_f64() * 1e3))),
+            format!("{:.0}", longest.as_secs_f64() * 1e3),
+        ]);
+        let is_met = failures.is_empty() && longest <= GOAL;
+        section.goal(
+            format!("{name}, leader killed {kills} times"),
+            format!("none fails, none waits more than {} s", GOAL.as_secs()),
+            format!(
+                "{} of {} failed, {:.2} s",
+                failures.len(),
+                calls.len(),
+                longest.as_secs_f64()
+            ),
+            is_met,
+        );
+    }
+    section.table(table);
+    Ok(section)
+}
+
+/// Kills whoever leads, so many times; when.
+fn kill(playground: &Playground, times: usize) -> Result<Vec<Instant>> {
+    let mut killed = Vec::new();
+    for round in 0..times {
+        let (leader, _) = playground.roles()?;
+        // Not always at the same point of what goes on by itself.
+        std::thread::sleep(Duration::from_millis(500 + (round as u64 * 137) % 500));
+        killed.push(Instant::now());
+        playground.play(&["kill", &leader.name])?;
+        std::thread::sleep(Duration::from_secs(1));
+        playground.settle()?;
+    }
+    Ok(killed)
+}
+
+/// The longest wait after each kill, until the next one.
+fn waits(calls: &[Call], killed: &[Instant]) -> Vec<Duration> {
+    let ends = killed.iter().skip(1).map(Some).chain([None]);
+    let kills = killed.iter().zip(ends);
+    let wait = kills.map(|(at, next)| {
+        let after = calls.iter().filter(|call| {
+            call.spans(*at) || (call.sent >= *at && next.is_none_or(|next| call.sent < *next))
+        });
+        let waited = after.map(|call| (call.sent + call.took) - call.sent.max(*at));
+        waited.max().unwrap_or_default()
+    });
+    wait.collect()
+}
+
+fn one_point(setting: &Setting, at: usize) -> Request {
+    let row = at % setting.debian.len();
+    let vector = setting.debian.vectors().nth(row).unwrap_or_default();
+    Request {
+        method: "PUT",
+        path: "/collections/bench/points?wait=true".to_owned(),
+        body: json!({"points": [{"id": row, "vector": vector}]})
+            .to_string()
+            .into_bytes(),
+    }
+}
+
+fn search(setting: &Setting, how: &str, at: usize) -> Request {
+    let queries = setting.debian.queries();
+    Request {
+        method: "POST",
+        path: format!("/collections/bench/points/query?consistency={how}"),
+        body: search_body(queries[at % queries.len()], false),
+    }
+}
