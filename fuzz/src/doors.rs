@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
-use crate::support::{Answer, Saved, Server};
+use crate::support::catalog::Saved;
+use crate::support::{Answer, Server};
 
 /// The router and what runs it.
 pub struct Doors {

@@ -11,12 +11,13 @@ use std::sync::Arc;
 
 use quoit_columns::Kind;
 use quoit_filter::Path;
-use quoit_proto::{ShardClient, v1};
+use quoit_proto::ShardClient;
+use quoit_proto::v1::Freshness;
 use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
 
 use crate::aliases::{AliasAction, Aliases, BadAliases};
-use crate::consistency::Consistency;
 use crate::merge::Order;
+use crate::reading::Reading;
 
 /// How the nearness of two vectors is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,13 +165,14 @@ pub(crate) struct Target {
 }
 
 /// One collection as a request sees it.
+#[derive(Clone)]
 pub struct Collection {
     picture: Arc<Picture>,
-    /// How fresh what the request reads must be.
-    consistency: Consistency,
+    /// How the request reads.
+    reading: Reading,
 }
 
-/// What holds for all requests.
+/// What all requests see of it at a time.
 struct Picture {
     name: String,
     params: CollectionParams,
@@ -240,31 +242,34 @@ impl Collection {
             });
         }
         let owner = owner.iter().filter_map(|s| index.get(s).copied()).collect();
-        let picture = Arc::new(Picture {
-            name: name.into(),
-            params,
-            vnodes,
-            owner,
-            targets,
-        });
         Ok(Self {
-            picture,
-            consistency: Consistency::Strong,
+            picture: Arc::new(Picture {
+                name: name.into(),
+                params,
+                vnodes,
+                owner,
+                targets,
+            }),
+            reading: Reading::default(),
         })
     }
 
-    /// The same, for a request that says how fresh what it reads must be.
-    #[must_use]
-    pub fn read_as(&self, consistency: Consistency) -> Self {
+    /// The same, read in such a way.
+    pub(crate) fn read_as(&self, reading: &Reading) -> Self {
         Self {
             picture: Arc::clone(&self.picture),
-            consistency,
+            reading: reading.clone(),
         }
     }
 
-    /// How fresh what the request reads must be, as shards are told.
-    pub(crate) fn freshness(&self) -> Option<v1::Freshness> {
-        self.consistency.freshness()
+    /// How it is read.
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// How fresh the shards' answers must be.
+    pub(crate) fn freshness(&self) -> Option<Freshness> {
+        self.reading.freshness.into()
     }
 
     /// The collection's name.

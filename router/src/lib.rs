@@ -6,7 +6,7 @@
 //!      ─→ rest::{collections, upsert, points, query, …} (decode strictly, validate)
 //!      (rest::table says which route goes where, and rest::openapi describes it for `/openapi.json`)
 //!      ─→ rest::plan, rest::run (the steps of a search; narrow, fuse, mean, spread, sample, groups: pure)
-//!      ─→ fanout::{write, search, read} (which shard, is the answer whole)
+//!      ─→ fanout::{write, search, read} (which shard, is the answer whole; reading: how fresh)
 //!      ─→ ShardClient, one a shard; replicas (which replica of it)
 //! ```
 //!
@@ -20,7 +20,6 @@ mod catalog;
 mod check;
 mod condition;
 mod connections;
-mod consistency;
 mod error;
 mod fanout;
 mod fuse;
@@ -34,6 +33,7 @@ mod metrics;
 mod narrow;
 mod payload;
 mod ports;
+mod reading;
 mod replicas;
 mod request;
 mod rest;
@@ -49,7 +49,6 @@ pub use catalog::{
     CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams,
 };
 pub use connections::serve;
-pub use consistency::Consistency;
 pub use grpc::{ServeGrpc, routes as grpc_routes, serve as serve_grpc};
 pub use limits::ServerLimits;
 pub use metrics::prometheus;

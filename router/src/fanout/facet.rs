@@ -3,12 +3,11 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use futures::future::try_join_all;
 use quoit_filter::{Filter, Path};
 use quoit_proto::v1::FacetRequest;
 use quoit_proto::v1::facet::Value;
 
-use super::{Coverage, Error, asked};
+use super::{Error, ask_all};
 use crate::catalog::Collection;
 
 /// Values that each shard is asked for. A value that is rare in one shard may
@@ -23,7 +22,7 @@ pub(crate) async fn facet(
     filter: &Filter,
     limit: usize,
 ) -> Result<Vec<(Value, u64)>, Error> {
-    let answers = try_join_all(collection.targets().iter().map(|target| {
+    let answers = ask_all(collection, |target| {
         let request = FacetRequest {
             vnodes: target.bits.clone(),
             path: path.to_string(),
@@ -31,16 +30,12 @@ pub(crate) async fn facet(
             limit: VALUES,
             freshness: collection.freshness(),
         };
-        async move {
-            let answer = target.client.facet(request).await;
-            Ok((target, answer.map_err(|e| asked(target, e))?))
-        }
-    }))
+        target.client.facet(request)
+    })
     .await?;
-    let mut coverage = Coverage::default();
+    answers.check(collection, |answer| &answer.not_here)?;
     let mut counts: HashMap<Value, u64> = HashMap::new();
-    for (target, answer) in answers {
-        coverage.add(target, &answer.not_here);
+    for (target, answer) in answers.all {
         for facet in answer.facets {
             let value = facet.value.ok_or(Error::ReadAnswer {
                 shard: target.shard,
@@ -49,7 +44,6 @@ pub(crate) async fn facet(
             *counts.entry(value).or_default() += facet.points;
         }
     }
-    coverage.check(collection)?;
     let mut facets: Vec<_> = counts.into_iter().collect();
     facets.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| in_order(&a.0, &b.0)));
     facets.truncate(limit);

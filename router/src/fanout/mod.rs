@@ -8,6 +8,9 @@ pub(crate) mod read;
 pub(crate) mod search;
 pub(crate) mod write;
 
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
 use quoit_proto::v1::{NotHere, OrderValue, Point};
 use quoit_proto::{ErrorKind, ShardError};
 use quoit_ring::{PointId, ShardId};
@@ -105,9 +108,91 @@ fn row(shard: ShardId, point: Point) -> Result<Row, Error> {
     })
 }
 
-/// The vnodes that were answered for, summed over the shards. The sets that
-/// the shards are asked for are disjoint and make up the ring, so that the sum
-/// is the size of the ring exactly if no vnode is missing.
+/// What shards answered, and the vnodes that they answered for. The sets that they are
+/// asked for are disjoint and make up the ring, so that the sum is the size of the ring
+/// exactly if no vnode is missing.
+struct Answers<'a, T> {
+    /// By the shards that gave them.
+    all: Vec<(&'a Target, T)>,
+    /// The vnodes of shards that are left out, and named in the answer.
+    left_out: usize,
+}
+
+/// Asks all shards at once. One that does not answer fails the request, unless the client
+/// would rather go without it; and without any there is no answer.
+async fn ask_all<'a, T, F>(
+    collection: &'a Collection,
+    ask: impl Fn(&'a Target) -> F,
+) -> Result<Answers<'a, T>, Error>
+where
+    F: Future<Output = Result<T, ShardError>>,
+{
+    let targets = collection.targets();
+    let Some(partial) = &collection.reading().partial else {
+        let answers = targets.iter().map(|target| {
+            let answer = ask(target);
+            async move { Ok((target, answer.await.map_err(|e| asked(target, e))?)) }
+        });
+        return Ok(Answers {
+            all: try_join_all(answers).await?,
+            left_out: 0,
+        });
+    };
+    let patience = partial.patience();
+    let (out, there): (Vec<_>, Vec<_>) = targets.iter().partition(|t| partial.is_without(t.shard));
+    let mut left_out: usize = out.iter().map(|target| target.count).sum();
+    let answers = there.into_iter().map(|target| {
+        let answer = tokio::time::timeout(patience, ask(target));
+        async move {
+            (
+                target,
+                answer.await.unwrap_or_else(|_| Err(silent(patience))),
+            )
+        }
+    });
+    let (mut all, mut failed) = (Vec::new(), None);
+    for (target, answer) in join_all(answers).await {
+        match answer {
+            Ok(answer) => all.push((target, answer)),
+            // What is wrong with the request is not mended by leaving shards out.
+            Err(error) if error.kind == ErrorKind::Invalid => return Err(asked(target, error)),
+            Err(error) => {
+                partial.leave_out(target.shard);
+                left_out += target.count;
+                failed = Some(asked(target, error));
+            }
+        }
+    }
+    match failed {
+        Some(error) if all.is_empty() => Err(error),
+        _ => Ok(Answers { all, left_out }),
+    }
+}
+
+fn silent(patience: Duration) -> ShardError {
+    let why = format!("it did not answer within {:.1} s", patience.as_secs_f64());
+    ShardError::new(ErrorKind::Unavailable, why)
+}
+
+impl<T> Answers<'_, T> {
+    /// Whether no vnode is missing but those of shards that are left out.
+    fn check<'b>(
+        &'b self,
+        collection: &Collection,
+        not_here: impl Fn(&'b T) -> &'b [NotHere],
+    ) -> Result<(), Error> {
+        let mut coverage = Coverage {
+            answered: self.left_out,
+            first_missing: None,
+        };
+        for (target, answer) in &self.all {
+            coverage.add(target, not_here(answer));
+        }
+        coverage.check(collection)
+    }
+}
+
+/// The vnodes that were answered for, summed over the shards.
 #[derive(Default)]
 struct Coverage {
     answered: usize,

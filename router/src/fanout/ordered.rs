@@ -3,13 +3,12 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use futures::future::try_join_all;
 use quoit_filter::Filter;
 use quoit_proto::v1::order_value::Kind;
 use quoit_proto::v1::{OrderBy, OrderValue, ScrollRequest};
 
 use super::read::With;
-use super::{Coverage, Error, Row, asked, row};
+use super::{Error, Row, ask_all, row};
 use crate::catalog::Collection;
 use crate::merge::merge;
 
@@ -54,7 +53,7 @@ pub(crate) async fn scroll_by(
 ) -> Result<Vec<Row>, Error> {
     // Any shard may have all of the first.
     let all = skip.saturating_add(limit);
-    let answers = try_join_all(collection.targets().iter().map(|target| {
+    let answers = ask_all(collection, |target| {
         let request = ScrollRequest {
             vnodes: target.bits.clone(),
             from: None,
@@ -65,17 +64,12 @@ pub(crate) async fn scroll_by(
             order_by: Some(order.clone()),
             freshness: collection.freshness(),
         };
-        async move {
-            let answer = target.client.scroll(request).await;
-            Ok((target, answer.map_err(|e| asked(target, e))?))
-        }
-    }))
+        target.client.scroll(request)
+    })
     .await?;
-
-    let mut coverage = Coverage::default();
-    let mut lists = Vec::with_capacity(answers.len());
-    for (target, answer) in answers {
-        coverage.add(target, &answer.not_here);
+    answers.check(collection, |answer| &answer.not_here)?;
+    let mut lists = Vec::with_capacity(answers.all.len());
+    for (target, answer) in answers.all {
         let misread = |what| Error::ReadAnswer {
             shard: target.shard,
             what,
@@ -90,7 +84,6 @@ pub(crate) async fn scroll_by(
         });
         lists.push(list.collect::<Result<Vec<_>, Error>>()?);
     }
-    coverage.check(collection)?;
     let first = if order.descending {
         merge(lists, |(place, row)| Reverse((*place, row.id)), skip, limit)
     } else {

@@ -9,7 +9,7 @@ use quoit_proto::v1::{
 };
 use quoit_ring::{PointId, ShardId, VnodeSet};
 
-use super::{Coverage, Error, Row, asked, row};
+use super::{Error, Row, ask_all, asked, row};
 use crate::catalog::{Collection, VectorSet};
 use crate::merge::merge;
 
@@ -41,8 +41,8 @@ pub(crate) async fn retrieve(
         request.ids.push((*id).into());
         request.vnodes.push(u32::from(vnode.0));
         request.with_payload = with.payload;
-        request.freshness = collection.freshness();
         request.with_vectors = collection.params().names(with.vectors);
+        request.freshness = collection.freshness();
     }
     let asked_of = requests.values().map(|r| r.vnodes.len()).sum();
     let answers = try_join_all(requests.into_iter().map(|(index, request)| {
@@ -82,7 +82,7 @@ pub(crate) async fn scroll(
 ) -> Result<Page, Error> {
     // One more than the page: the next page starts with it.
     let more = limit.saturating_add(1);
-    let answers = try_join_all(collection.targets().iter().map(|target| {
+    let answers = ask_all(collection, |target| {
         let request = ScrollRequest {
             vnodes: target.bits.clone(),
             from: from.map(Into::into),
@@ -93,21 +93,15 @@ pub(crate) async fn scroll(
             order_by: None,
             freshness: collection.freshness(),
         };
-        async move {
-            let answer = target.client.scroll(request).await;
-            Ok((target, answer.map_err(|e| asked(target, e))?))
-        }
-    }))
+        target.client.scroll(request)
+    })
     .await?;
-
-    let mut coverage = Coverage::default();
-    let mut lists = Vec::with_capacity(answers.len());
-    for (target, answer) in answers {
-        coverage.add(target, &answer.not_here);
+    answers.check(collection, |answer| &answer.not_here)?;
+    let mut lists = Vec::with_capacity(answers.all.len());
+    for (target, answer) in answers.all {
         let rows = answer.points.into_iter().map(|p| row(target.shard, p));
         lists.push(rows.collect::<Result<Vec<_>, _>>()?);
     }
-    coverage.check(collection)?;
     let mut rows = merge(lists, |row| row.id, 0, more);
     let next = (rows.len() > limit).then(|| rows.pop()).flatten();
     Ok(Page {
@@ -124,7 +118,7 @@ pub(crate) async fn ids_within(
     vnodes: &VnodeSet,
     limit: usize,
 ) -> Result<Vec<Row>, Error> {
-    let answers = try_join_all(collection.targets().iter().map(|target| {
+    let answers = ask_all(collection, |target| {
         let owned = VnodeSet::from_bytes(&target.bits);
         let wanted: VnodeSet = owned.iter().filter(|v| vnodes.contains(*v)).collect();
         let request = ScrollRequest {
@@ -137,14 +131,11 @@ pub(crate) async fn ids_within(
             order_by: None,
             freshness: collection.freshness(),
         };
-        async move {
-            let answer = target.client.scroll(request).await;
-            Ok((target, answer.map_err(|e| asked(target, e))?))
-        }
-    }))
+        target.client.scroll(request)
+    })
     .await?;
-    let mut lists = Vec::with_capacity(answers.len());
-    for (target, answer) in answers {
+    let mut lists = Vec::with_capacity(answers.all.len());
+    for (target, answer) in answers.all {
         if let Some(first) = answer.not_here.first() {
             return Err(Error::FindVnodes {
                 missing: answer.not_here.len(),
@@ -160,26 +151,17 @@ pub(crate) async fn ids_within(
 
 /// How many points of the collection meet a filter.
 pub(crate) async fn count(collection: &Collection, filter: &Filter) -> Result<u64, Error> {
-    let answers = try_join_all(collection.targets().iter().map(|target| {
+    let answers = ask_all(collection, |target| {
         let request = CountRequest {
             vnodes: target.bits.clone(),
             filter: Some(filter.into()),
             freshness: collection.freshness(),
         };
-        async move {
-            let answer = target.client.count(request).await;
-            Ok((target, answer.map_err(|e| asked(target, e))?))
-        }
-    }))
+        target.client.count(request)
+    })
     .await?;
-    let mut coverage = Coverage::default();
-    let mut sum = 0;
-    for (target, answer) in answers {
-        coverage.add(target, &answer.not_here);
-        sum += answer.count;
-    }
-    coverage.check(collection)?;
-    Ok(sum)
+    answers.check(collection, |answer| &answer.not_here)?;
+    Ok(answers.all.iter().map(|(_, answer)| answer.count).sum())
 }
 
 /// What the replicas of each shard have of each vnode.

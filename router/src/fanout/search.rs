@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::try_join_all;
 use quoit_filter::Filter;
 use quoit_proto::v1::{Objective, Query, SearchRequest, ShardExplanation};
 use quoit_ring::PointId;
 
-use super::{Coverage, Error, Row, asked, row};
+use super::{Error, Row, ask_all, row};
 use crate::catalog::{Collection, VectorParams};
 use crate::fanout::read::With;
 use crate::merge::{Order, merge};
@@ -61,23 +60,18 @@ pub(crate) async fn search(
         return Ok(Vec::new());
     }
     let queries: Vec<Query> = searches.iter().map(|s| to_query(collection, s)).collect();
-    let answers = try_join_all(collection.targets().iter().map(|target| {
+    let answers = ask_all(collection, |target| {
         let request = SearchRequest {
             vnodes: target.bits.clone(),
             queries: queries.clone(),
             freshness: collection.freshness(),
         };
-        async move {
-            let answer = target.client.search(request).await;
-            Ok((target, answer.map_err(|e| asked(target, e))?))
-        }
-    }))
+        target.client.search(request)
+    })
     .await?;
-
-    let mut coverage = Coverage::default();
+    answers.check(collection, |answer| &answer.not_here)?;
     let mut parts: Vec<Parts> = searches.iter().map(|_| Parts::default()).collect();
-    for (target, answer) in answers {
-        coverage.add(target, &answer.not_here);
+    for (target, answer) in answers.all {
         if answer.results.len() != searches.len() {
             return Err(Error::ReadAnswer {
                 shard: target.shard,
@@ -103,7 +97,6 @@ pub(crate) async fn search(
             parts.lists.push(list.collect::<Result<_, Error>>()?);
         }
     }
-    coverage.check(collection)?;
 
     let merged = searches.iter().zip(parts).map(|(search, parts)| {
         let mut lists = parts.lists;

@@ -12,6 +12,7 @@ use crate::catalog::Collection;
 use crate::error::Error;
 use crate::limits::{MAX_TIMEOUT, Place};
 use crate::metrics::REFUSED;
+use crate::reading::{BadFreshness, Reading};
 use crate::server::App;
 
 /// Runs a call that can change nothing.
@@ -75,6 +76,26 @@ pub(crate) fn within(collection: &Collection, message: &impl Message) -> Result<
         return Err(Error::FitBody { limit });
     }
     Ok(())
+}
+
+/// How fresh the client wants what the call reads; the words are those of REST.
+pub(crate) fn reading(metadata: &MetadataMap) -> Result<Reading, Error> {
+    const FIELD: &str = "consistency";
+    let Some(value) = metadata.get(FIELD) else {
+        return Ok(Reading::default());
+    };
+    let read = value.to_str().unwrap_or("not a text").parse();
+    let freshness = read.map_err(|bad| match bad {
+        BadFreshness::Zero => Error::fit(FIELD, "value 0 invalid, must be 1 or larger"),
+        BadFreshness::Unreadable => Error::fit(
+            FIELD,
+            format!("{value:?} is not {}", BadFreshness::EXPECTED),
+        ),
+    })?;
+    Ok(Reading {
+        freshness,
+        partial: None,
+    })
 }
 
 /// How long the client gives the call.

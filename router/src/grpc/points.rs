@@ -11,7 +11,7 @@ use quoit_proto::v1::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-use super::call::{reads, writes};
+use super::call::{reading, reads, writes};
 use super::scroll::Pages;
 use super::{import, scroll, search, write};
 use crate::server::App;
@@ -55,18 +55,21 @@ impl Points for Service {
     }
 
     async fn search(&self, request: Request<SearchPointsRequest>) -> Answer<SearchPointsResponse> {
-        reads(&self.0, request, |m| search::one(&self.0, m)).await
+        let reading = reading(request.metadata())?;
+        reads(&self.0, request, |m| search::one(&self.0, m, &reading)).await
     }
 
     async fn search_batch(
         &self,
         request: Request<SearchPointsBatchRequest>,
     ) -> Answer<SearchPointsBatchResponse> {
-        reads(&self.0, request, |m| search::batch(&self.0, m)).await
+        let reading = reading(request.metadata())?;
+        reads(&self.0, request, |m| search::batch(&self.0, m, &reading)).await
     }
 
     async fn get(&self, request: Request<GetPointsRequest>) -> Answer<GetPointsResponse> {
-        reads(&self.0, request, |m| search::get(&self.0, m)).await
+        let reading = reading(request.metadata())?;
+        reads(&self.0, request, |m| search::get(&self.0, m, &reading)).await
     }
 
     async fn scroll(&self, request: Request<ScrollPointsRequest>) -> Answer<Pages> {
@@ -74,6 +77,7 @@ impl Points for Service {
     }
 
     async fn count(&self, request: Request<CountPointsRequest>) -> Answer<CountPointsResponse> {
-        reads(&self.0, request, |m| search::count(&self.0, m)).await
+        let reading = reading(request.metadata())?;
+        reads(&self.0, request, |m| search::count(&self.0, m, &reading)).await
     }
 }

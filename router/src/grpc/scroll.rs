@@ -16,11 +16,12 @@ use quoit_ring::PointId;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use super::call::{collection, enter, timeout, within};
+use super::call::{collection, enter, reading, timeout, within};
 use super::read::{self, Show};
 use crate::catalog::Collection;
 use crate::error::Error;
 use crate::fanout::read as shards;
+use crate::reading::Reading;
 use crate::select::Selector;
 use crate::server::App;
 
@@ -45,14 +46,14 @@ pub(crate) fn scroll(
 ) -> Result<Response<Pages>, Status> {
     let (metadata, _, request) = request.into_parts();
     let limit = timeout(&metadata)?;
-    let walk = Walk::new(app, request, limit)?;
+    let walk = Walk::new(app, request, &reading(&metadata)?, limit)?;
     Ok(Response::new(Box::pin(try_unfold(walk, Walk::next))))
 }
 
 /// Where a stream is.
 struct Walk {
     app: Arc<App>,
-    collection: Arc<Collection>,
+    collection: Collection,
     filter: Filter,
     show: Show,
     /// The first id of the next page; from the beginning if there is none.
@@ -73,9 +74,10 @@ impl Walk {
     fn new(
         app: &Arc<App>,
         request: ScrollPointsRequest,
+        reading: &Reading,
         limit: Option<Duration>,
     ) -> Result<Self, Error> {
-        let collection = collection(app, &request.collection)?;
+        let collection = collection(app, &request.collection)?.read_as(reading);
         within(&collection, &request)?;
         let from = request.from.as_ref();
         let from = from.map(|id| read::id(Some(id), |_: &str| "from".to_owned()));

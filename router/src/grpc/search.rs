@@ -16,6 +16,7 @@ use crate::check;
 use crate::error::Error;
 use crate::fanout::read as shards;
 use crate::fanout::search::{self, Found, Nearest, Scored};
+use crate::reading::Reading;
 use crate::select::Selector;
 use crate::server::App;
 
@@ -23,8 +24,9 @@ use crate::server::App;
 pub(crate) async fn one(
     app: &Arc<App>,
     request: SearchPointsRequest,
+    reading: &Reading,
 ) -> Result<SearchPointsResponse, Error> {
-    let collection = collection(app, &request.collection)?;
+    let collection = collection(app, &request.collection)?.read_as(reading);
     within(&collection, &request)?;
     let wish = request.search.unwrap_or_default();
     let (nearest, show) = nearest(&collection, wish, "search.")?;
@@ -36,8 +38,9 @@ pub(crate) async fn one(
 pub(crate) async fn batch(
     app: &Arc<App>,
     request: SearchPointsBatchRequest,
+    reading: &Reading,
 ) -> Result<SearchPointsBatchResponse, Error> {
-    let collection = collection(app, &request.collection)?;
+    let collection = collection(app, &request.collection)?.read_as(reading);
     within(&collection, &request)?;
     if request.searches.is_empty() {
         return Err(Error::fit("searches", "name at least one search"));
@@ -130,8 +133,9 @@ fn answer(found: Found, show: &Show) -> Result<SearchPointsResponse, Error> {
 pub(crate) async fn get(
     app: &Arc<App>,
     request: GetPointsRequest,
+    reading: &Reading,
 ) -> Result<GetPointsResponse, Error> {
-    let collection = collection(app, &request.collection)?;
+    let collection = collection(app, &request.collection)?.read_as(reading);
     within(&collection, &request)?;
     check::ids(&collection, request.ids.len())?;
     let ids = read::ids(&request.ids, "ids")?;
@@ -153,8 +157,9 @@ pub(crate) async fn get(
 pub(crate) async fn count(
     app: &Arc<App>,
     request: CountPointsRequest,
+    reading: &Reading,
 ) -> Result<CountPointsResponse, Error> {
-    let collection = collection(app, &request.collection)?;
+    let collection = collection(app, &request.collection)?.read_as(reading);
     within(&collection, &request)?;
     let filter = read::filter(request.filter, "filter")?;
     let count = shards::count(&collection, &filter).await?;

@@ -48,7 +48,8 @@ fn is_brief(error: &Error) -> bool {
     match error {
         Error::Enter => true,
         Error::AskShards(error) => {
-            matches!(error.kind(), ErrorKind::Busy | ErrorKind::Unavailable)
+            use ErrorKind::{Behind, Busy, NotLeader, Unavailable};
+            matches!(error.kind(), Busy | Unavailable | Behind | NotLeader { .. })
         }
         _ => false,
     }
@@ -135,6 +136,7 @@ mod tests {
         for (error, code, brief) in [
             (asked(ErrorKind::Busy), Code::ResourceExhausted, true),
             (asked(ErrorKind::Unavailable), Code::Unavailable, true),
+            (asked(ErrorKind::Behind), Code::Unavailable, true),
             (Error::Enter, Code::ResourceExhausted, true),
             (asked(ErrorKind::DiskFull), Code::ResourceExhausted, false),
             (asked(ErrorKind::Unknown), Code::Unknown, false),

@@ -102,6 +102,8 @@ where
                 let error = match answer {
                     Ok(answer) => {
                         sent.answered();
+                        // Where nothing is to be changed another one may say that it is done: it
+                        // was asked as nobody is known to lead.
                         replicas.follow(Some(replica.node));
                         return Ok((answer, is_sure && tries.is_empty()));
                     }

@@ -38,7 +38,8 @@ impl Failures {
         self.0.insert(name, Failed { times, last });
     }
 
-    /// Whether a replica had too much to do.
+    /// Whether a replica had too much to do: it is not asked again by this router, but by
+    /// a client that was told to wait.
     pub(super) fn is_any_busy(&self) -> bool {
         self.any_is(|kind| kind == ErrorKind::Busy)
     }
@@ -49,7 +50,7 @@ impl Failures {
 
     /// The end of a read.
     pub(super) fn read_failed(&self, after: Duration) -> ShardError {
-        let kind = if self.any_is(|kind| kind == ErrorKind::Busy) {
+        let kind = if self.is_any_busy() {
             ErrorKind::Busy
         } else if self.any_is(|kind| kind != ErrorKind::Behind) || self.0.is_empty() {
             ErrorKind::Unavailable

@@ -1,8 +1,7 @@
 //! What a failure of one replica means for the call, and for the replica. Pure.
 //!
 //! Another replica is asked where it may do better. It does not where the request itself
-//! is wrong; and who is too busy is not asked again by this router, but by a client that
-//! was told to wait.
+//! is wrong, nor for a change that a leader has no room or time for.
 
 use quoit_proto::ErrorKind;
 
@@ -13,8 +12,6 @@ pub(super) enum Verdict {
     Final,
     /// This try had no effect and never will; another replica may do better.
     Elsewhere,
-    /// The same, but it is of no use to ask all of them again soon.
-    ElsewhereOnce,
     /// This try may have had an effect, or may have yet.
     Unknown,
 }
@@ -23,8 +20,8 @@ pub(super) enum Verdict {
 pub(super) fn of_read(kind: ErrorKind) -> Verdict {
     match kind {
         ErrorKind::Invalid => Verdict::Final,
-        ErrorKind::Busy => Verdict::ElsewhereOnce,
-        ErrorKind::DiskFull
+        ErrorKind::Busy
+        | ErrorKind::DiskFull
         | ErrorKind::NotLeader { .. }
         | ErrorKind::Unavailable
         | ErrorKind::Behind

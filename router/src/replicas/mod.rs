@@ -163,7 +163,7 @@ fn operation_id() -> [u8; 16] {
 
 impl ReplicaSet {
     /// The replicas that are told of, now and later. Calls that are on their way when they
-    /// change go on.
+    /// change go on; what is known of a replica is kept if its client is the same.
     #[must_use]
     pub fn new(mut replicas: watch::Receiver<Vec<Replica>>, options: ReplicaOptions) -> Self {
         replicas.mark_changed();

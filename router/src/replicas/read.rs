@@ -81,11 +81,11 @@ impl Read {
 }
 
 /// The replicas in the order in which they are asked.
-fn ranked(replicas: &ReplicaSet, members: &[Arc<Live>], read: Read) -> Vec<u64> {
+fn ranked(replicas: &ReplicaSet, members: &[Arc<Live>], read: Read, turn: usize) -> Vec<u64> {
     let now = Instant::now();
     let candidates = members.iter();
     let candidates = candidates.map(|live| live.candidate(&replicas.options.zone, read.needs, now));
-    let mut order = order(&candidates.collect::<Vec<_>>(), replicas.turn());
+    let mut order = order(&candidates.collect::<Vec<_>>(), turn);
     if let Some(first) = read.first
         && let Some(at) = order.iter().position(|node| *node == first)
     {
@@ -105,6 +105,7 @@ where
     T: Send,
 {
     let begun = Instant::now();
+    let turn = replicas.turn();
     replicas.pace().budget.earn();
     let mut turns = Turns::default();
     let mut failures = Failures::default();
@@ -113,7 +114,7 @@ where
     let mut wait = replicas.pace().wait(read.kind);
     loop {
         let members = replicas.members();
-        let order = ranked(replicas, &members, read);
+        let order = ranked(replicas, &members, read, turn);
         let live = |node: u64| members.iter().find(|live| live.name().node == node);
         if tries.is_empty() {
             match turns.next(&order, dice()) {
@@ -153,9 +154,9 @@ where
             () = tokio::time::sleep(wait) => {
                 // The more is waited in vain the less it is for this read alone.
                 wait = (wait * 2).min(SILENCE);
-                let hedged = order.iter().any(|node| !turns.was_asked(*node))
-                    && replicas.pace().budget.spend();
-                let next = if hedged { turns.ask(&order) } else { None };
+                let may_ask = order.iter().any(|node| !turns.was_asked(*node))
+                    && replicas.pace().budget.spend(Instant::now());
+                let next = if may_ask { turns.ask(&order) } else { None };
                 if let Some(live) = next.and_then(live) {
                     metrics::counter!(HEDGES, "call" => read.kind.name()).increment(1);
                     tries.push(live.send(read.needs), ask(live.client()));

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::RequestPartsExt;
 use axum::body::Body;
@@ -13,6 +13,8 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
 use quoit_proto::ErrorKind;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body;
 use super::envelope::Reply;
@@ -20,9 +22,9 @@ use super::error::Error;
 use super::lookup::open;
 use super::params::Params;
 use crate::catalog::Collection;
-use crate::consistency::Consistency;
 use crate::limits::Room;
 use crate::metrics::REFUSED;
+use crate::reading::{Partial, Reading};
 use crate::server::App;
 
 /// Whether a call can change anything.
@@ -38,8 +40,7 @@ pub(crate) enum Effect {
 pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) params: Params,
-    /// How fresh what it reads must be.
-    consistency: Consistency,
+    reading: Reading,
     path: HashMap<String, String>,
     declared: Option<usize>,
     body: Body,
@@ -57,7 +58,7 @@ impl Call {
     pub(crate) async fn collection(&mut self) -> Result<Arc<Collection>, Error> {
         let name = self.path("c");
         let error = match open(&*self.app.catalog, name) {
-            Ok(collection) => return Ok(Arc::new(collection.read_as(self.consistency))),
+            Ok(collection) => return Ok(Arc::new(collection.read_as(&self.reading))),
             Err(error) => error,
         };
         body::discard(std::mem::take(&mut self.body)).await;
@@ -103,7 +104,8 @@ where
     let result = match Params::read(&parts.uri) {
         Ok(params) => {
             let limit = params.timeout.unwrap_or(app.limits.timeout);
-            let call = admitted(app, parts, body, params, effect, handler);
+            let reading = reading(effect, params, limit);
+            let call = admitted(app, parts, body, params, reading, handler);
             let finished = tokio::time::timeout(limit, call).await;
             finished.unwrap_or(Err(Error::Finish {
                 limit,
@@ -122,12 +124,42 @@ where
     }
 }
 
+/// How a call reads. A write looks at what is there now, and at all of it.
+fn reading(effect: Effect, params: Params, limit: Duration) -> Reading {
+    match effect {
+        Effect::Writes => Reading::default(),
+        Effect::Reads => Reading {
+            freshness: params.freshness,
+            partial: params
+                .partial
+                .then(|| Arc::new(Partial::new(tokio::time::Instant::now() + limit))),
+        },
+    }
+}
+
+/// Beside a result: the shards that it is without.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PartialResult)]
+pub(crate) struct LeftOut {
+    missing_shards: Vec<u32>,
+}
+
+/// Names the shards that are left out, if there are any.
+fn named(reply: Reply, partial: Option<&Partial>) -> Result<Reply, Error> {
+    let missing = partial.map(Partial::missing).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(reply);
+    }
+    let missing_shards = missing.into_iter().map(|shard| shard.0).collect();
+    reply.with("partial", &LeftOut { missing_shards })
+}
+
 async fn admitted<H, F>(
     app: Arc<App>,
     mut parts: Parts,
     body: Body,
     params: Params,
-    effect: Effect,
+    reading: Reading,
     handler: H,
 ) -> Result<Reply, Error>
 where
@@ -145,15 +177,11 @@ where
         message: e.body_text(),
     })?;
     let name = path.get("c").cloned();
-    let consistency = match effect {
-        Effect::Reads => params.consistency,
-        // What is looked at in order to change it must be what is there.
-        Effect::Writes => Consistency::Strong,
-    };
+    let partial = reading.partial.clone();
     let done = handler(Call {
         app,
         params,
-        consistency,
+        reading,
         path,
         declared: body::declared(&parts.headers),
         body,
@@ -167,6 +195,6 @@ where
             open(&*shared.catalog, &name)?;
             Err(error.into())
         }
-        (done, _) => done,
+        (done, _) => named(done?, partial.as_deref()),
     }
 }

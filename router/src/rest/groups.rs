@@ -246,7 +246,8 @@ async fn grouped<T: Into<Grouped> + DeserializeOwned>(mut call: Call) -> Result<
         let most = most.min(MAX_CANDIDATES) as u64;
         mmr.candidates_limit = mmr.candidates_limit.or(Some(most));
     }
-    let lookup = body.with_lookup.map(|l| l.resolve(&*call.app.catalog));
+    let lookup = body.with_lookup;
+    let lookup = lookup.map(|l| l.resolve(&collection, &*call.app.catalog));
     let lookup = lookup.transpose()?;
     let plan = Plan::new(&collection, &*call.app.catalog, ask, with, "")?;
     let search = Search {

@@ -59,7 +59,7 @@ impl LookupFrom {
         catalog: &dyn Catalog,
         place: &str,
     ) -> Result<Option<Source>, Error> {
-        let other = open(catalog, &self.collection)?;
+        let other = open(catalog, &self.collection)?.read_as(&collection.reading().whole());
         // By whatever name.
         let is_own = other.name() == collection.name();
         if is_own && self.vector.is_none() {
@@ -80,7 +80,7 @@ impl LookupFrom {
             return Err(Error::fit(format!("{place}lookup_from"), message));
         }
         Ok(Some(Source {
-            collection: other,
+            collection: Arc::new(other),
             using: of_other,
         }))
     }
@@ -144,9 +144,13 @@ impl<'de> Deserialize<'de> for WithLookup {
 }
 
 impl WithLookup {
-    /// The collection that it names.
-    pub(crate) fn resolve(self, catalog: &dyn Catalog) -> Result<Lookup, Error> {
-        let collection = open(catalog, &self.collection)?;
+    /// The collection that it names, read as that whose points are grouped.
+    pub(crate) fn resolve(
+        self,
+        grouped: &Collection,
+        catalog: &dyn Catalog,
+    ) -> Result<Lookup, Error> {
+        let collection = open(catalog, &self.collection)?.read_as(&grouped.reading().whole());
         let (payload, vectors) = (self.with_payload, self.with_vectors);
         let show = Show::new(&collection, payload, vectors, "with_lookup.")?;
         Ok(Lookup { collection, show })
@@ -155,7 +159,7 @@ impl WithLookup {
 
 /// Where the points are that groups are named after.
 pub(crate) struct Lookup {
-    collection: Arc<Collection>,
+    collection: Collection,
     pub(crate) show: Show,
 }
 

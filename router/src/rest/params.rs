@@ -7,8 +7,8 @@ use axum::http::Uri;
 use serde::Deserialize;
 
 use super::error::Error;
-use crate::consistency::{self, Consistency};
 use crate::limits::MAX_TIMEOUT;
+use crate::reading::{BadFreshness, Freshness};
 
 /// The parameters, read and checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,12 @@ pub(crate) struct Params {
     pub(crate) wait: bool,
     /// Whether a search says how it went.
     pub(crate) explain: bool,
-    /// How fresh what is read must be.
-    pub(crate) consistency: Consistency,
     /// How long the request may take.
     pub(crate) timeout: Option<Duration>,
+    /// How fresh what it reads must be.
+    pub(crate) freshness: Freshness,
+    /// Whether a shard that does not answer may be left out.
+    pub(crate) partial: bool,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +31,7 @@ struct Raw {
     wait: Option<String>,
     explain: Option<String>,
     timeout: Option<String>,
+    partial: Option<String>,
     consistency: Option<String>,
     ordering: Option<String>,
 }
@@ -54,13 +57,16 @@ impl Params {
                 Some(Duration::from_secs(seconds).min(MAX_TIMEOUT))
             }
         };
-        let consistency = match raw.consistency.as_deref() {
-            None => Consistency::default(),
-            Some("0") => return Err(out_of_range("consistency")),
-            Some(text) => Consistency::read(text)
-                .ok_or_else(|| unreadable("consistency", text, consistency::WORDS))?,
-        };
-        // Every write is acknowledged by a quorum, in order.
+        let partial = flag("partial", raw.partial.as_deref())?;
+        let consistency = raw.consistency.as_deref().unwrap_or_default();
+        let freshness = consistency.parse().map_err(|bad| match bad {
+            BadFreshness::Zero => out_of_range("consistency"),
+            BadFreshness::Unreadable => {
+                unreadable("consistency", consistency, BadFreshness::EXPECTED)
+            }
+        })?;
+        // Every write is acknowledged by a quorum in order: what may be asked for is
+        // there already.
         match raw.ordering.as_deref() {
             None | Some("" | "weak" | "medium" | "strong") => {}
             Some(text) => return Err(unreadable("ordering", text, "one of weak, medium, strong")),
@@ -68,8 +74,9 @@ impl Params {
         Ok(Self {
             wait,
             explain,
-            consistency,
             timeout,
+            freshness,
+            partial,
         })
     }
 }

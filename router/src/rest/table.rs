@@ -125,7 +125,8 @@ pub(super) fn of_points() -> Routes {
             points::scroll,
             about("scroll_points", "Get points page by page")
                 .takes(a::<points::ScrollBody>)
-                .answers(a::<ScrollResult>),
+                .answers(a::<ScrollResult>)
+                .may_be_partial(),
         )
         .call(
             Post,
@@ -134,7 +135,8 @@ pub(super) fn of_points() -> Routes {
             points::count,
             about("count_points", "Count points")
                 .takes(a::<points::CountBody>)
-                .answers(a::<points::Counted>),
+                .answers(a::<points::Counted>)
+                .may_be_partial(),
         )
 }
 

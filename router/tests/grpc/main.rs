@@ -11,6 +11,7 @@ mod answers;
 mod bad_input;
 mod failures;
 mod import;
+mod reading;
 
 use quoit_proto::v1::collections_client::CollectionsClient;
 use quoit_proto::v1::points_client::PointsClient;

@@ -35,6 +35,19 @@ async fn calls_go_on_while_replicas_are_replaced_and_new_ones_are_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_replicas_take_turns_too() {
+    let group = Group::default();
+    let (_, told) = watch::channel(vec![group.replica(1, ""), group.replica(2, "")]);
+    let set = ReplicaSet::new(told, ReplicaOptions::default());
+    let mut readers = Vec::new();
+    for _ in 0..4 {
+        readers.push(reader(&set).await.unwrap());
+    }
+    readers.sort_unstable();
+    assert_eq!(readers, [1, 1, 2, 2]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_set_without_replicas_waits_for_one() {
     let group = Group::default();
     group.elect(1);

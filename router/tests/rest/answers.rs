@@ -3,8 +3,6 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use quoit_proto::v1::Eventual;
-use quoit_proto::v1::freshness::Kind;
 use quoit_router::{CollectionLimits, ServerLimits};
 use serde_json::json;
 
@@ -384,59 +382,6 @@ async fn shards_together_answer_as_one_shard_does() {
     assert_eq!(answers[0].len(), 25);
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0], answers[2]);
-}
-
-/// How fresh what a call read was to be, if all shards were asked alike.
-async fn asked(server: &Server, method: &str, at: &str, body: &str) -> Option<Kind> {
-    server.call(method, at, body.to_owned()).await.result();
-    let shards = server.catalog.shards("docs");
-    let mut all = shards.iter().flat_map(|shard| shard.freshness());
-    let first = all.next().unwrap_or_else(|| panic!("{at} read nothing"));
-    assert!(all.all(|other| other == first), "{at}");
-    first.map(|freshness| freshness.kind.unwrap())
-}
-
-#[tokio::test]
-async fn every_read_says_how_fresh_it_must_be() {
-    let server = line("Dot").await;
-    let query = r#"{"query": [1, 0, 0]}"#;
-    let of_1 = r#"{"query": 1}"#;
-    for (path, body) in [
-        ("query", query),
-        ("query", of_1),
-        ("query/batch", r#"{"searches": [{"query": [1, 0, 0]}]}"#),
-        ("search", r#"{"vector": [1, 0, 0], "limit": 3}"#),
-        ("scroll", "{}"),
-        ("count", "{}"),
-        ("query/groups", r#"{"query": [1, 0, 0], "group_by": "a"}"#),
-        ("recommend", r#"{"positive": [1], "limit": 3}"#),
-        ("", r#"{"ids": [1, 2, 3]}"#),
-    ] {
-        let slash = if path.is_empty() { "" } else { "/" };
-        let at = |consistency: &str| {
-            format!("/collections/docs/points{slash}{path}?consistency={consistency}")
-        };
-        for (consistency, right) in [
-            ("", None),
-            ("majority", None),
-            ("3", None),
-            ("strong", None),
-            ("1", Some(Kind::Eventual(Eventual {}))),
-            ("eventual", Some(Kind::Eventual(Eventual {}))),
-            ("bounded:2500ms", Some(Kind::BoundedMs(2500))),
-        ] {
-            let told = asked(&server, "POST", &at(consistency), body).await;
-            assert_eq!(told, right, "{path} {consistency}");
-        }
-    }
-    let eventual = Some(Kind::Eventual(Eventual {}));
-    let at = "/collections/docs/points/1?consistency=1";
-    assert_eq!(asked(&server, "GET", at, "").await, eventual);
-    let facet = "/collections/docs/facet?consistency=eventual";
-    assert_eq!(
-        asked(&server, "POST", facet, r#"{"key": "a"}"#).await,
-        eventual
-    );
 }
 
 #[tokio::test]

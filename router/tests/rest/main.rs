@@ -26,6 +26,7 @@ mod named;
 mod openapi;
 mod order;
 mod prefetch;
+mod reading;
 mod recommend;
 mod sample;
 mod schema;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use proptest::prelude::*;
+use quoit_proto::ErrorKind;
 use serde_json::{Value, json};
 
 use crate::bodies::calls;
@@ -294,6 +295,38 @@ async fn explanations_are_as_described() {
         }
     }
     assert!(seen > 8, "{seen}");
+}
+
+#[tokio::test]
+async fn answers_without_a_shard_are_as_described() {
+    let mut document = document();
+    closed(&mut document["components"]);
+    closed(&mut document["paths"]);
+    let all = operations(&document);
+    let server = filled().await;
+    server.catalog.shards("docs")[1].fail(ErrorKind::Unavailable);
+    let mut seen = 0;
+    for (method, path, body) in calls() {
+        let one = operation(&all, method, path);
+        if !one.has_param("partial") {
+            continue;
+        }
+        let going_without = format!("{path}?partial=true");
+        let answer = server.call(method, &going_without, body.to_string()).await;
+        if answer.status == 503 {
+            // What it starts from is an id, and it may be in that shard.
+            continue;
+        }
+        let answer = answer.json();
+        assert_eq!(
+            answer["partial"]["missing_shards"],
+            json!([1]),
+            "{path}: {answer}"
+        );
+        check(&document, answer_of(&one.told), &answer, path);
+        seen += 1;
+    }
+    assert!(seen > 12, "{seen}");
 }
 
 #[tokio::test]

@@ -1,23 +1,19 @@
-//! Shards in memory that search by comparing with everything, and a catalog of
-//! them. Each shard can be told to fail, to have lost vnodes, or to take its time.
+//! Shards in memory that search by comparing with everything, and a way to call
+//! the router without a socket. Each shard can be told to fail, to have lost
+//! vnodes, or to take its time.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "each test program uses a part of this"
-)]
+#![allow(dead_code, reason = "each test program uses a part of this")]
 
+pub mod catalog;
 mod order;
 mod score;
-mod server;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use axum::body::Bytes;
-use quoit_columns::Kind;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
 use quoit_filter::Path;
 use quoit_proto::v1::{
     CountRequest, CountResponse, DigestsRequest, DigestsResponse, Done, Explanation, Facet,
@@ -29,13 +25,12 @@ use quoit_proto::v1::{
     vnode_outcome,
 };
 use quoit_proto::{ErrorKind, ShardClient, ShardError};
-use quoit_ring::{PointId, ShardId, Vnode, VnodeCount, VnodeSet};
-use quoit_router::{
-    AliasAction, Aliases, Catalog, CatalogError, Collection, CollectionLimits, CollectionParams,
-    CreateCollection, CreateVector, Hnsw, Metric, NoCollection, VectorParams, changed_aliases,
-};
+use quoit_ring::{PointId, Vnode, VnodeSet};
+use quoit_router::{App, CollectionLimits, Metric, ServerLimits};
+use serde_json::Value;
+use tower::ServiceExt;
 
-pub use server::{Answer, Server, ids};
+use catalog::FakeCatalog;
 
 /// The bounds of the tests' collections: small, so that tests can pass them.
 pub const LIMITS: CollectionLimits = CollectionLimits {
@@ -82,6 +77,15 @@ pub struct FakeShard {
 }
 
 impl FakeShard {
+    /// Of some vnodes, and vectors of these metrics.
+    fn new(owned: VnodeSet, metrics: BTreeMap<String, Metric>) -> Self {
+        Self {
+            owned,
+            metrics,
+            state: Mutex::default(),
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -111,8 +115,8 @@ impl FakeShard {
         self.state().searches.clone()
     }
 
-    /// How fresh the reads that came since this was last asked were to be.
-    pub fn freshness(&self) -> Vec<Option<Freshness>> {
+    /// How fresh each of the reads was to be that have come since this was asked last.
+    pub fn take_freshness(&self) -> Vec<Option<Freshness>> {
         std::mem::take(&mut self.state().freshness)
     }
 
@@ -134,6 +138,11 @@ impl FakeShard {
     /// The first vnode that the shard owns.
     pub fn first_vnode(&self) -> u16 {
         self.owned.iter().next().unwrap().0
+    }
+
+    async fn enter_read(&self, freshness: Option<Freshness>) -> Result<(), ShardError> {
+        self.state().freshness.push(freshness);
+        self.enter().await
     }
 
     async fn enter(&self) -> Result<(), ShardError> {
@@ -242,18 +251,6 @@ impl FakeShard {
     }
 }
 
-fn created(wish: &CreateVector) -> VectorParams {
-    VectorParams {
-        name: wish.name.clone(),
-        dimension: wish.dimension,
-        metric: wish.metric,
-        hnsw: Some(Hnsw {
-            m: wish.hnsw_m.unwrap_or(16),
-            ef_construct: wish.ef_construct.unwrap_or(128),
-        }),
-    }
-}
-
 fn shown(id: PointId, stored: &Stored, with_payload: bool, names: &[String]) -> Point {
     let wanted = stored
         .vectors
@@ -338,8 +335,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn facet(&self, request: FacetRequest) -> Result<FacetResponse, ShardError> {
-        self.state().freshness.push(request.freshness);
-        self.enter().await?;
+        self.enter_read(request.freshness).await?;
         if request.path == "unindexed" {
             let what = "unindexed has no index to count values by";
             return Err(ShardError::new(ErrorKind::Invalid, what));
@@ -376,8 +372,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn search(&self, request: SearchRequest) -> Result<SearchResponse, ShardError> {
-        self.state().freshness.push(request.freshness);
-        self.enter().await?;
+        self.enter_read(request.freshness).await?;
         let (here, not_here) = self.split(&request.vnodes);
         let mut state = self.state();
         state.searches.push(request.clone());
@@ -428,8 +423,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn retrieve(&self, request: RetrieveRequest) -> Result<RetrieveResponse, ShardError> {
-        self.state().freshness.push(request.freshness);
-        self.enter().await?;
+        self.enter_read(request.freshness).await?;
         let state = self.state();
         let mut answer = RetrieveResponse::default();
         for (id, vnode) in request.ids.iter().zip(request.vnodes) {
@@ -448,8 +442,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn scroll(&self, request: ScrollRequest) -> Result<ScrollResponse, ShardError> {
-        self.state().freshness.push(request.freshness);
-        self.enter().await?;
+        self.enter_read(request.freshness).await?;
         let (here, not_here) = self.split(&request.vnodes);
         if let Some(order) = &request.order_by {
             return self.ordered(&request, order);
@@ -473,8 +466,7 @@ impl ShardClient for FakeShard {
     }
 
     async fn count(&self, request: CountRequest) -> Result<CountResponse, ShardError> {
-        self.state().freshness.push(request.freshness);
-        self.enter().await?;
+        self.enter_read(request.freshness).await?;
         let (here, not_here) = self.split(&request.vnodes);
         let state = self.state();
         let count = state
@@ -550,164 +542,117 @@ fn meets(filter: Option<&quoit_proto::v1::Filter>, id: PointId, stored: &Stored)
     filter.is_met(who, &payload)
 }
 
-/// A collection and its shards.
-type Made = (Arc<Collection>, Vec<Arc<FakeShard>>);
-
-/// The collections as they were at some time, without their indexes.
-pub struct Saved {
-    all: BTreeMap<String, Made>,
-    states: Vec<Vec<State>>,
+/// The ids of points that were answered.
+pub fn ids(points: &Value) -> Vec<Value> {
+    let points = points.as_array().unwrap();
+    points.iter().map(|p| p["id"].clone()).collect()
 }
 
-/// The collections of a test.
-pub struct FakeCatalog {
-    shard_count: u32,
-    limits: CollectionLimits,
-    all: Mutex<BTreeMap<String, Made>>,
-    indexes: Mutex<BTreeMap<String, Kind>>,
-    aliases: Mutex<Aliases>,
+/// A router over fake shards.
+pub struct Server {
+    /// The routes.
+    pub router: axum::Router,
+    /// The same by gRPC.
+    pub grpc: axum::Router,
+    /// The collections behind them.
+    pub catalog: Arc<FakeCatalog>,
 }
 
-impl FakeCatalog {
-    /// The shards of a collection.
-    pub fn shards(&self, name: &str) -> Vec<Arc<FakeShard>> {
-        self.all.lock().unwrap()[name].1.clone()
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
     }
 
-    /// What is there now.
-    pub fn save(&self) -> Saved {
-        let all = self.all.lock().unwrap().clone();
-        let states = |(_, shards): &Made| shards.iter().map(|s| s.state().clone()).collect();
-        Saved {
-            states: all.values().map(states).collect(),
-            all,
-        }
+    /// The result of a call that went well.
+    pub fn result(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
+        self.json()["result"].clone()
     }
 
-    /// From now on there is what was there then, without indexes and aliases.
-    pub fn restore(&self, saved: &Saved) {
-        for ((_, shards), states) in saved.all.values().zip(&saved.states) {
-            for (shard, state) in shards.iter().zip(states) {
-                shard.state().clone_from(state);
-            }
-        }
-        self.all.lock().unwrap().clone_from(&saved.all);
-        self.indexes.lock().unwrap().clear();
-        self.aliases.lock().unwrap().clear();
-    }
-
-    /// The indexed fields, of all collections.
-    pub fn indexes(&self) -> BTreeMap<String, Kind> {
-        self.indexes.lock().unwrap().clone()
-    }
-
-    /// Everything that is stored, as text to compare.
-    pub fn dump(&self) -> String {
-        let mut text = format!("{:?} {:?}", self.indexes(), self.aliases());
-        for (name, (collection, shards)) in &*self.all.lock().unwrap() {
-            writeln!(text, "{name} {:?}", collection.params()).unwrap();
-            for shard in shards {
-                writeln!(text, "{:?}", shard.state().points).unwrap();
-            }
-        }
-        text
+    /// The text of the error.
+    pub fn error(&self) -> String {
+        let json = self.json();
+        let error = json["status"]["error"].as_str();
+        error
+            .unwrap_or_else(|| panic!("no error: {}", self.text))
+            .to_owned()
     }
 }
 
-#[async_trait::async_trait]
-impl Catalog for FakeCatalog {
-    fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
-        let all = self.all.lock().unwrap();
-        let aliases = self.aliases.lock().unwrap();
-        let found = all.get(name).or_else(|| all.get(aliases.get(name)?));
-        let found = found.map(|c| Arc::clone(&c.0));
-        found.ok_or(NoCollection::Unknown)
+impl Server {
+    /// A router with no collections, which get so many shards.
+    pub fn new(shards: u32) -> Self {
+        Self::with(shards, ServerLimits::default(), LIMITS)
     }
 
-    fn names(&self) -> Vec<String> {
-        self.all.lock().unwrap().keys().cloned().collect()
+    /// The same with other limits.
+    pub fn with(shards: u32, server: ServerLimits, limits: CollectionLimits) -> Self {
+        let catalog = Arc::new(FakeCatalog::new(shards, limits));
+        let app = Arc::new(App::new(catalog.clone(), server, None));
+        Self {
+            router: quoit_router::router(app.clone()),
+            grpc: quoit_router::grpc_routes(app),
+            catalog,
+        }
     }
 
-    async fn create(&self, name: &str, wish: CreateCollection) -> Result<(), CatalogError> {
-        let mut all = self.all.lock().unwrap();
-        if let Some((there, _)) = all.get(name) {
-            let (a, b) = (
-                there.params().vectors[0].dimension,
-                wish.vectors[0].dimension,
-            );
-            let differs = (a != b).then(|| format!("its dimension is {a} and not {b}"));
-            return Err(CatalogError::AlreadyExists { differs });
-        }
-        if name.contains('/') {
-            return Err(CatalogError::Invalid {
-                field: "collection_name".to_owned(),
-                message: "leave out the slash".to_owned(),
-            });
-        }
-        let count = wish.shard_number.unwrap_or(self.shard_count);
-        if count > VNODES {
-            return Err(CatalogError::Invalid {
-                field: "shard_number".to_owned(),
-                message: format!("make it {VNODES} at most"),
-            });
-        }
-        let vnodes = VnodeCount::new(VNODES).unwrap();
-        let map: Vec<ShardId> = (0..VNODES).map(|v| ShardId(v % count)).collect();
-        let metrics = wish.vectors.iter().map(|v| (v.name.clone(), v.metric));
-        let metrics: BTreeMap<_, _> = metrics.collect();
-        let shards: Vec<Arc<FakeShard>> = (0..count)
-            .map(|s| {
-                let owned = vnodes.iter().filter(|v| u32::from(v.0) % count == s);
-                Arc::new(FakeShard {
-                    owned: owned.collect(),
-                    metrics: metrics.clone(),
-                    state: Mutex::default(),
-                })
-            })
-            .collect();
-        let clients = shards.iter().zip(0..).map(|(shard, s)| {
-            let client: Arc<dyn ShardClient> = shard.clone();
-            (ShardId(s), client)
-        });
-        let params = CollectionParams {
-            vectors: wish.vectors.iter().map(created).collect(),
-            replicas: 1,
-            limits: self.limits,
+    /// A router with the collection `docs` of three coordinates.
+    pub async fn docs(shards: u32, metric: &str) -> Self {
+        let server = Self::new(shards);
+        server.create_docs(metric).await;
+        server
+    }
+
+    /// The same, of collections that take large requests.
+    pub async fn large(shards: u32, metric: &str) -> Self {
+        let limits = CollectionLimits {
+            max_request_bytes: 32 << 20,
+            ..LIMITS
         };
-        let collection = Collection::new(name, params, vnodes, &map, &clients.collect()).unwrap();
-        all.insert(name.to_owned(), (Arc::new(collection), shards));
-        Ok(())
+        let server = Self::with(shards, ServerLimits::default(), limits);
+        server.create_docs(metric).await;
+        server
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, CatalogError> {
-        Ok(self.all.lock().unwrap().remove(name).is_some())
+    /// Makes the collection `docs`.
+    pub async fn create_docs(&self, metric: &str) {
+        let body = format!(r#"{{"vectors": {{"size": 3, "distance": "{metric}"}}}}"#);
+        self.call("PUT", "/collections/docs", body).await.result();
     }
 
-    async fn create_index(&self, _: &str, path: Path, kind: Kind) -> Result<(), CatalogError> {
-        if path.first() == "declared" {
-            return Err(CatalogError::Declared("it is declared".to_owned()));
+    /// Puts points into `docs`, of the form of the API.
+    pub async fn put(&self, points: Value) {
+        let body = serde_json::json!({ "points": points }).to_string();
+        self.call("PUT", "/collections/docs/points?wait=true", body)
+            .await
+            .result();
+    }
+
+    /// Sends one request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(body.to_vec()).unwrap(),
         }
-        self.indexes.lock().unwrap().insert(path.to_string(), kind);
-        Ok(())
     }
 
-    async fn drop_index(&self, _: &str, path: Path) -> Result<(), CatalogError> {
-        self.indexes.lock().unwrap().remove(&path.to_string());
-        Ok(())
-    }
-
-    fn aliases(&self) -> Aliases {
-        self.aliases.lock().unwrap().clone()
-    }
-
-    async fn change_aliases(&self, actions: Vec<AliasAction>) -> Result<(), CatalogError> {
-        let all = self.all.lock().unwrap();
-        let mut aliases = self.aliases.lock().unwrap();
-        *aliases = changed_aliases(&aliases, &actions, |name| all.contains_key(name))?;
-        Ok(())
-    }
-
-    fn ready(&self) -> bool {
-        true
+    /// Sends one request of a method, a path and a body.
+    pub async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "application/json");
+        self.send(request.body(body.into()).unwrap()).await
     }
 }

@@ -11,9 +11,9 @@ use utoipa::openapi::{ContentBuilder, HttpMethod, Ref, RefOr, Required};
 
 pub(crate) use super::shape::Parts;
 use super::shape::{
-    self, Shape, add, any_of, at_least, flag, list, number, object, only, shaped, text, word,
+    self, Shape, add, any_of, at_least, flag, like, list, number, object, only, shaped, text, word,
 };
-use crate::rest::call::Effect;
+use crate::rest::call::{Effect, LeftOut};
 use crate::rest::ids::JsonId;
 
 /// What calls are about.
@@ -67,6 +67,7 @@ pub(crate) struct Operation {
     takes: Option<Tell>,
     answers: Answer,
     explains: Option<Tell>,
+    may_be_partial: bool,
     params: Vec<Param>,
 }
 
@@ -87,6 +88,7 @@ enum Param {
     Wait,
     Ordering,
     Consistency,
+    Partial,
     Explain,
 }
 
@@ -118,6 +120,8 @@ impl Operation {
                 may_be_unwell: false,
             },
             explains: None,
+            // Every search asks all shards.
+            may_be_partial: tag == Tag::Search,
             params: Vec::new(),
         }
     }
@@ -154,6 +158,12 @@ impl Operation {
         self
     }
 
+    /// It asks all shards, and can answer without some of them.
+    pub(crate) fn may_be_partial(mut self) -> Self {
+        self.may_be_partial = true;
+        self
+    }
+
     /// The parameters that mean something to a call of the dialect.
     pub(super) fn with_params(mut self, effect: Effect) -> Self {
         self.params.push(Param::Timeout);
@@ -163,6 +173,9 @@ impl Operation {
                 self.params.extend([Param::Wait, Param::Ordering]);
             }
             _ => {}
+        }
+        if self.may_be_partial {
+            self.params.push(Param::Partial);
         }
         if self.explains.is_some() {
             self.params.push(Param::Explain);
@@ -215,10 +228,14 @@ impl Operation {
             ("status", a::<Good>(parts)),
             ("time", number()),
         ];
-        match self.explains {
-            None => object(&needs, &[]).into(),
-            Some(explained) => object(&needs, &[("explain", explained(parts))]).into(),
+        let mut beside = Vec::new();
+        if let Some(explained) = self.explains {
+            beside.push(("explain", explained(parts)));
         }
+        if self.may_be_partial {
+            beside.push(("partial", a::<LeftOut>(parts)));
+        }
+        object(&needs, &beside).into()
     }
 }
 
@@ -259,7 +276,7 @@ enum Consistency {}
 shaped!(Consistency as "ReadConsistency" => any_of([
     at_least(1),
     word(["strong", "eventual", "majority", "quorum", "all"]),
-    text(),
+    like("^bounded:[1-9][0-9]*ms$"),
 ]));
 
 /// That answer: its envelope is the same whatever went wrong.
@@ -318,8 +335,15 @@ impl Param {
             ),
             Self::Consistency => (
                 "consistency",
-                "How fresh what is read must be: `strong` (the default; also `majority`, `quorum`, `all`, and numbers from 2 on) has every write acknowledged before; `bounded:NUMBERms` every one acknowledged so long before; `eventual` (also 1) is what a replica has",
+                "How fresh the answer is. `strong`, which nothing said, `majority`, `quorum`, `all` and a number \
+                 above 1 mean: it has every write that was acknowledged before; `bounded:Nms`: every write that was \
+                 acknowledged N milliseconds before; `eventual` and 1: what one replica has",
                 a::<Consistency>(parts),
+            ),
+            Self::Partial => (
+                "partial",
+                "Goes without shards that do not answer, and names them beside the result",
+                flag(),
             ),
             Self::Explain => (
                 "explain",

@@ -68,6 +68,14 @@ pub(crate) fn word<'a>(words: impl IntoIterator<Item = &'a str>) -> Shape {
         .into()
 }
 
+/// A text that a pattern matches.
+pub(crate) fn like(pattern: &str) -> Shape {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .into()
+}
+
 /// A moment as RFC 3339 writes it, or in short.
 pub(crate) fn moment() -> Shape {
     ObjectBuilder::new()
