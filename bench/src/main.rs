@@ -33,6 +33,10 @@ struct Cli {
     /// Only this measurement; may be given again. Prints what it found and writes no document.
     #[arg(long, value_name = "NAME", value_parser = names())]
     only: Vec<String>,
+    /// Puts what `--only` measured into docs/benchmarks.md, in place of what was there of it. For
+    /// the machine that the rest was measured on.
+    #[arg(long, requires = "only", conflicts_with = "quick")]
+    update: bool,
     /// Fewer rounds and less data. Prints what it found and writes no document.
     #[arg(long)]
     quick: bool,
@@ -91,14 +95,20 @@ fn measure_all(cli: &Cli) -> Result<()> {
         eprintln!("  took {:.0} s", started.elapsed().as_secs_f64());
         sections.push(section);
     }
-    if cli.quick || !cli.only.is_empty() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+    if cli.quick || (!cli.only.is_empty() && !cli.update) {
         for section in &sections {
             print!("\n{}", section.markdown());
         }
         return Ok(());
     }
-    let document = report::document(&Machine::look(), &sections);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
+    let machine = Machine::look();
+    let document = if cli.update {
+        let old = std::fs::read_to_string(&path).map_err(Error::io("read docs/benchmarks.md"))?;
+        report::updated(&old, &machine, &sections)
+    } else {
+        report::document(&machine, &sections)
+    };
     std::fs::write(&path, document).map_err(Error::io("write docs/benchmarks.md"))?;
     eprintln!("docs/benchmarks.md is written");
     Ok(())

@@ -118,7 +118,7 @@ impl Section {
     }
 }
 
-fn goals<'a>(goals: impl IntoIterator<Item = &'a Goal>) -> Table {
+fn goals(goals: &[Goal]) -> Table {
     let mut table = Table::new(&["what", "goal", "measured", ""]);
     for Goal {
         what,
@@ -140,6 +140,38 @@ fn goals<'a>(goals: impl IntoIterator<Item = &'a Goal>) -> Table {
 
 /// The whole document.
 pub fn document(machine: &Machine, sections: &[Section]) -> String {
+    let sections = sections.iter().map(Section::markdown);
+    assembled(machine, &sections.collect::<Vec<_>>())
+}
+
+/// The document with these sections in place of those that it had of the same title; what is
+/// new comes to the end.
+pub fn updated(document: &str, machine: &Machine, sections: &[Section]) -> String {
+    let starts = document.match_indices("\n## ").map(|(at, _)| at + 1);
+    let starts: Vec<usize> = starts.collect();
+    let ends = starts.iter().skip(1).copied().chain([document.len()]);
+    let kept = starts
+        .iter()
+        .zip(ends)
+        .map(|(&from, to)| &document[from..to]);
+    let kept = kept.filter(|part| !part.starts_with(GOALS));
+    let mut parts: Vec<String> = kept
+        .map(|part| format!("{}\n\n", part.trim_end()))
+        .collect();
+    for section in sections {
+        let new = section.markdown();
+        let heading = format!("## {}\n", section.title);
+        match parts.iter_mut().find(|part| part.starts_with(&heading)) {
+            Some(part) => *part = new,
+            None => parts.push(new),
+        }
+    }
+    assembled(machine, &parts)
+}
+
+const GOALS: &str = "## Goals\n";
+
+fn assembled(machine: &Machine, sections: &[String]) -> String {
     let mut text = String::from(
         "# Benchmarks\n\n\
          Written by `make bench`; change nothing here by hand. Times differ from machine to machine and from minute to\n\
@@ -151,12 +183,40 @@ pub fn document(machine: &Machine, sections: &[Section]) -> String {
         facts.row([name.to_owned(), value]);
     }
     text += &facts.markdown();
-    text += "\n## Goals\n\n";
-    text += &goals(sections.iter().flat_map(|s| &s.goals)).markdown();
-    text.push('\n');
+    // Those of all sections together, as they stand there.
+    let none = goals(&[]).markdown();
+    text += &format!("\n{GOALS}\n{none}");
     for section in sections {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{}", section.markdown());
+        let after = section.split_once(&none).map_or("", |(_, after)| after);
+        let rows = after.lines().take_while(|line| line.starts_with('|'));
+        for row in rows {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{row}");
+        }
     }
+    text.push('\n');
+    text += &sections.concat();
     format!("{}\n", text.trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(title: &'static str, measured: &str) -> Section {
+        let mut section = Section::new(title);
+        section.goal(format!("what {title} promises"), "1", measured, true);
+        section.text("Some words.");
+        section
+    }
+
+    #[test]
+    fn a_part_that_is_measured_again_takes_the_place_of_the_old_one() {
+        let machine = Machine::look();
+        let (a, b) = (|| section("A", "1"), || section("B", "2"));
+        let old = document(&machine, &[a(), section("B", "7")]);
+        let new = updated(&old, &machine, &[b(), section("C", "3")]);
+        assert_eq!(new, document(&machine, &[a(), b(), section("C", "3")]));
+        assert_eq!(new.matches("what B promises").count(), 2);
+    }
 }

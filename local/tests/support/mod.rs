@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take that is waited for: far longer than it takes on
 /// the slowest machine, so that only what will never happen runs into it.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Waits until a state is reached.
 ///
