@@ -50,7 +50,7 @@ impl Stage {
         let disks: Vec<PathBuf> = places.map(disk).collect();
         let (mut command, own_disks) = disks::command(env!("CARGO_BIN_EXE_quoit"), &disks);
         let mut child = command
-            .args(["--log", "warn,openraft=off", "playground", "--json", "-f"])
+            .args(["--log", "warn,quoit_shard=info,openraft=off", "playground", "--json", "-f"])
             .arg(&file)
             .args(["--shards", &shards.to_string(), "--replicas", "3"])
             .args(["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--dir"])
@@ -150,18 +150,16 @@ impl Stage {
     pub fn settle(&self) {
         let begun = Instant::now();
         loop {
-            let names = self.names();
-            let mut serving = names.iter().filter(|name| *name != "etcd");
-            let ready = serving.all(|name| self.is_ready(name));
-            let running = self.listed().iter().all(|p| p["state"] == "running");
-            if ready && running {
+            let listed = self.listed();
+            let is_well = |p: &&Value| {
+                let name = p["name"].as_str().unwrap();
+                p["state"] == "running" && (name == "etcd" || self.is_ready(name))
+            };
+            let ill: Vec<&Value> = listed.iter().filter(|p| !is_well(p)).collect();
+            if ill.is_empty() {
                 return;
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "it does not settle: {}",
-                self.play(&["ps"])
-            );
+            assert!(begun.elapsed() < PATIENCE, "not ready: {ill:#?}");
             sleep(Duration::from_millis(100));
         }
     }
@@ -266,7 +264,7 @@ impl Drop for Stage {
             for dir in fs::read_dir(self.dir()).into_iter().flatten().flatten() {
                 let log = self.disk(&dir.file_name().to_string_lossy()).join("log");
                 let text = fs::read_to_string(&log).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().rev().take(15).collect();
+                let lines: Vec<&str> = text.lines().rev().take(30).collect();
                 eprintln!("--- {}", dir.path().display());
                 lines.iter().rev().for_each(|line| eprintln!("{line}"));
             }

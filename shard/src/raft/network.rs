@@ -3,7 +3,7 @@
 
 use super::handing::{Exports, Handing, hand_over};
 use super::log_thread::chain;
-use super::peer::{Peer, PeerError, Peers};
+use super::peer::{Peer, PeerError, Ways};
 use super::{Member, Types, Vote, wire};
 use crate::stamp::MemberId;
 use openraft::error::{
@@ -99,14 +99,14 @@ impl MemberId {
 /// The way to all other members.
 pub struct Network {
     me: MemberId,
-    peers: Arc<dyn Peers>,
+    ways: Arc<Ways>,
     exports: Arc<Exports>,
 }
 
 impl Network {
     /// Of this member.
-    pub fn new(me: MemberId, peers: Arc<dyn Peers>, exports: Arc<Exports>) -> Self {
-        Self { me, peers, exports }
+    pub fn new(me: MemberId, ways: Arc<Ways>, exports: Arc<Exports>) -> Self {
+        Self { me, ways, exports }
     }
 }
 
@@ -117,7 +117,7 @@ impl RaftNetworkFactory<Types> for Network {
         Line {
             me: self.me,
             node,
-            peer: self.peers.peer(node, member),
+            peer: self.ways.to(node, member),
             exports: self.exports.clone(),
         }
     }
