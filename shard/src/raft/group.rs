@@ -2,6 +2,7 @@
 //! must be. The only place that drives openraft.
 
 use super::age::Age;
+use super::giving_way::{self, GivingWay};
 use super::handing::Exports;
 use super::log_thread::{self, LogQueue, chain};
 use super::machine::{self, Decode};
@@ -238,13 +239,15 @@ impl Group {
         let storage = Storage::new(log.clone(), reader.clone(), kept_vote, recent);
         let config = Arc::new(timing.config(ordinal));
         let ways = Arc::new(Ways::new(peers));
-        let network = Network::new(me, ways.clone(), exports.clone());
+        let giving_way = Arc::<GivingWay>::default();
+        let network = Network::new(me, ways.clone(), exports.clone(), giving_way.clone());
         let starting = Raft::new(me.node, config, network, storage, machine);
         let started = spawner.spawn(starting).await;
         let raft = started.map_err(|e| StartError::Raft(e.to_string()))?;
         let raft = raft.map_err(|e| StartError::Raft(chain(&e)))?;
         let (queue, waiting) = mpsc::channel(proposer::QUEUE);
         let proposer = spawner.spawn(proposer::run(raft.clone(), log.clone(), waiting));
+        spawner.spawn(giving_way::run(raft.clone(), health.clone(), giving_way));
         let (readers, asked) = mpsc::unbounded_channel();
         let reading = raft.clone();
         let round = move || {
@@ -660,13 +663,18 @@ impl Peer for Group {
             let why = "it is being opened anew on a copy of the leader's data";
             return Err(PeerError::Unreachable(why.to_owned()));
         }
+        let is_to_stand = request.stand;
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
+        let takes_writes = self.health.may_write().is_ok();
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             *self.heard.lock() = Instant::now();
+            if is_to_stand && takes_writes {
+                self.elect().await.map_err(|e| refused(&e))?;
+            }
         }
-        Ok(wire::append_response(&response))
+        Ok(wire::append_response(&response, takes_writes))
     }
 
     async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {

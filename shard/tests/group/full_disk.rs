@@ -2,8 +2,9 @@
 
 use crate::cluster::{Cluster, count, number_of, put, until};
 use crate::disk::Call;
-use quoit_proto::ErrorKind;
+use quoit_proto::{ErrorKind, ShardClient};
 use std::io;
+use std::time::{Duration, Instant};
 
 /// A part of the path of each file of vectors of a replica.
 fn vectors_of(node: u64) -> &'static str {
@@ -31,14 +32,65 @@ async fn a_leader_whose_disk_fails_leads_no_more_and_says_so_at_once() {
     .await;
     assert_eq!(cluster.leader_of(old), None);
     assert!(!cluster.shard(old).is_ready());
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let error = count(&*cluster.replica(old)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable, "{}", error.message);
     // Nobody who is waited for could change it.
-    assert!(begun.elapsed() < std::time::Duration::from_secs(1));
+    assert!(begun.elapsed() < Duration::from_secs(1));
     let new = cluster.leader().await;
     assert_eq!(
         number_of(&*cluster.replica(new), 2).await.unwrap(),
         Some(2.0)
     );
+}
+
+/// A part of the path of the folder that a replica measures the room of.
+fn data_of(node: u64) -> &'static str {
+    ["/1/data", "/2/data", "/3/data"][usize::try_from(node).unwrap() - 1]
+}
+
+#[tokio::test]
+async fn a_leader_without_room_lets_one_lead_that_has_some() {
+    let cluster = Cluster::start(3).await;
+    cluster.put(1, 1).await;
+    for _ in 0..2 {
+        let full = cluster.leader().await;
+        cluster
+            .disk
+            .fail(Call::FreeSpace, data_of(full), io::ErrorKind::StorageFull);
+        cluster.put_by_others(full, 2, 2).await;
+        assert!(!cluster.shard(full).leads());
+        // Reads of it go on, and what the others write it has.
+        assert_eq!(count(&*cluster.replica(full)).await.unwrap(), 2);
+    }
+    cluster.disk.mend();
+    cluster.settled().await;
+}
+
+#[tokio::test]
+async fn while_nobody_has_room_writes_are_refused_and_who_leads_goes_on_leading() {
+    let cluster = Cluster::start(3).await;
+    cluster.put(1, 1).await;
+    cluster
+        .disk
+        .fail(Call::FreeSpace, "/data", io::ErrorKind::StorageFull);
+    for node in cluster.nodes() {
+        until("its full disk to be noticed", async || {
+            let status = cluster.replica(node).status().await.unwrap();
+            status.writes_stopped.contains("disk is full").then_some(())
+        })
+        .await;
+    }
+    let leader = cluster.leader().await;
+    // Longer than it looks for another, several times.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        assert_eq!(count(&*cluster.replica(leader)).await.unwrap(), 1);
+        assert_eq!(cluster.leader_of(leader), Some(leader));
+        let error = put(&*cluster.replica(leader), 2, 2).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::DiskFull, "{}", error.message);
+    }
+    cluster.disk.mend();
+    cluster.put(2, 2).await;
+    cluster.settled().await;
 }
