@@ -185,6 +185,9 @@ fn every_kind_of_fault_comes_and_the_seed_decides() {
     assert!(steps.iter().all(|s| s.settles || !s.fault.loses_data()));
     // What `make test` brings.
     let some = |is: &dyn Fn(Fault) -> bool| steps[..20].iter().any(|s| is(s.fault));
-    assert!(some(&|f| matches!(f, Fault::Fill(Whom::Leader(_), Room::None, _))));
+    assert!(some(&|f| matches!(
+        f,
+        Fault::Fill(Whom::Leader(_), Room::None, _)
+    )));
     assert!(some(&|f| matches!(f, Fault::Slow(..))));
 }

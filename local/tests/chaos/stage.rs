@@ -50,7 +50,13 @@ impl Stage {
         let disks: Vec<PathBuf> = places.map(disk).collect();
         let (mut command, own_disks) = disks::command(env!("CARGO_BIN_EXE_quoit"), &disks);
         let mut child = command
-            .args(["--log", "warn,quoit_shard=info,openraft=off", "playground", "--json", "-f"])
+            .args([
+                "--log",
+                "warn,quoit_shard=info,openraft=off",
+                "playground",
+                "--json",
+                "-f",
+            ])
             .arg(&file)
             .args(["--shards", &shards.to_string(), "--replicas", "3"])
             .args(["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--dir"])

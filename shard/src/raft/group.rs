@@ -223,6 +223,7 @@ impl Group {
             taking,
         } = options;
         let kept_vote = vote.read()?;
+        vote.keep_room();
         let Opened { writer, reader, .. } = opened;
         let (log, log_thread) = log_thread::start(writer, vote, health.clone())?;
         let exports = Arc::new(Exports::default());
@@ -536,11 +537,7 @@ fn leadership(raft: &Raft<Types>) -> Leadership {
 
 /// From which index on a view is fresh, by the leader's word, whoever that is.
 /// While there is none it is waited for.
-async fn fresh_index(
-    raft: &Raft<Types>,
-    me: MemberId,
-    ways: &Ways,
-) -> Result<u64, ProposeError> {
+async fn fresh_index(raft: &Raft<Types>, me: MemberId, ways: &Ways) -> Result<u64, ProposeError> {
     let begun = Instant::now();
     loop {
         if let Some(ended) = ended(raft) {

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 /// A part of the path of each file of vectors of a replica.
 fn vectors_of(node: u64) -> &'static str {
-    ["/1/data/vectors/", "/2/data/vectors/", "/3/data/vectors/"]
-        [usize::try_from(node).unwrap() - 1]
+    ["/1/data/vectors/", "/2/data/vectors/", "/3/data/vectors/"][usize::try_from(node).unwrap() - 1]
 }
 
 #[tokio::test]
