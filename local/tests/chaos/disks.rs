@@ -49,11 +49,15 @@ fn unshare() -> Result<Vec<&'static str>, String> {
             .output();
         match tried {
             Ok(output) if output.status.success() => return Ok(flags.to_vec()),
-            Ok(output) => why = String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Ok(output) => why = text(&output.stderr),
             Err(error) => why = format!("unshare: {error}"),
         }
     }
     Err(why)
+}
+
+fn text(said: &[u8]) -> String {
+    String::from_utf8_lossy(said).trim().to_owned()
 }
 
 /// A command that is to be told what to run.
