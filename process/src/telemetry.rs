@@ -44,7 +44,10 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), BadFilter> {
     };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // Where standard error is a file on a full disk, to say there that nothing can be
+        // said would panic, in whichever thread had something to say.
+        .log_internal_errors(false);
     if json {
         subscriber
             .json()

@@ -14,6 +14,7 @@
 )]
 
 mod api;
+mod disks;
 mod plan;
 mod stage;
 
@@ -83,6 +84,8 @@ fn bring(stage: &Stage, steps: &[Step], seed: u64) {
                 sleep(*time);
                 stage.play(&["heal"]);
             }
+            Fault::Fill(_, room, time) => stage.fill(&name, *room, *time),
+            Fault::Slow(_, sync, time) => stage.slow(&name, *sync, *time),
             Fault::Wipe(_) => {
                 // What is not well may be the only one that has what this one has.
                 stage.settle();

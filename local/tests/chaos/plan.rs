@@ -33,6 +33,15 @@ pub enum Part {
     Vectors,
 }
 
+/// What is left of a disk's room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Nothing: no file can grow.
+    None,
+    /// Less than writes need, and enough for what must go on without them.
+    Little,
+}
+
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -42,6 +51,10 @@ pub enum Fault {
     Pause(Whom, Duration),
     /// It is cut off from the others.
     Cut(Whom, Way, Duration),
+    /// Its disk is full, and has room again.
+    Fill(Whom, Room, Duration),
+    /// Each sync of its disk takes so long, for so long.
+    Slow(Whom, Duration, Duration),
     /// Its disk is lost.
     Wipe(Whom),
     /// A byte of its data is another, while it is stopped.
@@ -64,6 +77,8 @@ impl Fault {
         let (Self::Kill(whom)
         | Self::Pause(whom, _)
         | Self::Cut(whom, ..)
+        | Self::Fill(whom, ..)
+        | Self::Slow(whom, ..)
         | Self::Wipe(whom)
         | Self::Damage(whom, _)) = self;
         whom
@@ -91,13 +106,22 @@ pub fn plan(seed: u64, shards: u32, faults: usize) -> Vec<Step> {
         };
         let time = Duration::from_millis(rng.random_range(1500..4000));
         let fault = match rng.random_range(0..100) {
-            0..35 => Fault::Kill(whom),
-            35..55 => Fault::Pause(whom, time),
-            55..80 => {
+            0..28 => Fault::Kill(whom),
+            28..43 => Fault::Pause(whom, time),
+            43..63 => {
                 let ways = [Way::Both, Way::Both, Way::In, Way::Out];
                 Fault::Cut(whom, *ways.choose(&mut rng).unwrap(), time)
             }
-            80..88 => Fault::Wipe(replica),
+            63..75 => {
+                let rooms = [Room::None, Room::None, Room::Little];
+                Fault::Fill(replica, *rooms.choose(&mut rng).unwrap(), time)
+            }
+            75..83 => {
+                let sync = Duration::from_millis(rng.random_range(50..300));
+                let whom = if whom == Whom::Router { replica } else { whom };
+                Fault::Slow(whom, sync, time)
+            }
+            83..90 => Fault::Wipe(replica),
             _ => {
                 let parts = [Part::Log, Part::Vote, Part::Checkpoint, Part::Vectors];
                 Fault::Damage(replica, *parts.choose(&mut rng).unwrap())
@@ -137,6 +161,19 @@ fn every_kind_of_fault_comes_and_the_seed_decides() {
             "one-way cuts",
             count(&|f| matches!(f, Fault::Cut(_, Way::In | Way::Out, _))),
         ),
+        (
+            "full disks of leaders",
+            count(&|f| matches!(f, Fault::Fill(Whom::Leader(_), Room::None, _))),
+        ),
+        (
+            "nearly full disks of leaders",
+            count(&|f| matches!(f, Fault::Fill(Whom::Leader(_), Room::Little, _))),
+        ),
+        (
+            "full disks of followers",
+            count(&|f| matches!(f, Fault::Fill(Whom::Follower(_), ..))),
+        ),
+        ("slow disks", count(&|f| matches!(f, Fault::Slow(..)))),
         ("wipes", count(&|f| matches!(f, Fault::Wipe(_)))),
         (
             "damaged logs",
@@ -146,4 +183,11 @@ fn every_kind_of_fault_comes_and_the_seed_decides() {
         assert!(many >= 3, "{kind}: {many}");
     }
     assert!(steps.iter().all(|s| s.settles || !s.fault.loses_data()));
+    // What `make test` brings.
+    let some = |is: &dyn Fn(Fault) -> bool| steps[..20].iter().any(|s| is(s.fault));
+    assert!(some(&|f| matches!(
+        f,
+        Fault::Fill(Whom::Leader(_), Room::None, _)
+    )));
+    assert!(some(&|f| matches!(f, Fault::Slow(..))));
 }

@@ -1,6 +1,7 @@
 //! The system as processes, by `quoit playground`, and what is done to it.
 
-use crate::plan::{Part, Way, Whom};
+use crate::disks::{self, Slow};
+use crate::plan::{Part, Room, Way, Whom};
 use rand::Rng;
 use serde_json::Value;
 use std::fs;
@@ -8,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -30,6 +32,10 @@ pub struct Stage {
     folder: TempDir,
     child: Child,
     pub endpoint: String,
+    /// Whether each replica has a disk of its own.
+    own_disks: bool,
+    /// Whether a disk can be made slow.
+    slow_disks: bool,
 }
 
 impl Stage {
@@ -38,12 +44,23 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("docs.yaml");
         fs::write(&file, COLLECTION).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_quoit"))
-            .args(["--log", "warn,openraft=off", "playground", "--json", "-f"])
+        let play = folder.path().join("play");
+        let disk = |(shard, place)| play.join(format!("shard-{shard}-{place}"));
+        let places = (0..shards).flat_map(|shard| (0..3).map(move |place| (shard, place)));
+        let disks: Vec<PathBuf> = places.map(disk).collect();
+        let (mut command, own_disks) = disks::command(env!("CARGO_BIN_EXE_quoit"), &disks);
+        let mut child = command
+            .args([
+                "--log",
+                "warn,quoit_shard=info,openraft=off",
+                "playground",
+                "--json",
+                "-f",
+            ])
             .arg(&file)
             .args(["--shards", &shards.to_string(), "--replicas", "3"])
             .args(["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--dir"])
-            .arg(folder.path().join("play"))
+            .arg(&play)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -56,11 +73,25 @@ impl Stage {
             folder,
             child,
             endpoint: listed["endpoint"].as_str().unwrap().to_owned(),
+            own_disks,
+            slow_disks: Slow::is_possible(),
         }
     }
 
     fn dir(&self) -> PathBuf {
         self.folder.path().join("play")
+    }
+
+    /// The folder of one of its processes, as that process sees it: what is mounted
+    /// there we do not see.
+    fn disk(&self, name: &str) -> PathBuf {
+        let dir = self.dir().join(name);
+        let seen = dir.strip_prefix("/").unwrap();
+        if self.own_disks {
+            Path::new(&format!("/proc/{}/root", self.child.id())).join(seen)
+        } else {
+            dir
+        }
     }
 
     /// Does something to it; what it says.
@@ -125,19 +156,17 @@ impl Stage {
     pub fn settle(&self) {
         let begun = Instant::now();
         loop {
-            let names = self.names();
-            let mut serving = names.iter().filter(|name| *name != "etcd");
-            let ready = serving.all(|name| self.is_ready(name));
-            let running = self.listed().iter().all(|p| p["state"] == "running");
-            if ready && running {
+            let listed = self.listed();
+            let is_well = |p: &&Value| {
+                let name = p["name"].as_str().unwrap();
+                p["state"] == "running" && (name == "etcd" || self.is_ready(name))
+            };
+            let ill: Vec<&Value> = listed.iter().filter(|p| !is_well(p)).collect();
+            if ill.is_empty() {
                 return;
             }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "it does not settle: {}",
-                self.play(&["ps"])
-            );
-            std::thread::sleep(Duration::from_millis(100));
+            assert!(begun.elapsed() < PATIENCE, "not ready: {ill:#?}");
+            sleep(Duration::from_millis(100));
         }
     }
 
@@ -160,11 +189,50 @@ impl Stage {
         self.play(&words);
     }
 
+    fn pid(&self, name: &str) -> Option<u64> {
+        let all = self.listed();
+        let it = all.iter().find(|p| p["name"] == name).unwrap();
+        it["pid"].as_u64()
+    }
+
+    /// Leaves a replica no room on its disk for a while. It lives on.
+    pub fn fill(&self, name: &str, room: Room, time: Duration) {
+        if !self.own_disks {
+            eprintln!("left out");
+            return;
+        }
+        // One that just starts may well find that it cannot.
+        let pid = self.pid(name).filter(|_| self.is_ready(name));
+        disks::fill(&self.disk(name), room);
+        sleep(time);
+        disks::empty(&self.disk(name));
+        if pid.is_some() {
+            assert_eq!(self.pid(name), pid, "a full disk ended {name}");
+        }
+    }
+
+    /// Makes each sync of a process take so long, for a while. It lives on.
+    pub fn slow(&self, name: &str, sync: Duration, time: Duration) {
+        let Some(pid) = self.pid(name).filter(|_| self.slow_disks) else {
+            eprintln!("left out");
+            return;
+        };
+        // One that just starts may end before it is held up.
+        let was_ready = self.is_ready(name);
+        match Slow::make(u32::try_from(pid).unwrap(), sync) {
+            Ok(_slow) => sleep(time),
+            Err(why) => assert!(!was_ready, "{name}: {why}"),
+        }
+        if was_ready {
+            assert_eq!(self.pid(name), Some(pid), "a slow disk ended {name}");
+        }
+    }
+
     /// Damages a replica's data, sees that it is refused or does no harm, and takes
     /// the disk away: what was damaged and not noticed yet must not meet another loss.
     pub fn damage(&self, name: &str, part: Part, rng: &mut impl Rng) {
         self.play(&["kill", name, "--stay-down"]);
-        let data = self.dir().join(name).join("data/shard");
+        let data = self.disk(name).join("data/shard");
         let (file, share) = match part {
             Part::Log => (largest(&data.join("log")), 0.5),
             Part::Vote => (Some(data.join("vote")), 1.0),
@@ -182,7 +250,7 @@ impl Stage {
             if self.is_ready(name) || it["state"] == "restarting" {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(100));
+            sleep(Duration::from_millis(100));
         }
         self.play(&["wipe", name]);
     }
@@ -197,17 +265,19 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // Its processes end with it.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        // Its disks end with it.
         if std::thread::panicking() {
-            for log in fs::read_dir(self.dir()).into_iter().flatten().flatten() {
-                let text = fs::read_to_string(log.path().join("log")).unwrap_or_default();
-                let lines: Vec<&str> = text.lines().rev().take(15).collect();
-                eprintln!("--- {}", log.path().display());
+            for dir in fs::read_dir(self.dir()).into_iter().flatten().flatten() {
+                let log = self.disk(&dir.file_name().to_string_lossy()).join("log");
+                let text = fs::read_to_string(&log).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().rev().take(30).collect();
+                eprintln!("--- {}", dir.path().display());
                 lines.iter().rev().for_each(|line| eprintln!("{line}"));
             }
         }
+        // Its processes end with it.
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

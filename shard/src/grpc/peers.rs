@@ -1,13 +1,11 @@
-//! The other members of the group, over gRPC. One connection to each address is
-//! kept; it is made when it is first needed, and anew when it was lost.
+//! The other members of the group, over gRPC: each way to one is a connection, which is
+//! made when it is first needed, and anew when it was lost.
 
 use crate::raft::{Member, Peer, PeerError, Peers};
-use parking_lot::Mutex;
 use quoit_proto::reach::Reach;
 use quoit_proto::remote::MAX_MESSAGE;
 use quoit_proto::v1;
 use quoit_proto::v1::raft_client::RaftClient;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -16,34 +14,21 @@ use tonic::transport::Channel;
 #[derive(Default)]
 pub struct GrpcPeers {
     reach: Reach,
-    connected: Mutex<HashMap<String, Channel>>,
 }
 
 impl GrpcPeers {
     /// Those that are reached like this.
     #[must_use]
     pub fn new(reach: Reach) -> Self {
-        Self {
-            reach,
-            connected: Mutex::default(),
-        }
-    }
-
-    fn channel(&self, address: &str) -> Result<Channel, PeerError> {
-        let mut connected = self.connected.lock();
-        if let Some(channel) = connected.get(address) {
-            return Ok(channel.clone());
-        }
-        let channel = self.reach.channel(address);
-        let channel = channel.map_err(|e| PeerError::Unreachable(e.to_string()))?;
-        connected.insert(address.to_owned(), channel.clone());
-        Ok(channel)
+        Self { reach }
     }
 }
 
 impl Peers for GrpcPeers {
     fn peer(&self, _: u64, member: &Member) -> Arc<dyn Peer> {
-        Arc::new(Remote(self.channel(&member.address)))
+        let channel = self.reach.channel(&member.address);
+        let channel = channel.map_err(|e| PeerError::Unreachable(e.to_string()));
+        Arc::new(Remote(channel))
     }
 }
 
@@ -108,5 +93,44 @@ impl Peer for Remote {
         answer
             .map(tonic::Response::into_inner)
             .map_err(|e| failed(&e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    /// A group that is opened anew has a runtime of its own, and that of the one before
+    /// has ended.
+    #[test]
+    fn a_way_that_is_made_after_a_runtime_has_ended_does_not_need_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let member = Member {
+            address: listener.local_addr().unwrap().to_string(),
+            ..Member::default()
+        };
+        let connected = Arc::new(AtomicUsize::new(0));
+        let counted = connected.clone();
+        thread::spawn(move || {
+            // Who connects is not answered.
+            for stream in listener.incoming() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                drop(stream);
+            }
+        });
+        let peers = GrpcPeers::default();
+        for _ in 0..2 {
+            let before = connected.load(Ordering::SeqCst);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let asked = runtime.block_on(async {
+                let way = peers.peer(2, &member);
+                way.append(v1::AppendRequest::default()).await
+            });
+            assert!(matches!(asked, Err(PeerError::Unreachable(_))), "{asked:?}");
+            assert!(connected.load(Ordering::SeqCst) > before, "{asked:?}");
+        }
     }
 }

@@ -2,11 +2,12 @@
 //! must be. The only place that drives openraft.
 
 use super::age::Age;
+use super::giving_way::{self, GivingWay};
 use super::handing::Exports;
 use super::log_thread::{self, LogQueue, chain};
 use super::machine::{self, Decode};
 use super::network::Network;
-use super::peer::{Peer, PeerError, Peers};
+use super::peer::{Peer, PeerError, Peers, Ways};
 use super::proposer::{self, Reply};
 use super::storage::Storage;
 use super::taking::{Taking, TakingOptions};
@@ -222,6 +223,7 @@ impl Group {
             taking,
         } = options;
         let kept_vote = vote.read()?;
+        vote.keep_room();
         let Opened { writer, reader, .. } = opened;
         let (log, log_thread) = log_thread::start(writer, vote, health.clone())?;
         let exports = Arc::new(Exports::default());
@@ -237,18 +239,21 @@ impl Group {
         let recent = if is_alone { RECENT_ALONE } else { RECENT };
         let storage = Storage::new(log.clone(), reader.clone(), kept_vote, recent);
         let config = Arc::new(timing.config(ordinal));
-        let network = Network::new(me, peers.clone(), exports.clone());
+        let ways = Arc::new(Ways::new(peers));
+        let giving_way = Arc::<GivingWay>::default();
+        let network = Network::new(me, ways.clone(), exports.clone(), giving_way.clone());
         let starting = Raft::new(me.node, config, network, storage, machine);
         let started = spawner.spawn(starting).await;
         let raft = started.map_err(|e| StartError::Raft(e.to_string()))?;
         let raft = raft.map_err(|e| StartError::Raft(chain(&e)))?;
         let (queue, waiting) = mpsc::channel(proposer::QUEUE);
         let proposer = spawner.spawn(proposer::run(raft.clone(), log.clone(), waiting));
+        spawner.spawn(giving_way::run(raft.clone(), health.clone(), giving_way));
         let (readers, asked) = mpsc::unbounded_channel();
-        let (reading, lines) = (raft.clone(), peers);
+        let reading = raft.clone();
         let round = move || {
-            let (raft, peers) = (reading.clone(), lines.clone());
-            async move { fresh_index(&raft, me, &*peers).await }
+            let (raft, ways) = (reading.clone(), ways.clone());
+            async move { fresh_index(&raft, me, &ways).await }
         };
         let age = Arc::<Mutex<Age>>::default();
         let told = age.clone();
@@ -505,7 +510,19 @@ fn stopped() -> ProposeError {
     ProposeError::Stopped("it is shutting down".into())
 }
 
+/// Why the group goes on without this member, if it does: after a failure of its disk
+/// openraft has ended here.
+fn ended(raft: &Raft<Types>) -> Option<ProposeError> {
+    let metrics = raft.metrics();
+    let ended = metrics.borrow().running_state.clone().err();
+    ended.map(|why| ProposeError::Stopped(why.to_string()))
+}
+
 fn leadership(raft: &Raft<Types>) -> Leadership {
+    if ended(raft).is_some() {
+        // Its last word was said by one that may have led.
+        return Leadership::default();
+    }
     let metrics = raft.server_metrics();
     let metrics = metrics.borrow();
     let member = |node: u64| {
@@ -520,13 +537,12 @@ fn leadership(raft: &Raft<Types>) -> Leadership {
 
 /// From which index on a view is fresh, by the leader's word, whoever that is.
 /// While there is none it is waited for.
-async fn fresh_index(
-    raft: &Raft<Types>,
-    me: MemberId,
-    peers: &dyn Peers,
-) -> Result<u64, ProposeError> {
+async fn fresh_index(raft: &Raft<Types>, me: MemberId, ways: &Ways) -> Result<u64, ProposeError> {
     let begun = Instant::now();
     loop {
+        if let Some(ended) = ended(raft) {
+            return Err(ended);
+        }
         let asked = match leadership(raft) {
             Leadership { is_me: true, .. } => confirmed(raft).await,
             Leadership { leader: None, .. } => {
@@ -538,7 +554,7 @@ async fn fresh_index(
             } => {
                 let envelope = Some(me.to(node));
                 let request = v1::ReadIndexRequest { envelope };
-                let peer = peers.peer(node, &member);
+                let peer = ways.to(node, &member);
                 let asked = peer.leader_read_index(request);
                 match tokio::time::timeout(ANSWER_PATIENCE, asked).await {
                     Ok(Ok(response)) => Ok(response.index),
@@ -644,13 +660,18 @@ impl Peer for Group {
             let why = "it is being opened anew on a copy of the leader's data";
             return Err(PeerError::Unreachable(why.to_owned()));
         }
+        let is_to_stand = request.stand;
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
+        let takes_writes = self.health.may_write().is_ok();
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             *self.heard.lock() = Instant::now();
+            if is_to_stand && takes_writes {
+                self.elect().await.map_err(|e| refused(&e))?;
+            }
         }
-        Ok(wire::append_response(&response))
+        Ok(wire::append_response(&response, takes_writes))
     }
 
     async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {

@@ -11,6 +11,7 @@
 
 mod age;
 mod codec;
+mod giving_way;
 mod group;
 mod handing;
 mod log_thread;

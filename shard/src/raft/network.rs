@@ -1,9 +1,10 @@
 //! openraft's view of the other members: each message in an envelope that says
 //! whose it is and whom it is for.
 
+use super::giving_way::GivingWay;
 use super::handing::{Exports, Handing, hand_over};
 use super::log_thread::chain;
-use super::peer::{Peer, PeerError, Peers};
+use super::peer::{Peer, PeerError, Ways};
 use super::{Member, Types, Vote, wire};
 use crate::stamp::MemberId;
 use openraft::error::{
@@ -17,7 +18,7 @@ use openraft::{OptionalSend, Snapshot};
 use quoit_proto::v1;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// How the messages between members are to be understood. A member that
@@ -99,14 +100,25 @@ impl MemberId {
 /// The way to all other members.
 pub struct Network {
     me: MemberId,
-    peers: Arc<dyn Peers>,
+    ways: Arc<Ways>,
     exports: Arc<Exports>,
+    giving_way: Arc<GivingWay>,
 }
 
 impl Network {
     /// Of this member.
-    pub fn new(me: MemberId, peers: Arc<dyn Peers>, exports: Arc<Exports>) -> Self {
-        Self { me, peers, exports }
+    pub fn new(
+        me: MemberId,
+        ways: Arc<Ways>,
+        exports: Arc<Exports>,
+        giving_way: Arc<GivingWay>,
+    ) -> Self {
+        Self {
+            me,
+            ways,
+            exports,
+            giving_way,
+        }
     }
 }
 
@@ -117,8 +129,9 @@ impl RaftNetworkFactory<Types> for Network {
         Line {
             me: self.me,
             node,
-            peer: self.peers.peer(node, member),
+            peer: self.ways.to(node, member),
             exports: self.exports.clone(),
+            giving_way: self.giving_way.clone(),
         }
     }
 }
@@ -129,6 +142,7 @@ pub struct Line {
     node: u64,
     peer: Arc<dyn Peer>,
     exports: Arc<Exports>,
+    giving_way: Arc<GivingWay>,
 }
 
 type Failed<E> = RPCError<u64, Member, E>;
@@ -144,9 +158,13 @@ impl RaftNetwork<Types> for Line {
         request: AppendEntriesRequest<Types>,
         _: RPCOption,
     ) -> Result<AppendEntriesResponse<u64>, Failed<RaftError<u64>>> {
-        let request = wire::append_request(self.me.to(self.node), request);
+        let stand = self.giving_way.is_chosen(self.node);
+        let request = wire::append_request(self.me.to(self.node), request, stand);
         let response = self.peer.append(request).await;
         let response = response.map_err(|e| unanswered(&e))?;
+        let takes_writes = response.takes_writes;
+        self.giving_way
+            .heard(self.node, takes_writes, Instant::now());
         wire::read_append_response(response).map_err(|e| NetworkError::new(&e).into())
     }
 
@@ -173,6 +191,7 @@ impl RaftNetwork<Types> for Line {
             node,
             peer,
             exports,
+            ..
         } = self;
         let handing = async {
             let handed = hand_over(exports, *me, *node, &**peer, vote, &snapshot.snapshot).await;

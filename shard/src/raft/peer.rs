@@ -2,7 +2,9 @@
 //! gRPC and, for tests and simulations, in the same process.
 
 use super::Member;
+use parking_lot::Mutex;
 use quoit_proto::v1;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What is wrong with a member that did not answer.
@@ -58,8 +60,34 @@ pub trait Peer: Send + Sync + 'static {
 
 /// How members are reached.
 pub trait Peers: Send + Sync + 'static {
-    /// The way to a member. Costs nothing; what is connected is kept.
+    /// A way to a member. It may need the runtime that it is made on as long as it is
+    /// used.
     fn peer(&self, node: u64, member: &Member) -> Arc<dyn Peer>;
+}
+
+/// The ways that one running group has used. They end with it: what keeps a connection
+/// runs where the group does, and a group that is started in its place would be mute on
+/// the connections of the one before.
+pub struct Ways {
+    peers: Arc<dyn Peers>,
+    known: Mutex<HashMap<(u64, String), Arc<dyn Peer>>>,
+}
+
+impl Ways {
+    /// None yet.
+    pub fn new(peers: Arc<dyn Peers>) -> Self {
+        Self {
+            peers,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The way to a member. Costs nothing; what is connected is kept.
+    pub fn to(&self, node: u64, member: &Member) -> Arc<dyn Peer> {
+        let mut known = self.known.lock();
+        let way = known.entry((node, member.address.clone()));
+        way.or_insert_with(|| self.peers.peer(node, member)).clone()
+    }
 }
 
 /// A group of one reaches nobody.

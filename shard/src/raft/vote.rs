@@ -3,8 +3,11 @@
 //! a promise could help two leaders into one term.
 //!
 //! ```text
-//! write vote.new ─▶ sync ─▶ rename over vote ─▶ sync the folder
+//! write vote.new ─▶ sync ─▶ rename over vote ─▶ sync the folder ─▶ allocate vote.new
 //! ```
+//!
+//! The room for the next one is kept, so that a full disk keeps no member from voting:
+//! while it waited for room it would be silent, also for those who read.
 
 use super::Vote;
 use super::codec::{self, CodecError};
@@ -18,6 +21,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What the file begins with.
 const MAGIC: &[u8; 8] = b"quoitvot";
+
+/// The room that is kept for the next one: more than it needs.
+const ROOM: u64 = 512;
 
 /// Why a vote is not known, or was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -121,10 +127,11 @@ impl VoteFile {
         let sum = xxh3_64_with_seed(&bytes, self.seed);
         bytes.extend(sum.to_le_bytes());
         let replace = || {
-            let new = self.dir.join("vote.new");
+            let new = self.new_path();
             let file = self.disk.open(&new)?;
-            file.set_len(0)?;
+            // Not emptied before: that would give its room back.
             file.write_at(&bytes, 0)?;
+            file.set_len(bytes.len() as u64)?;
             file.sync_data()?;
             self.disk.rename(&new, &self.path)?;
             self.disk.sync_dir(&self.dir)
@@ -133,6 +140,42 @@ impl VoteFile {
             action: "keep",
             path: self.path.clone(),
             source,
-        })
+        })?;
+        self.keep_room();
+        Ok(())
+    }
+
+    /// Keeps room for the next vote, where there is some.
+    pub fn keep_room(&self) {
+        let new = self.disk.open(&self.new_path());
+        if let Err(error) = new.and_then(|new| new.allocate(ROOM)) {
+            tracing::debug!(%error, "no room is kept for the next vote: it may have to wait for some");
+        }
+    }
+
+    fn new_path(&self) -> PathBuf {
+        self.dir.join("vote.new")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quoit_disk::SimDisk;
+
+    #[test]
+    fn votes_are_kept_on_a_disk_without_room_and_after_the_power_is_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = SimDisk::new(dir.path().to_owned(), 1).unwrap();
+        let file = VoteFile::new(Arc::new(disk.clone()), dir.path(), Identity(7));
+        file.write(&Vote::new(1, 1)).unwrap();
+        disk.set_free(0);
+        for term in 2..20 {
+            let vote = Vote::new(term, 3);
+            file.write(&vote).unwrap();
+            assert_eq!(file.read().unwrap(), Some(vote));
+        }
+        disk.cut_power().unwrap();
+        assert_eq!(file.read().unwrap(), Some(Vote::new(19, 3)));
     }
 }

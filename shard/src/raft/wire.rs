@@ -20,10 +20,11 @@ fn lacks<T>(what: &'static str, part: &'static str, it: Option<T>) -> Result<T, 
     it.ok_or(CodecError::Lacks { what, part })
 }
 
-/// Entries on their way to another member.
+/// Entries on their way to another member, and whether it is to stand for election.
 pub fn append_request(
     envelope: v1::Envelope,
     request: AppendEntriesRequest<Types>,
+    stand: bool,
 ) -> v1::AppendRequest {
     let record = |entry: GroupEntry| v1::LogRecord {
         position: place(Some(entry.log_id)),
@@ -35,6 +36,7 @@ pub fn append_request(
         previous: place(request.prev_log_id),
         entries: request.entries.into_iter().map(record).collect(),
         committed: place(request.leader_commit),
+        stand,
     }
 }
 
@@ -61,8 +63,11 @@ pub fn read_append_request(
     })
 }
 
-/// A member's answer to entries.
-pub fn append_response(response: &AppendEntriesResponse<u64>) -> v1::AppendResponse {
+/// A member's answer to entries, with whether it takes writes.
+pub fn append_response(
+    response: &AppendEntriesResponse<u64>,
+    takes_writes: bool,
+) -> v1::AppendResponse {
     use v1::append_response::Kind;
     let kind = match response {
         AppendEntriesResponse::Success => Kind::Matched(v1::Matched { partly: None }),
@@ -72,7 +77,10 @@ pub fn append_response(response: &AppendEntriesResponse<u64>) -> v1::AppendRespo
         AppendEntriesResponse::Conflict => Kind::Conflict(v1::Conflict {}),
         AppendEntriesResponse::HigherVote(vote) => Kind::HigherVote(codec::vote_message(vote)),
     };
-    v1::AppendResponse { kind: Some(kind) }
+    v1::AppendResponse {
+        kind: Some(kind),
+        takes_writes,
+    }
 }
 
 /// The same, read.

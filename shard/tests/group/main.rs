@@ -13,6 +13,7 @@ mod cluster;
 #[allow(dead_code, reason = "each test program uses a part of this")]
 mod disk;
 mod elections;
+mod full_disk;
 mod reads;
 mod retries;
 mod routed;
