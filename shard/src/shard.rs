@@ -120,6 +120,12 @@ impl Shard {
         self.group.leadership().is_me
     }
 
+    /// Lets another replica lead, if this one does and another can: before an orderly stop,
+    /// so that nobody waits until the others miss it. From here on it takes no writes.
+    pub async fn give_way(&self, patience: Duration) {
+        self.group.give_way(patience).await;
+    }
+
     /// The member of the shard's group that leads, as far as this one knows.
     #[must_use]
     pub fn leader(&self) -> Option<u64> {

@@ -24,6 +24,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+/// How long a leader that stops tries to let another one lead. The others elect one all the
+/// same when it is gone, only later.
+const HANDOVER_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How long requests in flight may take to end after the signal to stop.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -149,6 +153,10 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     tending.abort();
     if served.is_none() {
         tracing::info!("stopping");
+        // While requests are still taken: who asks meanwhile is told to ask the next leader.
+        if let Some(shard) = keeper.current() {
+            shard.give_way(HANDOVER_PATIENCE).await;
+        }
         // It was sent, or nobody serves any more.
         let _: Result<(), ()> = stopping.send(());
         let drained = tokio::time::timeout(DRAIN_PATIENCE, &mut serving).await;

@@ -1,5 +1,5 @@
-//! A leader that takes no writes, since its disk is full, gives way to a member that
-//! does. Each member says with each answer to its leader whether it takes writes. A
+//! A leader that takes no writes, since its disk is full or it is about to stop, gives way
+//! to a member that does. Each member says with each answer to its leader whether it takes writes. A
 //! leader that takes none asks one that does, and has all that it has, to stand for
 //! election, and votes for it as for any candidate; the others follow who is elected.
 //! While nobody has room nothing changes: reads need a leader all the same.
@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 /// How often a leader looks at whether it takes writes: one that is asked to stand has
 /// been elected by then, or could not be.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How long one that is asked to stand may take to be elected, where this one waits for it,
+/// and how often it looks.
+const ELECTED: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a member said so long ago may be so no more. It says it with each heartbeat.
 const FRESH: Duration = Duration::from_secs(1);
@@ -75,6 +80,28 @@ fn successors(raft: &Raft<Types>) -> Vec<u64> {
     };
     let voters = metrics.membership_config.membership().voter_ids();
     voters.filter(has_all).collect()
+}
+
+/// Lets another lead before this one stops, if it leads and one can: the others need not
+/// find out that it is gone. It must take no proposals any more.
+pub async fn leave(raft: &Raft<Types>, giving_way: &GivingWay, patience: Duration) {
+    let leads = || raft.server_metrics().borrow().state == ServerState::Leader;
+    let begun = Instant::now();
+    while leads() && begun.elapsed() < patience {
+        let asked = Instant::now();
+        if let Some(node) = giving_way.choose(successors(raft), asked) {
+            tracing::info!(node, "this replica stops, and lets another lead");
+            // It is told with what is sent to it next.
+            if raft.trigger().heartbeat().await.is_err() {
+                return;
+            }
+            // Asked again at once it would begin again.
+            while leads() && asked.elapsed() < ELECTED {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// Looks at it as long as the group runs.

@@ -26,6 +26,7 @@ use quoit_proto::v1;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::runtime::{Handle, Runtime};
@@ -151,6 +152,9 @@ pub struct Group {
     log: LogQueue,
     reader: crate::log::LogReader,
     queue: Mutex<Option<mpsc::Sender<(Proposal, Reply)>>>,
+    giving_way: Arc<GivingWay>,
+    /// Whether it takes no proposals any more, since it is about to stop.
+    is_leaving: AtomicBool,
     readers: mpsc::UnboundedSender<read_rounds::Asker>,
     age: Arc<Mutex<Age>>,
     /// When a leader was last heard of.
@@ -248,7 +252,11 @@ impl Group {
         let raft = raft.map_err(|e| StartError::Raft(chain(&e)))?;
         let (queue, waiting) = mpsc::channel(proposer::QUEUE);
         let proposer = spawner.spawn(proposer::run(raft.clone(), log.clone(), waiting));
-        spawner.spawn(giving_way::run(raft.clone(), health.clone(), giving_way));
+        spawner.spawn(giving_way::run(
+            raft.clone(),
+            health.clone(),
+            giving_way.clone(),
+        ));
         let (readers, asked) = mpsc::unbounded_channel();
         let reading = raft.clone();
         let round = move || {
@@ -269,6 +277,8 @@ impl Group {
             log,
             reader,
             queue: Mutex::new(Some(queue)),
+            giving_way,
+            is_leaving: AtomicBool::new(false),
             readers,
             age,
             heard: Mutex::new(Instant::now()),
@@ -303,8 +313,8 @@ impl Group {
     /// than that one does each time, and be outbid each time: openraft does not take up
     /// the term of a candidate that it refuses.
     fn stand(&self) {
-        if self.heard.lock().elapsed() < self.lease {
-            // A leader is there; who asks does not hear it.
+        if self.is_leaving() || self.heard.lock().elapsed() < self.lease {
+            // It leads no more, or a leader is there whom the one who asks does not hear.
             return;
         }
         let raft = self.raft.clone();
@@ -457,6 +467,31 @@ impl Group {
         }
     }
 
+    /// Lets another member lead, if this one does and another can: before an orderly stop,
+    /// so that nobody waits until the others miss it. From here on it takes no proposals.
+    pub async fn give_way(&self, patience: Duration) {
+        self.is_leaving.store(true, Ordering::Release);
+        // Elected once more it would lead and take nothing.
+        self.raft.runtime_config().elect(false);
+        let (raft, giving_way) = (self.raft.clone(), self.giving_way.clone());
+        let leave = async move { giving_way::leave(&raft, &giving_way, patience).await };
+        // By the group's own clock.
+        let leaving = self
+            .running
+            .lock()
+            .as_ref()
+            .map(|r| r.runtime.handle.spawn(leave));
+        if let Some(leaving) = leaving
+            && leaving.await.is_err()
+        {
+            tracing::error!("a task of the shard panicked while it let another lead");
+        }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
+    }
+
     /// Takes no further proposals, finishes those that wait, and ends.
     pub fn stop(&self) {
         drop(self.queue.lock().take());
@@ -599,6 +634,9 @@ impl Replication for Group {
             let leader = leader.map(|(node, _)| node);
             return Err(ProposeError::NotLeader { leader });
         }
+        if self.is_leaving() {
+            return Err(ProposeError::NotLeader { leader: None });
+        }
         let queue = self.queue.lock().clone().ok_or_else(stopped)?;
         let (reply, answer) = oneshot::channel();
         match queue.try_send((proposal, reply)) {
@@ -664,7 +702,7 @@ impl Peer for Group {
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
-        let takes_writes = self.health.may_write().is_ok();
+        let takes_writes = self.health.may_write().is_ok() && !self.is_leaving();
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             *self.heard.lock() = Instant::now();
             if is_to_stand && takes_writes {

@@ -2,6 +2,7 @@
 
 use crate::cluster::{Cluster, count, is_not_leader, number_of, put, until};
 use quoit_proto::{ErrorKind, ShardClient};
+use std::time::Duration;
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_any_member_is_lost() {
@@ -125,4 +126,43 @@ async fn one_that_lacks_entries_and_asks_for_votes_sooner_keeps_nobody_from_lead
     let other = cluster.nodes().into_iter().find(|node| *node != 1);
     assert_eq!(Some(cluster.leader().await), other);
     assert_eq!(count(&*cluster.replica(1)).await.unwrap(), 19);
+}
+
+#[tokio::test]
+async fn a_leader_that_is_about_to_stop_lets_another_lead_and_takes_no_writes() {
+    let mut cluster = Cluster::start(3).await;
+    cluster.put(1, 1).await;
+    for round in 2..5 {
+        let old = cluster.leader().await;
+        let writes = (0..8).map(|id| {
+            let replica = cluster.replica(old);
+            tokio::spawn(
+                async move { (id, put(&*replica, 10 * u64::from(round) + id, round).await) },
+            )
+        });
+        let writes: Vec<_> = writes.collect();
+        cluster.shard(old).give_way(Duration::from_secs(10)).await;
+        assert!(!cluster.shard(old).leads());
+        let refused = put(&*cluster.replica(old), 1, round).await.unwrap_err();
+        assert!(is_not_leader(&refused), "{}", refused.message);
+        // It follows who leads now, and has lost none of what it had acknowledged.
+        cluster
+            .put_by_others(old, 100 + u64::from(round), round)
+            .await;
+        for write in writes {
+            let (id, done) = write.await.unwrap();
+            match done {
+                Ok(()) => {
+                    let replica = cluster.replica(old);
+                    let there = number_of(&*replica, 10 * u64::from(round) + id);
+                    assert_eq!(there.await.unwrap(), Some(f32::from(round)));
+                }
+                Err(error) => assert!(is_not_leader(&error), "{}", error.message),
+            }
+        }
+        cluster.settled().await;
+        // The one that stopped comes back, or nobody would be left at the end.
+        cluster.kill(old);
+        cluster.restart(old).await;
+    }
 }
