@@ -92,6 +92,13 @@ fn see(
                 );
             }
         }
+        Err(error) if !error.may_retry() => {
+            let error = chain(&error);
+            tracing::error!(
+                error,
+                "what is in etcd cannot be understood; it is left as it was before"
+            );
+        }
         Err(error) => {
             let error = chain(&error);
             tracing::warn!(
