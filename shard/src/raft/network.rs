@@ -4,6 +4,8 @@
 use super::handing::{Exports, Handing, hand_over};
 use super::log_thread::chain;
 use super::peer::{Peer, PeerError, Peers};
+use super::reached::Reached;
+use super::removed::Removed;
 use super::{Member, Types, Vote, wire};
 use crate::stamp::MemberId;
 use openraft::error::{
@@ -101,12 +103,25 @@ pub struct Network {
     me: MemberId,
     peers: Arc<dyn Peers>,
     exports: Arc<Exports>,
+    removed: Removed,
+    reached: Reached,
 }
 
 impl Network {
     /// Of this member.
-    pub fn new(me: MemberId, peers: Arc<dyn Peers>, exports: Arc<Exports>) -> Self {
-        Self { me, peers, exports }
+    pub fn new(
+        me: MemberId,
+        peers: Arc<dyn Peers>,
+        exports: Arc<Exports>,
+        removed: Removed,
+    ) -> Self {
+        Self {
+            me,
+            peers,
+            exports,
+            removed,
+            reached: Reached::default(),
+        }
     }
 }
 
@@ -119,6 +134,9 @@ impl RaftNetworkFactory<Types> for Network {
             node,
             peer: self.peers.peer(node, member),
             exports: self.exports.clone(),
+            removed: self.removed.clone(),
+            reached: self.reached.clone(),
+            told: String::new(),
         }
     }
 }
@@ -129,6 +147,10 @@ pub struct Line {
     node: u64,
     peer: Arc<dyn Peer>,
     exports: Arc<Exports>,
+    removed: Removed,
+    reached: Reached,
+    /// Why a copy did not arrive, as it was told last.
+    told: String,
 }
 
 type Failed<E> = RPCError<u64, Member, E>;
@@ -146,6 +168,7 @@ impl RaftNetwork<Types> for Line {
     ) -> Result<AppendEntriesResponse<u64>, Failed<RaftError<u64>>> {
         let request = wire::append_request(self.me.to(self.node), request);
         let response = self.peer.append(request).await;
+        let response = self.reached.note(self.node, response);
         let response = response.map_err(|e| unanswered(&e))?;
         wire::read_append_response(response).map_err(|e| NetworkError::new(&e).into())
     }
@@ -157,7 +180,11 @@ impl RaftNetwork<Types> for Line {
     ) -> Result<VoteResponse<u64>, Failed<RaftError<u64>>> {
         let request = wire::ballot_request(self.me.to(self.node), &request);
         let response = self.peer.vote(request).await;
+        let response = self.reached.note(self.node, response);
         let response = response.map_err(|e| unanswered(&e))?;
+        if response.removed {
+            self.removed.set(true);
+        }
         wire::read_ballot_response(&response).map_err(|e| NetworkError::new(&e).into())
     }
 
@@ -173,12 +200,18 @@ impl RaftNetwork<Types> for Line {
             node,
             peer,
             exports,
+            told,
+            ..
         } = self;
         let handing = async {
             let handed = hand_over(exports, *me, *node, &**peer, vote, &snapshot.snapshot).await;
             if let Err(error) = &handed {
                 let why = chain(error);
-                tracing::warn!(node, error = why, "a copy of the data is on its way still");
+                // Once for each reason: it may last as long as a disk is full.
+                if *told != why {
+                    tracing::warn!(node, error = why, "a copy of the data is on its way still");
+                    *told = why;
+                }
                 tokio::time::sleep(COPY_PAUSE).await;
             }
             handed
