@@ -49,6 +49,10 @@ pub struct ClusterArgs {
     pub print_config: bool,
 }
 
+/// What is logged by default. Of a member that is not reached openraft tells many times
+/// a second, and the shard once.
+const DEFAULT_LOG: &str = "info,fjall=warn,lsm_tree=warn,openraft=warn,openraft::replication=off,openraft::engine::handler::replication_handler=off";
+
 /// What is logged, and how.
 #[derive(Clone, Debug, clap::Args, Serialize)]
 pub struct LogArgs {
@@ -56,7 +60,7 @@ pub struct LogArgs {
     #[arg(
         long,
         value_name = "FILTER",
-        default_value = "info,fjall=warn,lsm_tree=warn,openraft=warn",
+        default_value = DEFAULT_LOG,
         env = "QUOIT_LOG"
     )]
     pub log: String,

@@ -413,4 +413,8 @@ pub trait Catalog: Send + Sync + 'static {
     async fn change_aliases(&self, actions: Vec<AliasAction>) -> Result<(), CatalogError>;
     /// Whether every shard can serve.
     fn ready(&self) -> bool;
+    /// Why not, or what is wrong although they do: for people who look after it.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }

@@ -108,14 +108,16 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-async fn ready(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
+async fn ready(State(app): State<Arc<App>>) -> (StatusCode, String) {
+    let trouble = app.catalog.trouble();
     if app.catalog.ready() {
-        (StatusCode::OK, "ready\n")
+        let but = trouble
+            .map(|why| format!(", but {why}"))
+            .unwrap_or_default();
+        (StatusCode::OK, format!("ready{but}\n"))
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not every shard is ready yet\n",
-        )
+        let why = trouble.unwrap_or_else(|| "not every shard is ready yet".to_owned());
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
     }
 }
 

@@ -97,7 +97,16 @@ impl Keeper {
     /// As [`Shard::is_ready`].
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.kept.current().is_some_and(|shard| shard.is_ready())
+        self.unready().is_none()
+    }
+
+    /// As [`Shard::unready`].
+    #[must_use]
+    pub fn unready(&self) -> Option<String> {
+        match self.kept.current() {
+            Some(shard) => shard.unready(),
+            None => Some("it is being opened, or stops".to_owned()),
+        }
     }
 
     /// What the other members of the group may ask of this one.

@@ -4,7 +4,7 @@
 use crate::convert::{self, Misfit};
 use crate::health::Health;
 use crate::members::Wished;
-use crate::raft::{Group, Member, Peer, chain};
+use crate::raft::{Group, Member, Peer, Standing, chain};
 use crate::replication::{Proposal, ProposeError, Replication};
 use crate::upkeep::Bell;
 use bytes::Bytes;
@@ -27,6 +27,9 @@ const TAIL_PATIENCE: Duration = Duration::from_secs(30);
 /// A read that compares fewer vectors than this, by estimate, runs where it is
 /// asked; a longer one on a thread of its own, so that others are not kept waiting.
 const COMPARED_IN_PLACE: u64 = 20_000;
+
+/// What a replica says that was removed from its group.
+const REMOVED: &str = "it is no member of its shard's group any more: fewer replicas are wished for, or a newer one has its place. Stop it and remove its data directory; or wish for as many replicas again, and it is taken in again";
 
 /// A running shard.
 pub struct Shard {
@@ -203,9 +206,37 @@ impl Shard {
     /// place it takes is missing still: who stops the next one then stops the shard.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let has_leader = || self.group.leadership().leader.is_some();
-        let is_member = || self.group.is_voter() && has_leader();
-        self.serves() && self.is_founded() && self.has_caught_up() && is_member()
+        self.unready().is_none()
+    }
+
+    /// Why it is not ready, if it is not.
+    #[must_use]
+    pub fn unready(&self) -> Option<String> {
+        if let Some(why) = self.health.reads_stopped() {
+            return Some(why);
+        }
+        let refused = self.group.copy_refused();
+        let why = match self.group.standing() {
+            Standing::New => "it waits to be taken into its shard's group",
+            Standing::Removed => return Some(REMOVED.to_owned()),
+            Standing::Learner => "it has no vote yet: it is brought as far as the others",
+            Standing::Changing => "who votes in its shard is just being changed",
+            Standing::Voter if self.group.leadership().leader.is_none() => {
+                "it knows of no leader: are there enough of its shard's replicas, and do they reach each other?"
+            }
+            Standing::Voter if !self.is_founded() => "its shard has no vnodes yet",
+            Standing::Voter if !self.has_caught_up() => "it is behind its leader",
+            Standing::Voter if refused.is_some() => "it is far behind its leader",
+            Standing::Voter => return None,
+        };
+        let refused = refused.map(|why| format!("; a copy of its leader's data is refused: {why}"));
+        Some(why.to_owned() + &refused.unwrap_or_default())
+    }
+
+    /// Whether this replica is a member of its shard's group, as far as it knows.
+    #[must_use]
+    pub fn belongs(&self) -> bool {
+        !matches!(self.group.standing(), Standing::New | Standing::Removed)
     }
 
     /// Whether it answers reads: not after damage or a failed apply.

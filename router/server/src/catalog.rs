@@ -4,6 +4,7 @@
 
 use crate::seen::{NotSeen, Seen};
 use crate::shards::Shards;
+use crate::troubles::Troubles;
 use futures::StreamExt;
 use parking_lot::RwLock;
 use quoit_cluster::{KeptSchema, check_aliases, indexes, spec};
@@ -30,9 +31,13 @@ struct Picture {
     spec: Option<quoit_crds::VectorCollectionSpec>,
 }
 
+/// Why etcd shows a router nothing to serve.
+const LACKS: &str = "the collection is not in etcd: has it been declared, with this uid?";
+
 /// What a router of a cluster serves.
 pub struct ClusterCatalog {
     picture: RwLock<Picture>,
+    troubles: Troubles,
     values: Arc<dyn Values>,
 }
 
@@ -43,6 +48,7 @@ impl ClusterCatalog {
     pub fn new(values: Arc<dyn Values>) -> Self {
         Self {
             picture: RwLock::default(),
+            troubles: Troubles::default(),
             values,
         }
     }
@@ -56,22 +62,35 @@ impl ClusterCatalog {
         let mut seen = Seen::default();
         loop {
             tokio::select! {
-                shown = next(&mut wish) => see(shown, |named| seen.see_wish(&named)),
-                shown = next(&mut schema) => see(shown, |named| seen.see_schema(&named)),
-                shown = next(&mut nodes) => see(shown, |named| seen.see_nodes(&named)),
-                shown = next(&mut ring) => see(shown, |ring| {
-                    seen.see_ring(ring.map(|kept| kept.value));
-                    Ok(())
+                shown = next(&mut wish) => self.see("wish", shown, |named| seen.see_wish(&named)),
+                shown = next(&mut schema) => self.see("schema", shown, |named| seen.see_schema(&named)),
+                shown = next(&mut nodes) => self.see("nodes", shown, |named| seen.see_nodes(&named)),
+                shown = next(&mut ring) => self.see("ring", shown, |ring| {
+                    seen.see_ring(ring.map(|kept| kept.value))
                 }),
             }
-            if let Err(error) = self.show(&seen, &mut shards) {
-                let error = chain(&*error);
-                tracing::error!(
-                    error,
-                    "what etcd shows cannot be served: what was served before still is"
-                );
-            }
+            let served = self.show(&seen, &mut shards);
+            self.troubles
+                .note("collection", served.err().map(|e| chain(&*e)));
         }
+    }
+
+    /// Takes what a watch shows, and notes why it cannot be taken.
+    fn see<T>(
+        &self,
+        name: &'static str,
+        shown: Result<Shown<T>, StoreError>,
+        take: impl FnOnce(T) -> Result<(), NotSeen>,
+    ) {
+        let trouble = match shown {
+            Ok(shown) => take(shown.now).err().map(|error| chain(&error)),
+            Err(error) if error.may_retry() => Some(format!(
+                "etcd is away, so changes of the cluster are not seen: {}",
+                chain(&error)
+            )),
+            Err(error) => Some(chain(&error)),
+        };
+        self.troubles.note(name, trouble);
     }
 
     fn show(&self, seen: &Seen, shards: &mut Shards) -> Result<(), Box<dyn Error>> {
@@ -175,27 +194,6 @@ async fn next<T>(watch: &mut Watch<T>) -> Result<Shown<T>, StoreError> {
     }
 }
 
-fn see<T>(shown: Result<Shown<T>, StoreError>, take: impl FnOnce(T) -> Result<(), NotSeen>) {
-    match shown {
-        Ok(shown) => {
-            if let Err(error) = take(shown.now) {
-                let error = chain(&error);
-                tracing::error!(
-                    error,
-                    "what is in etcd cannot be understood; it is left as it was before"
-                );
-            }
-        }
-        Err(error) => {
-            let error = chain(&error);
-            tracing::warn!(
-                error,
-                "etcd is away: requests are served, changes of the cluster are not seen"
-            );
-        }
-    }
-}
-
 #[async_trait::async_trait]
 impl Catalog for ClusterCatalog {
     fn get(&self, name: &str) -> Result<Arc<Collection>, NoCollection> {
@@ -274,5 +272,10 @@ impl Catalog for ClusterCatalog {
     fn ready(&self) -> bool {
         // A shard that is away must not take the router away from the others.
         self.picture.read().collection.is_some()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        let lacks = || (!self.ready()).then(|| LACKS.to_owned());
+        self.troubles.text().or_else(lacks)
     }
 }

@@ -5,6 +5,7 @@ mod catalog;
 mod run;
 mod seen;
 mod shards;
+mod troubles;
 
 use clap::Parser;
 use std::process::ExitCode;

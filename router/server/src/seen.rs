@@ -35,6 +35,24 @@ pub enum NotSeen {
         /// What is wrong with it.
         source: quoit_ring::BadRegistration,
     },
+    /// An earlier ring than one that was seen.
+    #[error(
+        "etcd shows the ring of epoch {shown}, and that of epoch {seen} was seen: was etcd set back to a backup? Put back a ring of epoch {seen} or a later one"
+    )]
+    OldRing {
+        /// Its epoch.
+        shown: u64,
+        /// The epoch of the newest one that was seen.
+        seen: u64,
+    },
+    /// What was seen is there no more.
+    #[error("the {what} is gone from etcd: {remedy}")]
+    Gone {
+        /// What.
+        what: &'static str,
+        /// How it comes back.
+        remedy: &'static str,
+    },
 }
 
 impl Seen {
@@ -45,6 +63,9 @@ impl Seen {
     pub fn see_wish(&mut self, named: &Named) -> Result<(), NotSeen> {
         if let Some(kept) = named.get(&ValueName::wish()) {
             self.wish = Some(Wish::from_bytes(&kept.value)?);
+        } else if self.wish.is_some() {
+            let (what, remedy) = ("wish", "apply the collection again");
+            return Err(NotSeen::Gone { what, remedy });
         }
         Ok(())
     }
@@ -60,11 +81,26 @@ impl Seen {
         Ok(())
     }
 
-    /// The ring; nothing if there is none, which it never becomes again.
-    pub fn see_ring(&mut self, ring: Option<Ring>) {
-        if ring.is_some() {
-            self.ring = ring;
+    /// The ring. One of an earlier epoch is not taken: vnodes have moved since, and
+    /// who asks the shards that had them then asks in vain.
+    ///
+    /// # Errors
+    /// It is older than the one before, or there is none any more.
+    pub fn see_ring(&mut self, ring: Option<Ring>) -> Result<(), NotSeen> {
+        let seen = self.ring.as_ref().map(Ring::epoch);
+        match (ring, seen) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                let (what, remedy) = ("ring", "put it back from a backup");
+                return Err(NotSeen::Gone { what, remedy });
+            }
+            (Some(ring), Some(seen)) if ring.epoch() < seen => {
+                let shown = ring.epoch();
+                return Err(NotSeen::OldRing { shown, seen });
+            }
+            (Some(ring), _) => self.ring = Some(ring),
         }
+        Ok(())
     }
 
     /// The registrations of all nodes.

@@ -1,5 +1,6 @@
 //! The command line of `quoit-shard`.
 
+use axum::http::uri::Authority;
 use clap::Parser;
 use quoit_process::flags::ClusterArgs;
 use quoit_shard::log::LogOptions;
@@ -81,11 +82,46 @@ pub struct Args {
     pub payload_index_bytes: u64,
 }
 
+/// Where others would look for the replica is no place.
+#[derive(Debug, thiserror::Error)]
+pub enum BadAddress {
+    /// It listens on all addresses of the machine, or on any port.
+    #[error(
+        "--listen {0} tells others no address where they find this replica: give one by --advertise HOST:PORT"
+    )]
+    Unspecified(SocketAddr),
+    /// What is advertised is none.
+    #[error(
+        "--advertise {0:?} is no HOST:PORT: give a name or an address by which others reach this replica, and its port"
+    )]
+    Advertised(String),
+}
+
 impl Args {
     /// Where others find it.
-    pub fn address(&self) -> String {
-        let listens = || self.listen.to_string();
-        self.advertise.clone().unwrap_or_else(listens)
+    ///
+    /// # Errors
+    /// They would not.
+    pub fn address(&self) -> Result<String, BadAddress> {
+        let Some(advertised) = &self.advertise else {
+            let listen = self.listen;
+            return if listen.ip().is_unspecified() || listen.port() == 0 {
+                Err(BadAddress::Unspecified(listen))
+            } else {
+                Ok(listen.to_string())
+            };
+        };
+        let authority = advertised.parse::<Authority>().ok();
+        let is_good = authority.is_some_and(|it| {
+            !it.host().is_empty()
+                && it.port_u16().is_some_and(|p| p > 0)
+                && !advertised.contains('@')
+        });
+        if is_good {
+            Ok(advertised.clone())
+        } else {
+            Err(BadAddress::Advertised(advertised.clone()))
+        }
     }
 
     /// When upkeep does what.
@@ -107,5 +143,44 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Args::command().debug_assert();
+    }
+
+    fn address(listen: &str, advertise: &[&str]) -> Result<String, String> {
+        let uid = "6f1c2a9e-0000-4000-8000-000000000001";
+        let flags = ["quoit-shard", "--etcd", "http://a:1", "--collection", uid];
+        let place = ["--shard", "0", "--ordinal", "0", "--data-dir", "/x"];
+        let flags = flags.into_iter().chain(place);
+        let flags = flags
+            .chain(["--listen", listen])
+            .chain(advertise.iter().copied());
+        let args = Args::try_parse_from(flags).unwrap();
+        args.address().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn others_are_told_an_address_that_is_one() {
+        assert_eq!(address("10.0.0.1:7000", &[]).unwrap(), "10.0.0.1:7000");
+        for listen in ["0.0.0.0:7000", "[::]:7000", "10.0.0.1:0"] {
+            let error = address(listen, &[]).unwrap_err();
+            assert!(error.contains("--advertise HOST:PORT"), "{error}");
+        }
+        for good in ["docs-0-1.docs:7000", "10.0.0.1:7000", "[::1]:7000"] {
+            let told = address("0.0.0.0:7000", &["--advertise", good]);
+            assert_eq!(told.unwrap(), good);
+        }
+        for bad in [
+            "",
+            "docs",
+            "docs:",
+            ":7000",
+            "docs:0",
+            "docs:70000",
+            "http://a:1",
+            "a b:1",
+            "u@a:1",
+        ] {
+            let error = address("10.0.0.1:7000", &["--advertise", bad]).unwrap_err();
+            assert!(error.contains("is no HOST:PORT"), "{bad}: {error}");
+        }
     }
 }

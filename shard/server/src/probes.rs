@@ -32,8 +32,11 @@ impl Probed {
         *self.keeper.write() = keeper;
     }
 
-    fn is_ready(&self) -> bool {
-        self.keeper.read().as_ref().is_some_and(|k| k.is_ready())
+    fn unready(&self) -> Option<String> {
+        match &*self.keeper.read() {
+            Some(keeper) => keeper.unready(),
+            None => Some("it is not open: it starts, or stops".to_owned()),
+        }
     }
 }
 
@@ -41,12 +44,13 @@ async fn live() -> &'static str {
     "ok\n"
 }
 
-async fn ready(State(probed): State<Arc<Probed>>) -> (StatusCode, &'static str) {
-    if probed.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        let why = "the replica is not open, knows of no leader, or is behind\n";
-        (StatusCode::SERVICE_UNAVAILABLE, why)
+async fn ready(State(probed): State<Arc<Probed>>) -> (StatusCode, String) {
+    match probed.unready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(why) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("this replica is not ready: {why}\n"),
+        ),
     }
 }
 

@@ -94,6 +94,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     tokio::pin!(stop);
     let secure = secure::Secure::read(&args.cluster.tls)?;
     let etcd = Etcd::open(args.cluster.etcd_options()?).map_err(RunError::from)?;
+    let address = args.address()?;
     let grpc = bind("--listen", args.listen).await?;
     let http = bind("--http", args.http).await?;
     let recorder = quoit_router::prometheus().install_recorder()?;
@@ -128,7 +129,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let tending = tokio::spawn(tend(Tended {
         keeper: keeper.clone(),
         registration: Registration {
-            address: args.address(),
+            address,
             zone: Some(args.cluster.zone.clone()).filter(|zone| !zone.is_empty()),
             ordinal: args.ordinal,
         },

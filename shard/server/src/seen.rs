@@ -97,19 +97,22 @@ impl Seen {
         })
     }
 
-    /// Registrations of nodes whose place has a newer one, and which are no members.
-    pub fn replaced(&self, members: impl Fn(u64) -> bool) -> Vec<(u64, quoit_ring::Revision)> {
-        let Some(nodes) = &self.nodes else {
-            return Vec::new();
-        };
-        let is_newer = |node: u64, ordinal: u32| {
-            let mut above = nodes.range(node + 1..);
-            above.any(|(_, kept)| kept.value.ordinal == ordinal)
-        };
-        let replaced = nodes
-            .iter()
-            .filter(|(node, kept)| is_newer(**node, kept.value.ordinal) && !members(**node));
-        replaced
+    /// Whether a node is not to be a member: its place is one too many, or has a
+    /// newer node.
+    pub fn is_superfluous(&self, node: u64, ordinal: u32) -> bool {
+        let replicas = self.wish.as_ref().map(|wish| wish.spec.replicas);
+        let mut newer = self.nodes.iter().flat_map(|nodes| nodes.range(node + 1..));
+        replicas.is_some_and(|replicas| ordinal >= replicas)
+            || newer.any(|(_, kept)| kept.value.ordinal == ordinal)
+    }
+
+    /// Registrations of nodes that are neither to be members, nor are any.
+    pub fn superfluous(&self, members: impl Fn(u64) -> bool) -> Vec<(u64, quoit_ring::Revision)> {
+        let nodes = self.nodes.iter().flatten();
+        let superfluous = nodes.filter(|(node, kept)| {
+            self.is_superfluous(**node, kept.value.ordinal) && !members(**node)
+        });
+        superfluous
             .map(|(node, kept)| (*node, kept.revision))
             .collect()
     }

@@ -51,6 +51,7 @@ pub async fn tend(tended: Tended) {
     let mut nodes = tended.values.watch(&ValueName::nodes(shard));
     let mut seen = Seen::default();
     let mut failing = String::new();
+    let mut unready = None;
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -67,6 +68,15 @@ pub async fn tend(tended: Tended) {
             tracing::warn!(error = why, "the shard is not as it is wished, yet");
         }
         failing = why;
+        let now = Some(tended.keeper.unready());
+        if now != unready {
+            if let Some(why) = now.iter().flatten().next() {
+                tracing::info!(why, "this replica is not ready");
+            } else {
+                tracing::info!("this replica is ready");
+            }
+        }
+        unready = now;
     }
 }
 
@@ -91,6 +101,13 @@ fn see(
                     "what is in etcd cannot be understood; it is left as it was before"
                 );
             }
+        }
+        Err(error) if !error.may_retry() => {
+            let error = chain(&error);
+            tracing::error!(
+                error,
+                "what is in etcd cannot be understood; it is left as it was before"
+            );
         }
         Err(error) => {
             let error = chain(&error);
@@ -149,6 +166,11 @@ impl Tended {
         };
         let kept = nodes.get(&self.record.node);
         if kept.is_some_and(|kept| kept.value == self.registration) {
+            return Ok(());
+        }
+        let belongs = || self.keeper.current().is_some_and(|shard| shard.belongs());
+        if seen.is_superfluous(self.record.node, self.record.ordinal) && !belongs() {
+            // The leader removed it, and would again.
             return Ok(());
         }
         let name = ValueName::node(ShardId(self.record.shard), self.record.node);
@@ -231,14 +253,15 @@ impl Tended {
         }
     }
 
-    /// Removes registrations of nodes that were replaced.
+    /// Removes registrations of nodes that are no members and are not to be: routers
+    /// would ask them.
     async fn tidy(&self, shard: &Shard, seen: &Seen) -> Fallible {
         let members: BTreeSet<u64> = shard.members();
-        for (node, revision) in seen.replaced(|node| members.contains(&node)) {
+        for (node, revision) in seen.superfluous(|node| members.contains(&node)) {
             let name = ValueName::node(ShardId(self.record.shard), node);
             tracing::info!(
                 node,
-                "its place has a newer node: its registration is removed"
+                "its place has a newer node, or is one too many: its registration is removed"
             );
             match self.values.remove(&name, revision).await {
                 Ok(_) | Err(SwapError::Conflict { .. }) => {}

@@ -6,6 +6,7 @@ use quoit_proto::reach::Reach;
 use quoit_proto::remote::MAX_MESSAGE;
 use quoit_proto::v1;
 use quoit_proto::v1::raft_client::RaftClient;
+use std::error::Error;
 use std::sync::Arc;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -42,13 +43,23 @@ impl Remote {
     }
 }
 
+/// What follows where a certificate was not accepted, by one side or the other.
+const CHECK_FILES: &str = "; are --tls-ca, --tls-cert and --tls-key of all programs of the cluster of one authority, and valid now?";
+
 fn failed(status: &tonic::Status) -> PeerError {
     let why = status.message().to_owned();
     match status.code() {
         Code::FailedPrecondition | Code::InvalidArgument | Code::Unimplemented => {
             PeerError::Refused(why)
         }
-        _ => PeerError::Unreachable(why),
+        _ => {
+            let causes = std::iter::successors(status.source(), |&cause| cause.source());
+            let mut why = causes.fold(why, |why, cause| format!("{why}: {cause}"));
+            if why.contains("certificate") || why.contains("fatal alert") {
+                why += CHECK_FILES;
+            }
+            PeerError::Unreachable(why)
+        }
     }
 }
 

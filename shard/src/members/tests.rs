@@ -116,6 +116,21 @@ fn a_change_of_voters_that_was_cut_short_is_ended() {
     assert_eq!(next(&present, &wished), Some(Step::Vote([1, 2, 3].into())));
 }
 
+#[test]
+fn those_at_places_that_are_too_many_stay_until_all_that_are_to_stay_are_there() {
+    let nodes = [(1, 0), (6, 1), (3, 2), (4, 3), (5, 4)];
+    let mut present = Present {
+        voters: [1, 3, 4, 5].into(),
+        members: members(&nodes),
+        near: [1, 3, 4, 5].into(),
+        is_changing: false,
+    };
+    let wished = wished(&nodes);
+    assert_eq!(next(&present, &wished), None, "6 has not caught up");
+    present.near.insert(6);
+    assert_eq!(next(&present, &wished), Some(Step::Vote([1, 3, 6].into())));
+}
+
 proptest! {
     /// Whatever there is and whoever registers, the steps come to an end, none makes
     /// a voter of a node that has not caught up, none leaves the group without

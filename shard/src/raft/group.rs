@@ -9,6 +9,7 @@ use super::machine::{self, Decode};
 use super::network::Network;
 use super::peer::{Peer, PeerError, Peers, Ways};
 use super::proposer::{self, Reply};
+use super::removed::{Removed, was_removed};
 use super::storage::Storage;
 use super::taking::{Taking, TakingOptions};
 use super::vote::{VoteError, VoteFile};
@@ -148,6 +149,10 @@ pub struct Group {
     taking: Taking,
     exports: Arc<Exports>,
     pub(super) raft: Raft<Types>,
+    /// Whether it is one no more, as it was told.
+    pub(super) removed: Removed,
+    /// Whose message was refused last, and why.
+    misdirected: Mutex<String>,
     health: Arc<Health>,
     log: LogQueue,
     reader: crate::log::LogReader,
@@ -158,9 +163,9 @@ pub struct Group {
     readers: mpsc::UnboundedSender<read_rounds::Asker>,
     age: Arc<Mutex<Age>>,
     /// When a leader was last heard of.
-    heard: Mutex<Instant>,
+    pub(super) heard: Mutex<Instant>,
     /// How long after that no other is voted for.
-    lease: Duration,
+    pub(super) lease: Duration,
     /// Between two tries to be elected.
     pause: Duration,
     note: watch::Receiver<Note>,
@@ -245,11 +250,24 @@ impl Group {
         let config = Arc::new(timing.config(ordinal));
         let ways = Arc::new(Ways::new(peers));
         let giving_way = Arc::<GivingWay>::default();
-        let network = Network::new(me, ways.clone(), exports.clone(), giving_way.clone());
+        let removed = Removed::default();
+        let network = Network::new(
+            me,
+            ways.clone(),
+            exports.clone(),
+            giving_way.clone(),
+            removed.clone(),
+        );
         let starting = Raft::new(me.node, config, network, storage, machine);
         let started = spawner.spawn(starting).await;
         let raft = started.map_err(|e| StartError::Raft(e.to_string()))?;
         let raft = raft.map_err(|e| StartError::Raft(chain(&e)))?;
+        let (quieted, mut told) = (raft.clone(), removed.watch());
+        spawner.spawn(async move {
+            while told.changed().await.is_ok() {
+                quieted.runtime_config().elect(!*told.borrow_and_update());
+            }
+        });
         let (queue, waiting) = mpsc::channel(proposer::QUEUE);
         let proposer = spawner.spawn(proposer::run(raft.clone(), log.clone(), waiting));
         spawner.spawn(giving_way::run(
@@ -273,6 +291,8 @@ impl Group {
             taking: Taking::new(taking, engine),
             exports,
             raft,
+            removed,
+            misdirected: Mutex::default(),
             health,
             log,
             reader,
@@ -420,6 +440,12 @@ impl Group {
     #[must_use]
     pub fn copied(&self) -> Arc<Notify> {
         self.taking.whole.clone()
+    }
+
+    /// Why the last one that a leader had was not taken in.
+    #[must_use]
+    pub fn copy_refused(&self) -> Option<String> {
+        self.taking.refused()
     }
 
     /// Whether there is one, which the shard is to be opened anew on.
@@ -669,7 +695,18 @@ fn refused(error: &dyn std::error::Error) -> PeerError {
 
 impl Group {
     fn check(&self, envelope: Option<&v1::Envelope>) -> Result<(), PeerError> {
-        self.me.check(envelope).map_err(|e| refused(&e))
+        self.me.check(envelope).map_err(|error| {
+            let from = envelope.map(|envelope| envelope.from).unwrap_or_default();
+            let why = chain(&error);
+            // Once, and not with each sign that a leader is alive.
+            let mut told = self.misdirected.lock();
+            let text = format!("{from}: {why}");
+            if *told != text {
+                tracing::warn!(from, error = why, "a message of another member is refused");
+                *told = text;
+            }
+            refused(&error)
+        })
     }
 
     /// What this member promised, if it is more than what a leader shows.
@@ -700,28 +737,38 @@ impl Peer for Group {
         }
         let is_to_stand = request.stand;
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
+        let has_entries = !request.entries.is_empty();
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
         let takes_writes = self.health.may_write().is_ok() && !self.is_leaving();
         if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
             *self.heard.lock() = Instant::now();
+            if !self.is_leaving() {
+                self.removed.set(false);
+            }
             if is_to_stand && takes_writes {
                 self.elect().await.map_err(|e| refused(&e))?;
             }
+        }
+        if has_entries && matches!(response, AppendEntriesResponse::Success) {
+            self.taking.is_not_needed();
         }
         Ok(wire::append_response(&response, takes_writes))
     }
 
     async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
         self.check(request.envelope.as_ref())?;
+        let from = request.envelope.as_ref().map(|envelope| envelope.from);
         let request = wire::read_ballot_request(&request).map_err(|e| refused(&e))?;
         let last = request.last_log_id;
         let response = self.raft.vote(request).await;
         let response = response.map_err(|e| refused(&e))?;
-        if !response.vote_granted && response.last_log_id > last {
+        let removed = !response.vote_granted
+            && from.is_some_and(|from| was_removed(&self.note.borrow().membership, from, last));
+        if !response.vote_granted && !removed && response.last_log_id > last {
             self.stand();
         }
-        Ok(wire::ballot_response(&response))
+        Ok(wire::ballot_response(&response, removed))
     }
 
     async fn leader_read_index(

@@ -14,6 +14,21 @@ use std::time::Duration;
 /// yet; the next look at the members shows it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a member is in its group, as far as it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No member yet.
+    New,
+    /// It has no vote yet.
+    Learner,
+    /// It votes.
+    Voter,
+    /// A change of the voters is on its way.
+    Changing,
+    /// No member any more.
+    Removed,
+}
+
 fn present(metrics: &RaftMetrics<u64, Member>) -> Present {
     let membership = metrics.membership_config.membership();
     let last = metrics.last_log_index.unwrap_or(0);
@@ -53,15 +68,35 @@ async fn take(raft: &Raft<Types>, step: Step) -> Result<(), ProposeError> {
 }
 
 impl Group {
-    /// Whether this one votes, and no change of the voters is on its way, as far as it
-    /// knows.
+    /// What this one is in its group.
     #[must_use]
-    pub fn is_voter(&self) -> bool {
+    pub fn standing(&self) -> Standing {
+        if self.removed.get() {
+            return Standing::Removed;
+        }
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow();
         let membership = metrics.membership_config.membership();
-        let votes = membership.voter_ids().any(|node| node == metrics.id);
-        votes && membership.get_joint_config().len() == 1
+        if membership.nodes().next().is_none() {
+            return Standing::New;
+        }
+        if membership.get_node(&metrics.id).is_none() {
+            // A new one is sent the log from before it was taken in.
+            let is_sent = self.heard.lock().elapsed() < self.lease;
+            return if is_sent {
+                Standing::New
+            } else {
+                Standing::Removed
+            };
+        }
+        if membership.get_joint_config().len() > 1 {
+            return Standing::Changing;
+        }
+        if membership.voter_ids().any(|node| node == metrics.id) {
+            Standing::Voter
+        } else {
+            Standing::Learner
+        }
     }
 
     /// All members, with those that only learn.

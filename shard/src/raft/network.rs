@@ -5,6 +5,8 @@ use super::giving_way::GivingWay;
 use super::handing::{Exports, Handing, hand_over};
 use super::log_thread::chain;
 use super::peer::{Peer, PeerError, Ways};
+use super::reached::Reached;
+use super::removed::Removed;
 use super::{Member, Types, Vote, wire};
 use crate::stamp::MemberId;
 use openraft::error::{
@@ -103,6 +105,8 @@ pub struct Network {
     ways: Arc<Ways>,
     exports: Arc<Exports>,
     giving_way: Arc<GivingWay>,
+    removed: Removed,
+    reached: Reached,
 }
 
 impl Network {
@@ -112,12 +116,15 @@ impl Network {
         ways: Arc<Ways>,
         exports: Arc<Exports>,
         giving_way: Arc<GivingWay>,
+        removed: Removed,
     ) -> Self {
         Self {
             me,
             ways,
             exports,
             giving_way,
+            removed,
+            reached: Reached::default(),
         }
     }
 }
@@ -132,6 +139,9 @@ impl RaftNetworkFactory<Types> for Network {
             peer: self.ways.to(node, member),
             exports: self.exports.clone(),
             giving_way: self.giving_way.clone(),
+            removed: self.removed.clone(),
+            reached: self.reached.clone(),
+            told: String::new(),
         }
     }
 }
@@ -143,6 +153,10 @@ pub struct Line {
     peer: Arc<dyn Peer>,
     exports: Arc<Exports>,
     giving_way: Arc<GivingWay>,
+    removed: Removed,
+    reached: Reached,
+    /// Why a copy did not arrive, as it was told last.
+    told: String,
 }
 
 type Failed<E> = RPCError<u64, Member, E>;
@@ -161,6 +175,7 @@ impl RaftNetwork<Types> for Line {
         let stand = self.giving_way.is_chosen(self.node);
         let request = wire::append_request(self.me.to(self.node), request, stand);
         let response = self.peer.append(request).await;
+        let response = self.reached.note(self.node, response);
         let response = response.map_err(|e| unanswered(&e))?;
         let takes_writes = response.takes_writes;
         self.giving_way
@@ -175,7 +190,11 @@ impl RaftNetwork<Types> for Line {
     ) -> Result<VoteResponse<u64>, Failed<RaftError<u64>>> {
         let request = wire::ballot_request(self.me.to(self.node), &request);
         let response = self.peer.vote(request).await;
+        let response = self.reached.note(self.node, response);
         let response = response.map_err(|e| unanswered(&e))?;
+        if response.removed {
+            self.removed.set(true);
+        }
         wire::read_ballot_response(&response).map_err(|e| NetworkError::new(&e).into())
     }
 
@@ -191,13 +210,18 @@ impl RaftNetwork<Types> for Line {
             node,
             peer,
             exports,
+            told,
             ..
         } = self;
         let handing = async {
             let handed = hand_over(exports, *me, *node, &**peer, vote, &snapshot.snapshot).await;
             if let Err(error) = &handed {
                 let why = chain(error);
-                tracing::warn!(node, error = why, "a copy of the data is on its way still");
+                // Once for each reason: it may last as long as a disk is full.
+                if *told != why {
+                    tracing::warn!(node, error = why, "a copy of the data is on its way still");
+                    *told = why;
+                }
                 tokio::time::sleep(COPY_PAUSE).await;
             }
             handed

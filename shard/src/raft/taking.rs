@@ -5,6 +5,7 @@
 
 use super::log_thread::chain;
 use super::peer::PeerError;
+use parking_lot::Mutex;
 use quoit_disk::Disk;
 use quoit_engine::{Chunk, Engine, Identity, Install, Place, SnapshotError, Tuning};
 use quoit_proto::v1;
@@ -34,6 +35,8 @@ pub struct Taking {
     install: tokio::sync::Mutex<Option<(u64, Install)>>,
     /// The number of the copy that is whole.
     taken: OnceLock<u64>,
+    /// Why the last one was not taken in.
+    refused: Mutex<Option<String>>,
     /// Notified when a copy is whole.
     pub whole: Arc<Notify>,
 }
@@ -52,6 +55,7 @@ impl Taking {
             engine,
             install: tokio::sync::Mutex::default(),
             taken: OnceLock::new(),
+            refused: Mutex::default(),
             whole: Arc::default(),
         }
     }
@@ -59,6 +63,29 @@ impl Taking {
     /// Whether a copy is whole, and this member is to be opened anew on it.
     pub fn is_whole(&self) -> bool {
         self.taken.get().is_some()
+    }
+
+    /// Why the last one that a leader had was not taken in.
+    pub fn refused(&self) -> Option<String> {
+        self.refused.lock().clone()
+    }
+
+    /// What it lacks comes from the log.
+    pub fn is_not_needed(&self) {
+        *self.refused.lock() = None;
+    }
+
+    /// Notes why a copy cannot be taken in, and tells it once: its leader asks again
+    /// and again.
+    fn note(&self, begun: &Result<Install, SnapshotError>) {
+        let why = begun.as_ref().err().map(|error| chain(error));
+        let mut refused = self.refused.lock();
+        if let Some(error) = &why
+            && *refused != why
+        {
+            tracing::warn!(error, "a copy of the leader's data cannot be taken in");
+        }
+        *refused = why;
     }
 
     /// What a leader is told when a copy is whole. It takes the member to have what
@@ -108,9 +135,9 @@ impl Taking {
             Install::begin(disk, &data, identity, params, tuning, &manifest, spare)
         };
         let beginning = tokio::task::spawn_blocking(begin).await;
-        let incoming = beginning
-            .map_err(|e| refused(&e))?
-            .map_err(|e| refused(&e))?;
+        let offered = beginning.map_err(|e| refused(&e))?;
+        self.note(&offered);
+        let incoming = offered.map_err(|e| refused(&e))?;
         let next = wants(incoming.wants());
         *install = Some((export, incoming));
         Ok(next)

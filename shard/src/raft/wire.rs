@@ -124,12 +124,13 @@ pub fn read_ballot_request(request: &v1::BallotRequest) -> Result<VoteRequest<u6
     })
 }
 
-/// A member's answer to a candidate.
-pub fn ballot_response(response: &VoteResponse<u64>) -> v1::BallotResponse {
+/// A member's answer to a candidate, who may be no member any more.
+pub fn ballot_response(response: &VoteResponse<u64>, removed: bool) -> v1::BallotResponse {
     v1::BallotResponse {
         vote: Some(codec::vote_message(&response.vote)),
         granted: response.vote_granted,
         last: place(response.last_log_id),
+        removed,
     }
 }
 

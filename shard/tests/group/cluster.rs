@@ -11,7 +11,7 @@ use quoit_shard::{
     Keeper, Member, MemberId, Membership, Peer, PeerError, Peers, Shard, ShardOptions, Stamp,
     Timing, UpkeepOptions, Watermark,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +38,43 @@ pub struct Wires {
     cut: Mutex<BTreeSet<(u64, u64)>>,
     /// How often a member asked another how far it must be.
     read_indexes: AtomicUsize,
+    /// What becomes of the next parts of a copy.
+    troubles: Mutex<VecDeque<Trouble>>,
+    /// The copies that were offered.
+    copies: Mutex<BTreeSet<u64>>,
+    /// The part of a copy that was sent last.
+    sent: Mutex<Option<v1::SnapshotChunk>>,
+    /// What was answered to copies and their parts that were not taken.
+    refusals: Mutex<Vec<String>>,
+}
+
+/// What may become of a part of a copy on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does not arrive.
+    Lost,
+    /// It arrives, and its answer does not come back.
+    AnswerLost,
+    /// Its end is missing.
+    Cut,
+    /// A bit of it is another.
+    Damaged,
+    /// It arrives a second time.
+    Twice,
+    /// The part before it arrives in its place.
+    Late,
+    /// It is one of another copy.
+    OfAnotherCopy,
+    /// It is one of another shard's group.
+    OfAnotherGroup,
+    /// It is one of another collection.
+    OfAnotherCollection,
+    /// It is for another member.
+    ForAnother,
+    /// It is of another version of the protocol.
+    OfAnotherVersion,
+    /// It does not say who leads.
+    WithoutVote,
 }
 
 impl Wires {
@@ -58,6 +95,30 @@ impl Wires {
     /// How often members asked others how far they must be.
     pub fn read_indexes(&self) -> usize {
         self.read_indexes.load(Ordering::Relaxed)
+    }
+
+    /// What becomes of the next parts of copies, one behind the other.
+    pub fn trouble(&self, troubles: &[Trouble]) {
+        self.troubles.lock().extend(troubles);
+    }
+
+    /// How many troubles are still to come.
+    pub fn troubles(&self) -> usize {
+        self.troubles.lock().len()
+    }
+
+    /// How many copies were taken for members.
+    pub fn copies(&self) -> usize {
+        self.copies.lock().len()
+    }
+
+    /// What was answered to copies and their parts that were not taken.
+    pub fn refusals(&self) -> Vec<String> {
+        self.refusals.lock().clone()
+    }
+
+    fn note<T>(&self, answer: Result<T, PeerError>) -> Result<T, PeerError> {
+        answer.inspect_err(|e| self.refusals.lock().push(e.to_string()))
     }
 
     pub fn heal(&self) {
@@ -139,15 +200,51 @@ impl Peer for Wire {
         &self,
         offer: v1::SnapshotOffer,
     ) -> Result<v1::SnapshotAnswer, PeerError> {
-        self.back(self.there()?.offer_snapshot(offer).await)
+        let there = self.there()?;
+        if !offer.manifest.is_empty() {
+            self.wires.copies.lock().insert(offer.export);
+        }
+        let answer = there.offer_snapshot(offer).await;
+        self.back(self.wires.note(answer))
     }
 
-    async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
-        self.back(self.there()?.put_chunk(chunk).await)
+    async fn put_chunk(
+        &self,
+        mut chunk: v1::SnapshotChunk,
+    ) -> Result<v1::SnapshotAnswer, PeerError> {
+        let there = self.there()?;
+        let before = self.wires.sent.lock().replace(chunk.clone());
+        let lost = || PeerError::Unreachable("it is lost".to_owned());
+        let trouble = self.wires.troubles.lock().pop_front();
+        let envelope = chunk.envelope.as_mut().unwrap();
+        match trouble {
+            None => {}
+            Some(Trouble::Lost) => return Err(lost()),
+            Some(Trouble::AnswerLost) => {
+                self.wires.note(there.put_chunk(chunk).await)?;
+                return Err(lost());
+            }
+            Some(Trouble::Cut) => chunk.bytes.truncate(chunk.bytes.len() / 2),
+            Some(Trouble::Damaged) => {
+                *chunk.bytes.last_mut().unwrap() ^= 1;
+            }
+            Some(Trouble::Twice) => {
+                self.wires.note(there.put_chunk(chunk.clone()).await)?;
+            }
+            Some(Trouble::Late) => chunk = before.unwrap(),
+            Some(Trouble::OfAnotherCopy) => chunk.export += 1,
+            Some(Trouble::OfAnotherGroup) => envelope.group += 1,
+            Some(Trouble::OfAnotherCollection) => envelope.collection[0] ^= 1,
+            Some(Trouble::ForAnother) => envelope.to += 1,
+            Some(Trouble::OfAnotherVersion) => envelope.version += 1,
+            Some(Trouble::WithoutVote) => chunk.vote = None,
+        }
+        let answer = there.put_chunk(chunk).await;
+        self.back(self.wires.note(answer))
     }
 }
 
-fn member_id(node: u64) -> MemberId {
+pub fn member_id(node: u64) -> MemberId {
     MemberId {
         collection: Uuid::from_u128(7),
         group: 3,

@@ -57,7 +57,8 @@ struct Rules {
     released: Condvar,
     fails: Mutex<Vec<(Rule, Fault)>>,
     failed: AtomicU64,
-    free: Mutex<Option<u64>>,
+    /// What is free, by a part of the path; the last that fits counts.
+    free: Mutex<Vec<(String, u64)>>,
     log_syncs: AtomicU64,
     sync_takes: Mutex<Duration>,
 }
@@ -91,7 +92,16 @@ impl Watched {
 
     /// So much is free, whatever the disk below says.
     pub fn set_free(&self, bytes: u64) {
-        *self.rules.free.lock().unwrap() = Some(bytes);
+        self.set_free_of("", bytes);
+    }
+
+    /// The same, of files with this part in their path.
+    pub fn set_free_of(&self, part: &str, bytes: u64) {
+        self.rules
+            .free
+            .lock()
+            .unwrap()
+            .push((part.to_owned(), bytes));
     }
 
     /// No call fails any more.
@@ -193,8 +203,10 @@ impl Disk for Watched {
 
     fn free_space(&self, path: &Path) -> io::Result<u64> {
         self.rules.meet(Call::FreeSpace, path)?;
-        if let Some(free) = *self.rules.free.lock().unwrap() {
-            return Ok(free);
+        let free = self.rules.free.lock().unwrap();
+        let is_of = |(part, _): &&(String, u64)| path.to_string_lossy().contains(part);
+        if let Some((_, bytes)) = free.iter().rev().find(is_of) {
+            return Ok(*bytes);
         }
         self.inner.free_space(path)
     }

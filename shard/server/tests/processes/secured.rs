@@ -1,6 +1,6 @@
 //! Replicas that talk by TLS: each shows who it is, and nobody else is let in.
 
-use crate::support::{Cluster, PATIENCE, count, put};
+use crate::support::{Cluster, PATIENCE, Replica, count, put};
 use quoit_proto::reach::Reach;
 use quoit_proto::{ErrorKind, RemoteShard};
 use rcgen::{
@@ -131,4 +131,52 @@ async fn files_that_cannot_be_used_are_named_before_anything_is_touched() {
         assert!(said.contains("--tls") && said.contains(says), "{said}");
         assert!(!cluster.replicas[0].data.exists());
     }
+}
+
+#[tokio::test]
+async fn one_with_a_certificate_of_another_authority_is_kept_out_is_told_why_and_the_others_go_on()
+{
+    let dir = TempDir::new().unwrap();
+    let (ours, others) = (ca(dir.path(), "ours"), ca(dir.path(), "others"));
+    let pair = signed(dir.path(), "replica", &ours, 4000);
+    let stranger = signed(dir.path(), "stranger", &others, 4000);
+    let mut cluster = Cluster::new(3).await;
+    let good = flags(&dir.path().join("ours.pem"), &pair);
+    let usual = cluster.replicas[2].flags.clone();
+    for place in 0..2 {
+        cluster.replicas[place].flags.extend(good.clone());
+    }
+    let bad = flags(&dir.path().join("others.pem"), &stranger);
+    cluster.replicas[2].flags.extend(bad);
+    cluster.start_all();
+    cluster.ready(2).await;
+    let authority = Certificate::from_pem(fs::read(dir.path().join("ours.pem")).unwrap());
+    let known = ClientTlsConfig::new()
+        .ca_certificate(authority)
+        .identity(identity(&pair));
+    let mut written = 0;
+    crate::support::until("a write", async || {
+        for replica in &cluster.replicas[..2] {
+            let client = client(&replica.address.to_string(), Some(known.clone()));
+            written += u64::from(put(&client, 1).await.is_ok());
+        }
+        (written > 0).then_some(())
+    })
+    .await;
+    let kept_out = &cluster.replicas[2];
+    kept_out.is_unready("it knows of no leader").await;
+    let remedy = "; are --tls-ca, --tls-cert and --tls-key of all programs of the cluster";
+    kept_out.has_said(remedy).await;
+    crate::support::until("the leader to say why", async || {
+        let mut said = cluster.replicas[..2].iter().map(Replica::said);
+        said.any(|said| said.contains(remedy)).then_some(())
+    })
+    .await;
+
+    // With the right files it comes in.
+    cluster.replicas[2].kill();
+    cluster.replicas[2].flags = usual;
+    cluster.replicas[2].flags.extend(good);
+    cluster.start(2);
+    cluster.ready(3).await;
 }

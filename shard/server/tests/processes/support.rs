@@ -50,7 +50,7 @@ pub fn spec() -> VectorCollectionSpec {
 
 /// One replica.
 pub struct Replica {
-    /// Its flags, but for etcd and the collection.
+    /// Its flags, but for etcd.
     pub flags: Vec<String>,
     pub address: SocketAddrV4,
     pub http: SocketAddrV4,
@@ -67,12 +67,36 @@ impl Replica {
 
     /// What it answers to a probe: whether it is well.
     pub async fn probe(&self, path: &str) -> Option<bool> {
+        let answer = self.answer(path).await?;
+        Some(answer.starts_with("HTTP/1.1 200"))
+    }
+
+    /// All of what it answers to a probe.
+    pub async fn answer(&self, path: &str) -> Option<String> {
         let mut stream = tokio::net::TcpStream::connect(self.http).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.ok()?;
-        Some(answer.starts_with("HTTP/1.1 200"))
+        Some(answer)
+    }
+
+    /// Waits until it says that it is not ready, and why.
+    pub async fn is_unready(&self, why: &str) {
+        until(&format!("it not to be ready: {why}"), async || {
+            let answer = self.answer("/readyz").await?;
+            let is_so = answer.starts_with("HTTP/1.1 503") && answer.contains(why);
+            is_so.then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until its log has a text.
+    pub async fn has_said(&self, text: &str) {
+        until(&format!("it to say {text:?}"), async || {
+            self.said().contains(text).then_some(())
+        })
+        .await;
     }
 
     pub fn said(&self) -> String {
@@ -159,6 +183,7 @@ impl Cluster {
         let name = format!("{}", self.replicas.len());
         let data = self.dir.path().join(format!("data-{name}"));
         let flags = [
+            ("--collection", UID.to_string()),
             ("--shard", shard.to_string()),
             ("--ordinal", ordinal.to_string()),
             ("--data-dir", data.display().to_string()),
@@ -206,7 +231,6 @@ impl Cluster {
         assert!(replica.child.is_none(), "it runs");
         let child = Command::new(env!("CARGO_BIN_EXE_quoit-shard"))
             .args(["--etcd", &self.etcd.endpoint()])
-            .args(["--collection", &UID.to_string()])
             .args(&replica.flags)
             .stdin(Stdio::null())
             .stderr(log)
