@@ -144,6 +144,7 @@ pub struct Leadership {
 pub struct Group {
     me: MemberId,
     is_alone: bool,
+    found: Found,
     taking: Taking,
     exports: Arc<Exports>,
     pub(super) raft: Raft<Types>,
@@ -237,6 +238,10 @@ impl Group {
         let runtime = Background::start()?;
         let spawner = runtime.handle.clone();
         let recent = if is_alone { RECENT_ALONE } else { RECENT };
+        let found = Found {
+            term: kept_vote.map_or(0, |vote| vote.leader_id.term),
+            last: super::codec::log_id(reader.last()).map_or(0, |id| id.index),
+        };
         let storage = Storage::new(log.clone(), reader.clone(), kept_vote, recent);
         let config = Arc::new(timing.config(ordinal));
         let ways = Arc::new(Ways::new(peers));
@@ -253,7 +258,7 @@ impl Group {
         let reading = raft.clone();
         let round = move || {
             let (raft, ways) = (reading.clone(), ways.clone());
-            async move { fresh_index(&raft, me, &ways).await }
+            async move { fresh_index(&raft, me, found, &ways).await }
         };
         let age = Arc::<Mutex<Age>>::default();
         let told = age.clone();
@@ -262,6 +267,7 @@ impl Group {
         Ok(Self {
             me,
             is_alone,
+            found,
             taking: Taking::new(taking, engine),
             exports,
             raft,
@@ -353,12 +359,12 @@ impl Group {
     /// # Errors
     /// It did not come to lead in this time, or has stopped.
     pub async fn lead(&self, patience: Duration) -> Result<(), ProposeError> {
-        let raft = self.raft.clone();
+        let (raft, found) = (self.raft.clone(), self.found);
         let leads = async move {
             let leads = raft.wait(Some(patience));
             let leads = leads.state(ServerState::Leader, "to lead").await;
             leads.map_err(|e| ProposeError::Stopped(e.to_string()))?;
-            confirmed(&raft).await
+            confirmed(&raft, found).await
         };
         // By the group's own clock: a test may have stopped its own.
         let leads = self
@@ -392,6 +398,25 @@ impl Group {
         }
         let applied = self.note.borrow().applied.map(|id| id.index);
         self.age.lock().of(applied, Instant::now())
+    }
+
+    /// Whether a write may be proposed here. Where another leads, that comes first: it
+    /// may well have the room that this one lacks.
+    ///
+    /// # Errors
+    /// Why not; the write has no effect.
+    pub fn may_write(&self) -> Result<(), ProposeError> {
+        let Leadership { leader, is_me } = self.leadership();
+        let leader = leader.map(|(node, _)| node);
+        if !is_me && leader.is_some() {
+            return Err(ProposeError::NotLeader { leader });
+        }
+        self.health.may_write()?;
+        if is_me {
+            Ok(())
+        } else {
+            Err(ProposeError::NotLeader { leader })
+        }
     }
 
     /// Which member it is.
@@ -537,14 +562,19 @@ fn leadership(raft: &Raft<Types>) -> Leadership {
 
 /// From which index on a view is fresh, by the leader's word, whoever that is.
 /// While there is none it is waited for.
-async fn fresh_index(raft: &Raft<Types>, me: MemberId, ways: &Ways) -> Result<u64, ProposeError> {
+async fn fresh_index(
+    raft: &Raft<Types>,
+    me: MemberId,
+    found: Found,
+    ways: &Ways,
+) -> Result<u64, ProposeError> {
     let begun = Instant::now();
     loop {
         if let Some(ended) = ended(raft) {
             return Err(ended);
         }
         let asked = match leadership(raft) {
-            Leadership { is_me: true, .. } => confirmed(raft).await,
+            Leadership { is_me: true, .. } => confirmed(raft, found).await,
             Leadership { leader: None, .. } => {
                 Err(ProposeError::NoQuorum("nobody leads it at present".into()))
             }
@@ -572,12 +602,37 @@ async fn fresh_index(raft: &Raft<Types>, me: MemberId, ways: &Ways) -> Result<u6
     }
 }
 
+/// What a member found at its start.
+#[derive(Clone, Copy)]
+struct Found {
+    /// The term that it had voted in.
+    term: u64,
+    /// The last entry of its log.
+    last: u64,
+}
+
+impl Found {
+    /// From which index on a view is fresh, by a leader that was in this term when it was
+    /// asked. One that is started anew before another was elected leads on, and what it
+    /// acknowledged before is in its log, but openraft may no longer know it to be
+    /// committed, nor have it applied.
+    fn at_least(self, index: u64, term: u64) -> u64 {
+        if term <= self.term {
+            index.max(self.last)
+        } else {
+            index
+        }
+    }
+}
+
 /// What a leader knows to be committed, after a majority has said that it leads.
-async fn confirmed(raft: &Raft<Types>) -> Result<u64, ProposeError> {
+async fn confirmed(raft: &Raft<Types>, found: Found) -> Result<u64, ProposeError> {
+    // Before it is asked: if another is elected meanwhile, the higher index does no harm.
+    let term = raft.metrics().borrow().current_term;
     match raft.get_read_log_id().await {
-        Ok((Some(id), _)) => Ok(id.index),
-        // Nothing was ever committed.
-        Ok((None, _)) => Ok(0),
+        Ok((Some(id), _)) => Ok(found.at_least(id.index, term)),
+        // Nothing was ever committed, that it knows of.
+        Ok((None, _)) => Ok(found.at_least(0, term)),
         Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
             let leader = to.leader_id;
             Err(ProposeError::NotLeader { leader })
@@ -592,13 +647,7 @@ async fn confirmed(raft: &Raft<Types>) -> Result<u64, ProposeError> {
 #[async_trait::async_trait]
 impl Replication for Group {
     async fn propose(&self, proposal: Proposal) -> Result<Vec<Outcome>, ProposeError> {
-        self.health.may_write()?;
-        // Known before it is proposed: it has no effect, and may be tried elsewhere.
-        let Leadership { leader, is_me } = self.leadership();
-        if !is_me {
-            let leader = leader.map(|(node, _)| node);
-            return Err(ProposeError::NotLeader { leader });
-        }
+        self.may_write()?;
         let queue = self.queue.lock().clone().ok_or_else(stopped)?;
         let (reply, answer) = oneshot::channel();
         match queue.try_send((proposal, reply)) {
@@ -716,5 +765,20 @@ impl Peer for Group {
             Some(higher) => Ok(higher),
             None => self.taking.put(chunk).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Found;
+
+    #[test]
+    fn a_leader_that_was_started_anew_in_its_term_shows_all_of_its_log_and_a_later_one_need_not() {
+        let found = Found { term: 3, last: 90 };
+        assert_eq!(found.at_least(70, 3), 90);
+        assert_eq!(found.at_least(95, 3), 95);
+        // openraft has not said yet which term it is.
+        assert_eq!(found.at_least(0, 0), 90);
+        assert_eq!(found.at_least(70, 4), 70);
     }
 }
