@@ -254,7 +254,7 @@ impl Shard {
 
     /// Logs a write and has it applied; one outcome for each of its vnodes.
     pub(crate) async fn log(&self, request: v1::WriteRequest) -> Result<Vec<Outcome>, ShardError> {
-        self.health.may_write().map_err(|e| refused(&e))?;
+        self.group.may_write().map_err(|e| refused(&e))?;
         self.wait_for_the_graph().await?;
         self.propose(v1::log_entry::Kind::Write(request)).await
     }

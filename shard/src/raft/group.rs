@@ -13,7 +13,7 @@ use super::removed::{Removed, was_removed};
 use super::storage::Storage;
 use super::taking::{Taking, TakingOptions};
 use super::vote::{VoteError, VoteFile};
-use super::{Member, Note, Types, read_rounds, wire};
+use super::{Member, Note, Types, Vote, read_rounds, wire};
 use crate::health::Health;
 use crate::log::Opened;
 use crate::replication::{Proposal, ProposeError, Replication};
@@ -232,6 +232,13 @@ impl Group {
             taking,
         } = options;
         let kept_vote = vote.read()?;
+        let kept_vote = kept_vote.map(|kept| {
+            if is_alone {
+                kept
+            } else {
+                as_follower(kept, me.node)
+            }
+        });
         vote.keep_room();
         let Opened { writer, reader, .. } = opened;
         let (log, log_thread) = log_thread::start(writer, vote, health.clone())?;
@@ -422,6 +429,25 @@ impl Group {
         }
         let applied = self.note.borrow().applied.map(|id| id.index);
         self.age.lock().of(applied, Instant::now())
+    }
+
+    /// Whether a write may be proposed here. Where another leads, that comes first: it
+    /// may well have the room that this one lacks.
+    ///
+    /// # Errors
+    /// Why not; the write has no effect.
+    pub fn may_write(&self) -> Result<(), ProposeError> {
+        let Leadership { leader, is_me } = self.leadership();
+        let leader = leader.map(|(node, _)| node);
+        if !is_me && leader.is_some() {
+            return Err(ProposeError::NotLeader { leader });
+        }
+        self.health.may_write()?;
+        if is_me {
+            Ok(())
+        } else {
+            Err(ProposeError::NotLeader { leader })
+        }
     }
 
     /// Which member it is.
@@ -633,6 +659,16 @@ async fn fresh_index(raft: &Raft<Types>, me: MemberId, ways: &Ways) -> Result<u6
     }
 }
 
+/// A leader that is started anew stands for election as any other. openraft would have it
+/// lead on in its term, with what it has applied for what is committed; but it may have
+/// acknowledged more than that, and a read would not show it until the next write.
+fn as_follower(mut vote: Vote, me: u64) -> Vote {
+    if vote.leader_id.voted_for == Some(me) {
+        vote.committed = false;
+    }
+    vote
+}
+
 /// What a leader knows to be committed, after a majority has said that it leads.
 async fn confirmed(raft: &Raft<Types>) -> Result<u64, ProposeError> {
     match raft.get_read_log_id().await {
@@ -653,13 +689,7 @@ async fn confirmed(raft: &Raft<Types>) -> Result<u64, ProposeError> {
 #[async_trait::async_trait]
 impl Replication for Group {
     async fn propose(&self, proposal: Proposal) -> Result<Vec<Outcome>, ProposeError> {
-        self.health.may_write()?;
-        // Known before it is proposed: it has no effect, and may be tried elsewhere.
-        let Leadership { leader, is_me } = self.leadership();
-        if !is_me {
-            let leader = leader.map(|(node, _)| node);
-            return Err(ProposeError::NotLeader { leader });
-        }
+        self.may_write()?;
         if self.is_leaving() {
             return Err(ProposeError::NotLeader { leader: None });
         }

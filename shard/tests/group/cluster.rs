@@ -36,6 +36,8 @@ pub struct Wires {
     members: Mutex<BTreeMap<u64, Arc<Keeper>>>,
     /// From whom to whom nothing goes.
     cut: Mutex<BTreeSet<(u64, u64)>>,
+    /// Who gets no entries of its log through.
+    mute: Mutex<Option<u64>>,
     /// How often a member asked another how far it must be.
     read_indexes: AtomicUsize,
     /// What becomes of the next parts of a copy.
@@ -90,6 +92,12 @@ impl Wires {
     /// Cuts one direction.
     pub fn cut(&self, from: u64, to: u64) {
         self.cut.lock().insert((from, to));
+    }
+
+    /// From here on nothing of this member's log gets through, but that it leads does; or
+    /// all of everybody's does.
+    pub fn mute(&self, node: Option<u64>) {
+        *self.mute.lock() = node;
     }
 
     /// How often members asked others how far they must be.
@@ -181,6 +189,10 @@ impl Wire {
 #[async_trait::async_trait]
 impl Peer for Wire {
     async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
+        let of_log = request.previous.is_some() || !request.entries.is_empty();
+        if of_log && *self.wires.mute.lock() == Some(self.from) {
+            return Err(PeerError::Unreachable("nothing of its log goes".to_owned()));
+        }
         self.back(self.there()?.append(request).await)
     }
 

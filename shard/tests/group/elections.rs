@@ -2,6 +2,8 @@
 
 use crate::cluster::{Cluster, count, is_not_leader, number_of, put, until};
 use quoit_proto::{ErrorKind, ShardClient};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 #[tokio::test]
@@ -165,4 +167,44 @@ async fn a_leader_that_is_about_to_stop_lets_another_lead_and_takes_no_writes() 
         cluster.kill(old);
         cluster.restart(old).await;
     }
+}
+
+#[tokio::test]
+async fn a_leader_that_is_back_before_it_is_missed_shows_all_that_it_acknowledged() {
+    let mut cluster = Cluster::start(3).await;
+    for id in 0..10 {
+        cluster.put(id, 1).await;
+    }
+    let kept = tempfile::tempdir().unwrap();
+    let copy = |from: &Path, to: &Path| {
+        let done = Command::new("cp").arg("-a").args([from, to]).status();
+        assert!(done.unwrap().success());
+    };
+    cluster.settled().await;
+    for node in 1..=3 {
+        cluster.kill(node);
+        copy(
+            &cluster.dir_of(node).join("data"),
+            &kept.path().join(node.to_string()),
+        );
+        cluster.restart(node).await;
+    }
+    for id in 10..20 {
+        cluster.put(id, 2).await;
+    }
+    let old = cluster.leader().await;
+    cluster.kill(old);
+    // As after a power cut: the log has what was acknowledged, and it is not applied.
+    let data = cluster.dir_of(old).join("data");
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&kept.path().join(old.to_string()), &data);
+    // Nor can it learn at once that the others have it.
+    cluster.wires.mute(Some(old));
+    cluster.restart(old).await;
+    if let Ok(count) = count(&*cluster.replica(old)).await {
+        assert_eq!(count, 20);
+    }
+    cluster.wires.mute(None);
+    cluster.settled().await;
+    assert_eq!(count(&*cluster.replica(old)).await.unwrap(), 20);
 }

@@ -1,6 +1,6 @@
 //! Disks that fail or are full, of one replica or of all.
 
-use crate::cluster::{Cluster, count, number_of, put, until};
+use crate::cluster::{Cluster, count, is_not_leader, number_of, put, until};
 use crate::disk::Call;
 use quoit_proto::{ErrorKind, ShardClient};
 use std::io;
@@ -59,6 +59,11 @@ async fn a_leader_without_room_lets_one_lead_that_has_some() {
             .fail(Call::FreeSpace, data_of(full), io::ErrorKind::StorageFull);
         cluster.put_by_others(full, 2, 2).await;
         assert!(!cluster.shard(full).leads());
+        let error = put(&*cluster.replica(full), 3, 3).await.unwrap_err();
+        assert!(
+            is_not_leader(&error),
+            "who has room may be asked: {error:?}"
+        );
         // Reads of it go on, and what the others write it has.
         assert_eq!(count(&*cluster.replica(full)).await.unwrap(), 2);
     }
