@@ -4,26 +4,26 @@
 use super::age::Age;
 use super::giving_way::{self, GivingWay};
 use super::handing::Exports;
+use super::leading::{Leadership, as_follower, confirmed, fresh_index, leadership};
 use super::log_thread::{self, LogQueue, chain};
 use super::machine::{self, Decode};
 use super::network::Network;
-use super::peer::{Peer, PeerError, Peers, Ways};
+use super::peer::{Peers, Ways};
 use super::proposer::{self, Reply};
-use super::removed::{Removed, was_removed};
+use super::removed::Removed;
 use super::storage::Storage;
 use super::taking::{Taking, TakingOptions};
+use super::timing::Timing;
 use super::vote::{VoteError, VoteFile};
-use super::{Member, Note, Types, Vote, read_rounds, wire};
+use super::{Member, Note, Types, read_rounds};
 use crate::health::Health;
 use crate::log::Opened;
 use crate::replication::{Proposal, ProposeError, Replication};
 use crate::stamp::MemberId;
-use openraft::error::{CheckIsLeaderError, InitializeError, RaftError};
-use openraft::raft::AppendEntriesResponse;
-use openraft::{Config, Raft, ServerState, SnapshotPolicy};
+use openraft::error::{InitializeError, RaftError};
+use openraft::{Raft, ServerState};
 use parking_lot::Mutex;
 use quoit_engine::{Engine, Outcome};
-use quoit_proto::v1;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -37,68 +37,10 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 /// How long what is on its way may take when the member stops.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a strong read waits for a leader, and how often it looks for one: an
-/// election takes a little more than a second.
-const LEADER_PATIENCE: Duration = Duration::from_secs(2);
-const LEADER_PAUSE: Duration = Duration::from_millis(20);
-
-/// How long a leader may take to answer: one that is silent must not hold up those who
-/// ask when there is another.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(1);
-
 /// Bytes of the last entries that are kept in memory: what is applied next, and what
 /// other members need next, if there are any.
 const RECENT: usize = 32 << 20;
 const RECENT_ALONE: usize = 4 << 20;
-
-/// A member that has all but so many entries of a log is not behind.
-pub(super) const NEAR: u64 = 64;
-
-/// How a group keeps time. A member that has heard nothing from a leader waits
-/// twice before it asks for votes: as long as it promised not to vote for others,
-/// and its own time, which no other member has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// A leader shows that it is alive each time this passes. A member looks at
-    /// the time once in one and a half of it.
-    pub heartbeat: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            heartbeat: Duration::from_millis(100),
-        }
-    }
-}
-
-impl Timing {
-    /// The window that a member's time to wait is drawn from, once. Those of two
-    /// members are two looks at the time apart: with equal times two candidates would
-    /// split the votes in each election, without end.
-    #[must_use]
-    pub fn election_window(&self, ordinal: u32) -> (Duration, Duration) {
-        let from = self.heartbeat * 5 / 2 + self.heartbeat * 3 * ordinal;
-        (from, from + self.heartbeat / 2)
-    }
-
-    fn config(&self, ordinal: u32) -> Config {
-        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
-        let (from, to) = self.election_window(ordinal);
-        Config {
-            cluster_name: "quoit".to_owned(),
-            heartbeat_interval: millis(self.heartbeat),
-            election_timeout_min: millis(from),
-            election_timeout_max: millis(to),
-            // A checkpoint is the shard's own affair; openraft is told of it.
-            snapshot_policy: SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: u64::MAX,
-            // It bounds by entries, and reading does by bytes.
-            max_payload_entries: 256,
-            ..Config::default()
-        }
-    }
-}
 
 /// What a member is started with.
 pub struct GroupOptions {
@@ -133,27 +75,18 @@ pub enum StartError {
     Raft(String),
 }
 
-/// Who leads, as a member knows it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Leadership {
-    /// The leader.
-    pub leader: Option<(u64, Member)>,
-    /// Whether that is this member.
-    pub is_me: bool,
-}
-
 /// A running member.
 pub struct Group {
-    me: MemberId,
+    pub(super) me: MemberId,
     is_alone: bool,
-    taking: Taking,
+    pub(super) taking: Taking,
     exports: Arc<Exports>,
     pub(super) raft: Raft<Types>,
     /// Whether it is one no more, as it was told.
     pub(super) removed: Removed,
     /// Whose message was refused last, and why.
-    misdirected: Mutex<String>,
-    health: Arc<Health>,
+    pub(super) misdirected: Mutex<String>,
+    pub(super) health: Arc<Health>,
     log: LogQueue,
     reader: crate::log::LogReader,
     queue: Mutex<Option<mpsc::Sender<(Proposal, Reply)>>>,
@@ -167,8 +100,8 @@ pub struct Group {
     /// How long after that no other is voted for.
     pub(super) lease: Duration,
     /// Between two tries to be elected.
-    pause: Duration,
-    note: watch::Receiver<Note>,
+    pub(super) pause: Duration,
+    pub(super) note: watch::Receiver<Note>,
     running: Mutex<Option<Running>>,
 }
 
@@ -335,38 +268,6 @@ impl Group {
         }
     }
 
-    /// Stands for election at once, since one asks for votes whose log is shorter than
-    /// this one's and which cannot be elected. Left to itself this one might wait longer
-    /// than that one does each time, and be outbid each time: openraft does not take up
-    /// the term of a candidate that it refuses.
-    fn stand(&self) {
-        if self.is_leaving() || self.heard.lock().elapsed() < self.lease {
-            // It leads no more, or a leader is there whom the one who asks does not hear.
-            return;
-        }
-        let raft = self.raft.clone();
-        let pause = self.pause;
-        let standing = async move {
-            // The first time it may learn no more than the term that is to be outbid.
-            for _ in 0..2 {
-                let metrics = raft.server_metrics().borrow().clone();
-                let votes = metrics.membership_config.membership().voter_ids();
-                if metrics.state == ServerState::Leader
-                    || !votes.into_iter().any(|v| v == metrics.id)
-                {
-                    return;
-                }
-                if raft.trigger().elect().await.is_err() {
-                    return;
-                }
-                tokio::time::sleep(pause).await;
-            }
-        };
-        if let Some(running) = &*self.running.lock() {
-            running.runtime.handle.spawn(standing);
-        }
-    }
-
     /// Whether this member knows of a group.
     ///
     /// # Errors
@@ -510,12 +411,17 @@ impl Group {
                 _ => Ok(()),
             }
         };
+        self.spawn(async move {
+            if let Err(error) = cut.await {
+                tracing::debug!(%error, "the log is not cut: the shard stops");
+            }
+        });
+    }
+
+    /// Runs something as long as the group does, by its own clock.
+    pub(super) fn spawn(&self, what: impl Future<Output = ()> + Send + 'static) {
         if let Some(running) = &*self.running.lock() {
-            running.runtime.handle.spawn(async move {
-                if let Err(error) = cut.await {
-                    tracing::debug!(%error, "the log is not cut: the shard stops");
-                }
-            });
+            running.runtime.handle.spawn(what);
         }
     }
 
@@ -540,7 +446,8 @@ impl Group {
         }
     }
 
-    fn is_leaving(&self) -> bool {
+    /// Whether it is about to stop.
+    pub(super) fn is_leaving(&self) -> bool {
         self.is_leaving.load(Ordering::Acquire)
     }
 
@@ -597,95 +504,6 @@ fn stopped() -> ProposeError {
     ProposeError::Stopped("it is shutting down".into())
 }
 
-/// Why the group goes on without this member, if it does: after a failure of its disk
-/// openraft has ended here.
-fn ended(raft: &Raft<Types>) -> Option<ProposeError> {
-    let metrics = raft.metrics();
-    let ended = metrics.borrow().running_state.clone().err();
-    ended.map(|why| ProposeError::Stopped(why.to_string()))
-}
-
-fn leadership(raft: &Raft<Types>) -> Leadership {
-    if ended(raft).is_some() {
-        // Its last word was said by one that may have led.
-        return Leadership::default();
-    }
-    let metrics = raft.server_metrics();
-    let metrics = metrics.borrow();
-    let member = |node: u64| {
-        let member = metrics.membership_config.membership().get_node(&node);
-        (node, member.cloned().unwrap_or_default())
-    };
-    Leadership {
-        leader: metrics.current_leader.map(member),
-        is_me: metrics.state == ServerState::Leader,
-    }
-}
-
-/// From which index on a view is fresh, by the leader's word, whoever that is.
-/// While there is none it is waited for.
-async fn fresh_index(raft: &Raft<Types>, me: MemberId, ways: &Ways) -> Result<u64, ProposeError> {
-    let begun = Instant::now();
-    loop {
-        if let Some(ended) = ended(raft) {
-            return Err(ended);
-        }
-        let asked = match leadership(raft) {
-            Leadership { is_me: true, .. } => confirmed(raft).await,
-            Leadership { leader: None, .. } => {
-                Err(ProposeError::NoQuorum("nobody leads it at present".into()))
-            }
-            Leadership {
-                leader: Some((node, member)),
-                ..
-            } => {
-                let envelope = Some(me.to(node));
-                let request = v1::ReadIndexRequest { envelope };
-                let peer = ways.to(node, &member);
-                let asked = peer.leader_read_index(request);
-                match tokio::time::timeout(ANSWER_PATIENCE, asked).await {
-                    Ok(Ok(response)) => Ok(response.index),
-                    Ok(Err(e)) => Err(ProposeError::NoQuorum(format!("of its leader: {e}"))),
-                    Err(_) => Err(ProposeError::NoQuorum("its leader is silent".into())),
-                }
-            }
-        };
-        match asked {
-            Ok(index) => return Ok(index),
-            Err(error @ ProposeError::Stopped(_)) => return Err(error),
-            Err(error) if begun.elapsed() > LEADER_PATIENCE => return Err(error),
-            Err(_) => tokio::time::sleep(LEADER_PAUSE).await,
-        }
-    }
-}
-
-/// A leader that is started anew stands for election as any other. openraft would have it
-/// lead on in its term, with what it has applied for what is committed; but it may have
-/// acknowledged more than that, and a read would not show it until the next write.
-fn as_follower(mut vote: Vote, me: u64) -> Vote {
-    if vote.leader_id.voted_for == Some(me) {
-        vote.committed = false;
-    }
-    vote
-}
-
-/// What a leader knows to be committed, after a majority has said that it leads.
-async fn confirmed(raft: &Raft<Types>) -> Result<u64, ProposeError> {
-    match raft.get_read_log_id().await {
-        Ok((Some(id), _)) => Ok(id.index),
-        // Nothing was ever committed.
-        Ok((None, _)) => Ok(0),
-        Err(RaftError::APIError(CheckIsLeaderError::ForwardToLeader(to))) => {
-            let leader = to.leader_id;
-            Err(ProposeError::NotLeader { leader })
-        }
-        Err(RaftError::APIError(error @ CheckIsLeaderError::QuorumNotEnough(_))) => {
-            Err(ProposeError::NoQuorum(error.to_string()))
-        }
-        Err(RaftError::Fatal(fatal)) => Err(ProposeError::Stopped(fatal.to_string())),
-    }
-}
-
 #[async_trait::async_trait]
 impl Replication for Group {
     async fn propose(&self, proposal: Proposal) -> Result<Vec<Outcome>, ProposeError> {
@@ -716,120 +534,5 @@ impl Replication for Group {
         let (asker, answer) = oneshot::channel();
         self.readers.send(asker).map_err(|_| stopped())?;
         answer.await.unwrap_or_else(|_| Err(stopped()))
-    }
-}
-
-fn refused(error: &dyn std::error::Error) -> PeerError {
-    PeerError::Refused(chain(error))
-}
-
-impl Group {
-    fn check(&self, envelope: Option<&v1::Envelope>) -> Result<(), PeerError> {
-        self.me.check(envelope).map_err(|error| {
-            let from = envelope.map(|envelope| envelope.from).unwrap_or_default();
-            let why = chain(&error);
-            // Once, and not with each sign that a leader is alive.
-            let mut told = self.misdirected.lock();
-            let text = format!("{from}: {why}");
-            if *told != text {
-                tracing::warn!(from, error = why, "a message of another member is refused");
-                *told = text;
-            }
-            refused(&error)
-        })
-    }
-
-    /// What this member promised, if it is more than what a leader shows.
-    fn higher_vote(
-        &self,
-        vote: Option<&v1::Vote>,
-    ) -> Result<Option<v1::SnapshotAnswer>, PeerError> {
-        // Who sends it would take any vote that is not above its own for success.
-        let shown = vote.ok_or_else(|| PeerError::Refused("it shows no vote".to_owned()))?;
-        let mine = self.raft.metrics().borrow().vote;
-        if super::codec::vote_of(shown) >= mine {
-            return Ok(None);
-        }
-        let higher = v1::snapshot_answer::Kind::HigherVote(super::codec::vote_message(&mine));
-        Ok(Some(v1::SnapshotAnswer { kind: Some(higher) }))
-    }
-}
-
-/// What the other members ask of this one.
-#[async_trait::async_trait]
-impl Peer for Group {
-    async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
-        self.check(request.envelope.as_ref())?;
-        if self.taking.is_whole() {
-            // Its log is not what its leader now takes it for.
-            let why = "it is being opened anew on a copy of the leader's data";
-            return Err(PeerError::Unreachable(why.to_owned()));
-        }
-        let is_to_stand = request.stand;
-        let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
-        let has_entries = !request.entries.is_empty();
-        let response = self.raft.append_entries(request).await;
-        let response = response.map_err(|e| refused(&e))?;
-        let takes_writes = self.health.may_write().is_ok() && !self.is_leaving();
-        if !matches!(response, AppendEntriesResponse::HigherVote(_)) {
-            *self.heard.lock() = Instant::now();
-            if !self.is_leaving() {
-                self.removed.set(false);
-            }
-            if is_to_stand && takes_writes {
-                self.elect().await.map_err(|e| refused(&e))?;
-            }
-        }
-        if has_entries && matches!(response, AppendEntriesResponse::Success) {
-            self.taking.is_not_needed();
-        }
-        Ok(wire::append_response(&response, takes_writes))
-    }
-
-    async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
-        self.check(request.envelope.as_ref())?;
-        let from = request.envelope.as_ref().map(|envelope| envelope.from);
-        let request = wire::read_ballot_request(&request).map_err(|e| refused(&e))?;
-        let last = request.last_log_id;
-        let response = self.raft.vote(request).await;
-        let response = response.map_err(|e| refused(&e))?;
-        let removed = !response.vote_granted
-            && from.is_some_and(|from| was_removed(&self.note.borrow().membership, from, last));
-        if !response.vote_granted && !removed && response.last_log_id > last {
-            self.stand();
-        }
-        Ok(wire::ballot_response(&response, removed))
-    }
-
-    async fn leader_read_index(
-        &self,
-        request: v1::ReadIndexRequest,
-    ) -> Result<v1::ReadIndexResponse, PeerError> {
-        self.check(request.envelope.as_ref())?;
-        if !self.leadership().is_me {
-            return Err(refused(&ProposeError::NotLeader { leader: None }));
-        }
-        let index = self.read_index().await;
-        let index = index.map_err(|e| refused(&e))?;
-        Ok(v1::ReadIndexResponse { index })
-    }
-
-    async fn offer_snapshot(
-        &self,
-        offer: v1::SnapshotOffer,
-    ) -> Result<v1::SnapshotAnswer, PeerError> {
-        self.check(offer.envelope.as_ref())?;
-        match self.higher_vote(offer.vote.as_ref())? {
-            Some(higher) => Ok(higher),
-            None => self.taking.offered(offer).await,
-        }
-    }
-
-    async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
-        self.check(chunk.envelope.as_ref())?;
-        match self.higher_vote(chunk.vote.as_ref())? {
-            Some(higher) => Ok(higher),
-            None => self.taking.put(chunk).await,
-        }
     }
 }

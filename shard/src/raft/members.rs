@@ -1,6 +1,6 @@
 //! Carries out what [`crate::members`] decides.
 
-use super::group::{Group, NEAR};
+use super::group::Group;
 use super::log_thread::chain;
 use super::{Member, Types};
 use crate::members::{self, Present, Step, Wished};
@@ -28,6 +28,9 @@ pub enum Standing {
     /// No member any more.
     Removed,
 }
+
+/// A member that has all but so many entries of a log is not behind.
+const NEAR: u64 = 64;
 
 fn present(metrics: &RaftMetrics<u64, Member>) -> Present {
     let membership = metrics.membership_config.membership();

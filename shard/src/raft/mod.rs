@@ -10,10 +10,12 @@
 //! storage translates. Everything else uses openraft's numbers.
 
 mod age;
+mod asked;
 mod codec;
 mod giving_way;
 mod group;
 mod handing;
+mod leading;
 mod log_thread;
 mod machine;
 mod members;
@@ -26,6 +28,7 @@ mod recent;
 mod removed;
 mod storage;
 mod taking;
+mod timing;
 mod vote;
 mod wire;
 
@@ -33,11 +36,12 @@ mod wire;
 mod tests;
 
 pub use codec::{commands_of, index, stored_index};
-pub use group::{Group, GroupOptions, StartError, Timing};
+pub use group::{Group, GroupOptions, StartError};
 pub use log_thread::chain;
 pub use members::Standing;
 pub use peer::{Alone, Peer, PeerError, Peers};
 pub use taking::TakingOptions;
+pub use timing::Timing;
 pub use vote::{VoteError, VoteFile};
 
 use bytes::Bytes;
