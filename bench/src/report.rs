@@ -185,7 +185,8 @@ fn assembled(machine: &Machine, sections: &[String]) -> String {
     text += &facts.markdown();
     // Those of all sections together, as they stand there.
     let none = goals(&[]).markdown();
-    text += &format!("\n{GOALS}\n{none}");
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n{GOALS}\n{none}");
     for section in sections {
         let after = section.split_once(&none).map_or("", |(_, after)| after);
         let rows = after.lines().take_while(|line| line.starts_with('|'));
