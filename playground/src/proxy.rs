@@ -49,6 +49,8 @@ const BETWEEN: Duration = Duration::from_millis(20);
 pub struct Network {
     faults: watch::Sender<Faults>,
     fronts: JoinSet<()>,
+    /// How many of them listen.
+    listening: watch::Sender<usize>,
 }
 
 impl Network {
@@ -56,6 +58,15 @@ impl Network {
     #[must_use]
     pub fn faults(&self) -> watch::Sender<Faults> {
         self.faults.clone()
+    }
+
+    /// Resolves when all proxies listen, as they do a moment after their processes.
+    pub fn listens(&self) -> impl Future<Output = ()> + use<> {
+        let (mut listening, all) = (self.listening.subscribe(), self.fronts.len());
+        async move {
+            // An error means that the network is gone, and nobody waits for it.
+            let _: Result<_, _> = listening.wait_for(|count| *count >= all).await;
+        }
     }
 
     /// Puts proxies at the plan's fronts, before these processes.
@@ -67,6 +78,7 @@ impl Network {
                 front: front.clone(),
                 sources: Arc::clone(&sources),
                 faults: self.faults.subscribe(),
+                listening: self.listening.clone(),
             };
             self.fronts.spawn(proxy.stand(server.map(Handle::watch)));
         }
@@ -79,6 +91,23 @@ struct Proxy {
     front: Front,
     sources: Arc<[Ipv4Addr]>,
     faults: watch::Receiver<Faults>,
+    listening: watch::Sender<usize>,
+}
+
+/// A front that listens, as long as it does.
+struct Listening<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Listening<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Proxy {
@@ -124,6 +153,7 @@ impl Proxy {
                 }
             }
         };
+        let _listening = Listening::new(&self.listening);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {

@@ -128,6 +128,7 @@ async fn play(
         handles.push(supervisor.add(process, process.arguments(&collection)));
     }
     network.open(&plan, &handles);
+    let listens = network.listens();
     let stage = Arc::new(Stage {
         plan,
         collection,
@@ -139,6 +140,7 @@ async fn play(
     let listener = UnixListener::from_std(listener).map_err(Error::Listen)?;
     let announced = async {
         until_ready(&stage.handles).await?;
+        listens.await;
         announce(&stage.listing()).map_err(Error::Announce)?;
         std::future::pending().await
     };

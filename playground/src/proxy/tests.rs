@@ -68,6 +68,7 @@ impl Site {
         let mut network = Network::default();
         let faults = network.faults();
         let proxy = Proxy {
+            listening: watch::Sender::default(),
             front: front.clone(),
             sources: SOURCES.into(),
             faults: faults.subscribe(),
@@ -377,6 +378,7 @@ async fn a_front_refuses_while_its_process_does_not_listen() {
     };
     let (process, seen) = watch::channel(status(None));
     let proxy = Proxy {
+        listening: watch::Sender::default(),
         front,
         sources: SOURCES.into(),
         faults: watch::Sender::default().subscribe(),
