@@ -69,6 +69,8 @@ fn bring(stage: &Stage, steps: &[Step], seed: u64) {
     {
         sleep(*after);
         let name = stage.name_of(fault.whom());
+        // The fault before may have ended it: it starts again in a moment.
+        stage.runs(&name);
         eprintln!("{}/{}: {fault:?} on {name}", number + 1, steps.len());
         match fault {
             Fault::Kill(_) => {

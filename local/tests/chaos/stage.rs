@@ -211,6 +211,15 @@ impl Stage {
         }
     }
 
+    /// Waits until a process runs, ready or not.
+    pub fn runs(&self, name: &str) {
+        let begun = Instant::now();
+        while self.pid(name).is_none() {
+            assert!(begun.elapsed() < PATIENCE, "{name} does not start");
+            sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Makes each sync of a process take so long, for a while. It lives on.
     pub fn slow(&self, name: &str, sync: Duration, time: Duration) {
         let Some(pid) = self.pid(name).filter(|_| self.slow_disks) else {
