@@ -313,7 +313,7 @@ impl Process {
 
     /// Whether it says that it is ready; etcd has no such page.
     pub fn is_ready(&self) -> bool {
-        self.http.is_none() || self.get("/readyz").is_some()
+        self.name == "etcd" || self.get("/readyz").is_some()
     }
 
     /// A figure of it, if it has one of that name: all its series together.

@@ -141,11 +141,12 @@ fn goals(goals: &[Goal]) -> Table {
 /// The whole document.
 pub fn document(machine: &Machine, sections: &[Section]) -> String {
     let sections = sections.iter().map(Section::markdown);
-    assembled(machine, &sections.collect::<Vec<_>>())
+    assembled(&facts(machine), &sections.collect::<Vec<_>>())
 }
 
 /// The document with these sections in place of those that it had of the same title; what is
-/// new comes to the end.
+/// new comes to the end. Each says what it was measured on, which may be another machine than
+/// that of the rest.
 pub fn updated(document: &str, machine: &Machine, sections: &[Section]) -> String {
     let starts = document.match_indices("\n## ").map(|(at, _)| at + 1);
     let starts: Vec<usize> = starts.collect();
@@ -158,31 +159,47 @@ pub fn updated(document: &str, machine: &Machine, sections: &[Section]) -> Strin
     let mut parts: Vec<String> = kept
         .map(|part| format!("{}\n\n", part.trim_end()))
         .collect();
+    let facts = machine.facts();
+    let facts: Vec<_> = facts
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
     for section in sections {
-        let new = section.markdown();
+        let new = format!(
+            "{}Measured apart from the rest, on: {}.\n\n",
+            section.markdown(),
+            facts.join(", ")
+        );
         let heading = format!("## {}\n", section.title);
         match parts.iter_mut().find(|part| part.starts_with(&heading)) {
             Some(part) => *part = new,
             None => parts.push(new),
         }
     }
-    assembled(machine, &parts)
+    let measured_on = document.split_once(GOALS).map_or("", |(before, _)| before);
+    let measured_on = measured_on
+        .rsplit_once("\n\n|")
+        .map_or("", |(_, table)| table);
+    assembled(&format!("|{}\n", measured_on.trim_end()), &parts)
+}
+
+fn facts(machine: &Machine) -> String {
+    let mut facts = Table::new(&["measured on", ""]);
+    for (name, value) in machine.facts() {
+        facts.row([name.to_owned(), value]);
+    }
+    facts.markdown()
 }
 
 const GOALS: &str = "## Goals\n";
 
-fn assembled(machine: &Machine, sections: &[String]) -> String {
+fn assembled(measured_on: &str, sections: &[String]) -> String {
     let mut text = String::from(
         "# Benchmarks\n\n\
          Written by `make bench`; change nothing here by hand. Times differ from machine to machine and from minute to\n\
          minute, so what is promised is a ratio: the other side of it, usually the bare library, is measured in the same run,\n\
          turn by turn. `cargo run --release --package quoit-bench -- --help` says how to run one measurement alone.\n\n",
     );
-    let mut facts = Table::new(&["measured on", ""]);
-    for (name, value) in machine.facts() {
-        facts.row([name.to_owned(), value]);
-    }
-    text += &facts.markdown();
+    text += measured_on;
     // Those of all sections together, as they stand there.
     let none = goals(&[]).markdown();
     // Writing to a String cannot fail.
@@ -217,7 +234,11 @@ mod tests {
         let (a, b) = (|| section("A", "1"), || section("B", "2"));
         let old = document(&machine, &[a(), section("B", "7")]);
         let new = updated(&old, &machine, &[b(), section("C", "3")]);
-        assert_eq!(new, document(&machine, &[a(), b(), section("C", "3")]));
+        let apart = new.matches("Measured apart from the rest, on: ").count();
+        assert_eq!(apart, 2);
+        let without: Vec<_> = new.split("Measured apart").collect();
+        let whole = document(&machine, &[a(), b(), section("C", "3")]);
+        assert_eq!(without[0], whole.split("## C").next().unwrap());
         assert_eq!(new.matches("what B promises").count(), 2);
     }
 }

@@ -1,10 +1,10 @@
 //! What it costs that a search sees every write: rounds in which a leader asks whether it still
 //! leads, and the rate of searches with and without.
 
-use crate::clock::{length, median, number};
+use crate::clock::{length, median};
 use crate::error::{Error, Result};
 use crate::load::{self, Call, Request, millis, percentile};
-use crate::playground::{Plan, Playground};
+use crate::playground::{Plan, Playground, Process};
 use crate::report::{Section, Table};
 use crate::server::search_body;
 use crate::setting::Setting;
@@ -40,81 +40,64 @@ pub fn run(setting: &Setting) -> Result<Section> {
     let playground = Playground::start(setting, dir.path(), &plan)?;
     playground.load(&setting.debian, 0..setting.debian.len())?;
     playground.wait_indexed()?;
-    let (mut rounds_of_many, mut rounds_of_one) = (Vec::new(), Vec::new());
-    let (mut ratios, mut rates) = (Vec::new(), [Vec::new(), Vec::new()]);
-    let mut lone = [Vec::new(), Vec::new()];
     // The caches are warm before anything counts.
     drop(searches(setting, &playground, "strong", CLIENTS)?);
+    let mut sides = Vec::new();
+    for clients in [CLIENTS, 1] {
+        sides.push(Side::new(clients, "strong"));
+        sides.push(Side::new(clients, "eventual"));
+    }
     for _ in 0..setting.rounds(5, 2) {
-        let before = rounds(&playground)?;
-        let strong = searches(setting, &playground, "strong", CLIENTS)?;
-        rounds_of_many.push((rounds(&playground)? - before) / length(strong.len()));
-        let eventual = searches(setting, &playground, "eventual", CLIENTS)?;
-        ratios.push(length(strong.len()) / length(eventual.len()));
-        for (rates, calls) in rates.iter_mut().zip([&strong, &eventual]) {
-            rates.push(length(calls.len()) / TURN.as_secs_f64());
-        }
-        let before = rounds(&playground)?;
-        let strong = searches(setting, &playground, "strong", 1)?;
-        rounds_of_one.push((rounds(&playground)? - before) / length(strong.len()));
-        let eventual = searches(setting, &playground, "eventual", 1)?;
-        for (lone, calls) in lone.iter_mut().zip([strong, eventual]) {
-            lone.extend(calls);
+        for side in &mut sides {
+            let before = rounds(&playground)?;
+            let calls = searches(setting, &playground, side.how, side.clients)?;
+            let after = rounds(&playground)?;
+            for (who, rounds) in side.rounds.iter_mut().enumerate() {
+                rounds.push((after[who] - before[who]) / length(calls.len()));
+            }
+            side.rates.push(length(calls.len()) / TURN.as_secs_f64());
+            side.calls.extend(calls);
         }
     }
     playground.stop()?;
     section.text(format!(
         "Searches of {} points of debian-20k in one shard of three replicas, through the router, which spreads them over all\n\
          three. A strong one asks first from where on a replica's data has every acknowledged write; those who come while\n\
-         that is being asked share the next question. The figures are {CLIENTS} clients' and one's, each without pause, turn by\n\
-         turn; rounds are those of all replicas, a follower's question and its leader's counted apart.",
-        number(setting.debian.len() as u64),
+         that is being asked share the next question. A round is a leader's, which asks its members whether it still leads;\n\
+         followers ask the leader, which shares its rounds among all. The clients search without pause, turn by turn.",
+        setting.debian.len(),
     ));
     let mut table = Table::new(&[
         "clients",
         "consistency",
         "searches a second",
         "rounds a search",
+        "followers' questions a search",
         "p50, ms",
         "p99, ms",
     ]);
-    let [strong_rates, eventual_rates] = rates;
-    let [strong_lone, eventual_lone] = lone;
-    let turns = strong_rates.len();
-    let of_many = median(rounds_of_many);
-    for (how, rates, rounds) in [
-        ("strong", strong_rates, format!("{of_many:.3}")),
-        ("eventual", eventual_rates, "0".to_owned()),
-    ] {
-        let rate = format!("{:.0}", median(rates));
-        let cells = [CLIENTS.to_string(), how.to_owned(), rate, rounds];
-        table.row(cells.into_iter().chain([String::new(), String::new()]));
-    }
-    for (how, calls, rounds) in [
-        (
-            "strong",
-            &strong_lone,
-            format!("{:.3}", median(rounds_of_one)),
-        ),
-        ("eventual", &eventual_lone, "0".to_owned()),
-    ] {
+    for side in &sides {
+        let rounds = |who: usize| format!("{:.3}", median(side.rounds[who].iter().copied()));
         table.row([
-            "1".to_owned(),
-            how.to_owned(),
-            format!("{:.0}", length(calls.len() / turns) / TURN.as_secs_f64()),
-            rounds,
-            millis(percentile(calls, 50)),
-            millis(percentile(calls, 99)),
+            side.clients.to_string(),
+            side.how.to_owned(),
+            format!("{:.0}", median(side.rates.iter().copied())),
+            rounds(0),
+            rounds(1),
+            millis(percentile(&side.calls, 50)),
+            millis(percentile(&side.calls, 99)),
         ]);
     }
     section.table(table);
+    let of_many = median(sides[0].rounds[0].iter().copied());
     section.goal(
         format!("read-index rounds a strong search, {CLIENTS} clients"),
         format!("≤ {ROUNDS_GOAL}"),
         format!("{of_many:.3}"),
         of_many <= ROUNDS_GOAL,
     );
-    let ratio = median(ratios);
+    let both = sides[0].rates.iter().zip(&sides[1].rates);
+    let ratio = median(both.map(|(strong, eventual)| strong / eventual));
     section.goal(
         format!("rate of strong searches, {CLIENTS} clients"),
         format!("≥ {RATE_GOAL} × eventual"),
@@ -124,12 +107,34 @@ pub fn run(setting: &Setting) -> Result<Section> {
     Ok(section)
 }
 
-fn rounds(playground: &Playground) -> Result<f64> {
-    let replicas = playground.replicas()?;
-    let rounds = replicas
-        .iter()
-        .filter_map(|r| r.figure("quoit_read_index_rounds_total"));
-    Ok(rounds.sum())
+/// One way to search.
+struct Side {
+    clients: usize,
+    how: &'static str,
+    rates: Vec<f64>,
+    calls: Vec<Call>,
+    /// Of the leader and of the followers, a search.
+    rounds: [Vec<f64>; 2],
+}
+
+impl Side {
+    fn new(clients: usize, how: &'static str) -> Self {
+        Self {
+            clients,
+            how,
+            rates: Vec::new(),
+            calls: Vec::new(),
+            rounds: [Vec::new(), Vec::new()],
+        }
+    }
+}
+
+/// Rounds of all, the leader's first: a leader asks its members, and a follower its leader.
+fn rounds(playground: &Playground) -> Result<[f64; 2]> {
+    let (leader, followers) = playground.roles()?;
+    let of = |replica: &Process| replica.figure("quoit_read_index_rounds_total");
+    let of_followers = followers.iter().filter_map(of).sum();
+    Ok([of(&leader).unwrap_or(0.0), of_followers])
 }
 
 fn searches(
