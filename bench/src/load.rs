@@ -33,11 +33,21 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// Calls until it is told to stop: one after the other, or each at its time, so that one which
-/// takes long counts for those that had to wait for it.
+/// When a client calls.
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// One call after the other.
+    Steady,
+    /// So long after the answer to the one before.
+    After(Duration),
+    /// Each at its time, so that one which takes long counts for those that had to wait for it.
+    Every(Duration),
+}
+
+/// Calls until it is told to stop.
 pub fn run(
     address: SocketAddr,
-    every: Option<Duration>,
+    pace: Pace,
     stop: &AtomicBool,
     mut next: impl FnMut(usize) -> Request,
 ) -> Vec<Call> {
@@ -45,9 +55,13 @@ pub fn run(
     let mut connection = None;
     let mut calls: Vec<Call> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let sent = match every {
-            None => Instant::now(),
-            Some(every) => {
+        let sent = match pace {
+            Pace::Steady => Instant::now(),
+            Pace::After(pause) => {
+                std::thread::sleep(pause);
+                Instant::now()
+            }
+            Pace::Every(every) => {
                 let due = begun + every * u32::try_from(calls.len()).unwrap_or(u32::MAX);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 due

@@ -2,7 +2,7 @@
 
 use crate::clock::{length, number};
 use crate::error::{Error, Result};
-use crate::load::{self, Call, Request, millis, percentile};
+use crate::load::{self, Call, Pace, Request, millis, percentile};
 use crate::playground::{Plan, Playground, Process};
 use crate::report::{Section, Table};
 use crate::server::{body, search_body};
@@ -190,14 +190,16 @@ fn under_load<T>(
     let first = *next;
     let (searches, writes, done) = std::thread::scope(|scope| {
         let searches = scope.spawn(|| {
-            load::run(playground.rest, Some(SEARCH_EVERY), &stop, |at| Request {
-                method: "POST",
-                path: "/collections/bench/points/query?consistency=eventual".to_owned(),
-                body: search_body(queries[at % queries.len()], false),
+            load::run(playground.rest, Pace::Every(SEARCH_EVERY), &stop, |at| {
+                Request {
+                    method: "POST",
+                    path: "/collections/bench/points/query?consistency=eventual".to_owned(),
+                    body: search_body(queries[at % queries.len()], false),
+                }
             })
         });
         let writes = scope.spawn(|| {
-            load::run(playground.rest, Some(WRITE_EVERY), &stop, |at| {
+            load::run(playground.rest, Pace::Every(WRITE_EVERY), &stop, |at| {
                 let from = first + at * WRITTEN;
                 Request {
                     method: "PUT",

@@ -3,7 +3,7 @@
 
 use crate::clock::{length, median};
 use crate::error::{Error, Result};
-use crate::load::{self, Call, Request, millis, percentile};
+use crate::load::{self, Call, Pace, Request, millis, percentile};
 use crate::playground::{Plan, Playground, Process};
 use crate::report::{Section, Table};
 use crate::server::search_body;
@@ -146,7 +146,7 @@ fn searches(
     let queries = setting.debian.queries();
     let stop = AtomicBool::new(false);
     let client = &|number: usize| {
-        load::run(playground.rest, None, &stop, |at| Request {
+        load::run(playground.rest, Pace::Steady, &stop, |at| Request {
             method: "POST",
             path: format!("/collections/bench/points/query?consistency={how}"),
             body: search_body(queries[(number * 31 + at) % queries.len()], false),
