@@ -82,12 +82,20 @@ fn successors(raft: &Raft<Types>) -> Vec<u64> {
     voters.filter(has_all).collect()
 }
 
+/// Whether anybody else votes, who could lead.
+fn has_others(raft: &Raft<Types>) -> bool {
+    let metrics = raft.metrics();
+    let metrics = metrics.borrow();
+    let mut voters = metrics.membership_config.membership().voter_ids();
+    voters.any(|node| node != metrics.id)
+}
+
 /// Lets another lead before this one stops, if it leads and one can: the others need not
 /// find out that it is gone. It must take no proposals any more.
 pub async fn leave(raft: &Raft<Types>, giving_way: &GivingWay, patience: Duration) {
     let leads = || raft.server_metrics().borrow().state == ServerState::Leader;
     let begun = Instant::now();
-    while leads() && begun.elapsed() < patience {
+    while leads() && has_others(raft) && begun.elapsed() < patience {
         let asked = Instant::now();
         if let Some(node) = giving_way.choose(successors(raft), asked) {
             tracing::info!(node, "this replica stops, and lets another lead");

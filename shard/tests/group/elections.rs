@@ -170,6 +170,16 @@ async fn a_leader_that_is_about_to_stop_lets_another_lead_and_takes_no_writes() 
 }
 
 #[tokio::test]
+async fn one_that_has_no_others_waits_for_none_when_it_stops() {
+    let cluster = Cluster::start(1).await;
+    cluster.put(1, 1).await;
+    let alone = cluster.shard(1);
+    let gives_way = alone.give_way(Duration::from_hours(1));
+    let waited = tokio::time::timeout(Duration::from_mins(1), gives_way).await;
+    assert!(waited.is_ok());
+}
+
+#[tokio::test]
 async fn a_leader_that_is_back_before_it_is_missed_shows_all_that_it_acknowledged() {
     let mut cluster = Cluster::start(3).await;
     for id in 0..10 {
