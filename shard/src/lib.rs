@@ -5,6 +5,7 @@
 //!                                          upkeep: index, checkpoint, cut the log, reclaim
 //! ```
 
+mod background;
 mod convert;
 mod freshness;
 pub mod grpc;

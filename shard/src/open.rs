@@ -229,7 +229,7 @@ impl Shard {
             tuning,
             spare: upkeep.watermark.stop_below,
         };
-        let group_options = membership.options(stamp.member, taking);
+        let group_options = membership.options(stamp.member, taking, upkeep.copy_bytes_per_second);
         let group = Group::start(
             group_options,
             opened,
@@ -267,7 +267,7 @@ impl Shard {
 }
 
 impl Membership {
-    fn options(&self, me: MemberId, taking: TakingOptions) -> GroupOptions {
+    fn options(&self, me: MemberId, taking: TakingOptions, copy_rate: u64) -> GroupOptions {
         match self {
             Self::Alone => GroupOptions {
                 me,
@@ -276,6 +276,7 @@ impl Membership {
                 timing: Timing::default(),
                 is_alone: true,
                 taking,
+                copy_rate,
             },
             Self::Member {
                 ordinal,
@@ -288,6 +289,7 @@ impl Membership {
                 timing: *timing,
                 is_alone: false,
                 taking,
+                copy_rate,
             },
         }
     }

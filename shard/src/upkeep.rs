@@ -2,11 +2,13 @@
 //! into new payload indexes, makes checkpoints, cuts the log behind them, reclaims room, and watches the disk.
 //! One thread, so that none of these meets another.
 
+use crate::background;
 use crate::health::{Health, Watermark};
 use crate::raft::Group;
 use parking_lot::{Condvar, Mutex};
 use quoit_engine::{Engine, FillStep, IndexStep, ReclaimStep, SaveGraph};
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -22,6 +24,8 @@ pub struct UpkeepOptions {
     /// Bytes of the log that are kept behind a checkpoint for other members that are
     /// a little behind: they are brought up by entries, which is less than a copy.
     pub kept_log_bytes: u64,
+    /// Bytes in a second of a copy that is given to a member further behind, at the most.
+    pub copy_bytes_per_second: u64,
 }
 
 impl Default for UpkeepOptions {
@@ -31,6 +35,7 @@ impl Default for UpkeepOptions {
             checkpoint_after: Duration::from_mins(1),
             watermark: Watermark::default(),
             kept_log_bytes: 64 << 20,
+            copy_bytes_per_second: 40 << 20,
         }
     }
 }
@@ -86,22 +91,48 @@ impl Upkeep {
             applied: self.engine.applied(),
             bytes: 0,
         };
+        let catching_up = || {
+            background::give_way();
+            self.try_round(&mut last, self.engine.view().tail())
+        };
+        // What a restart or a copy lacks in the graphs may be much, and nobody waits for it.
+        let caught_up = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("catch-up".into());
+            thread
+                .spawn_scoped(scope, catching_up)
+                .map(ScopedJoinHandle::join)
+        });
+        match caught_up {
+            Ok(Ok(false)) => return,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // Without a thread of its own it is caught up below.
+            Ok(Ok(true)) | Err(_) => {}
+        }
         while !self.health.is_stopping() && self.health.reads_stopped().is_none() {
-            if let Err(error) = self.round(&mut last)
-                && !self.health.note_failure("its upkeep failed", &error)
-            {
+            if !self.try_round(&mut last, u64::MAX) {
                 return;
             }
             self.bell.wait();
         }
     }
 
-    fn round(&self, last: &mut Checkpointed) -> quoit_engine::Result<()> {
+    /// Whether it can go on afterwards.
+    fn try_round(&self, last: &mut Checkpointed, most: u64) -> bool {
+        match self.round(last, most) {
+            Ok(()) => true,
+            Err(error) => self.health.note_failure("its upkeep failed", &error),
+        }
+    }
+
+    /// Does what there is to do, or until so many vectors were indexed.
+    fn round(&self, last: &mut Checkpointed, most: u64) -> quoit_engine::Result<()> {
         self.note_free_space()?;
+        let mut indexed = 0;
         loop {
             let filled = self.engine.fill_step()?;
             let step = self.engine.index_step()?;
             if let IndexStep::Added(vectors) = step {
+                indexed += vectors as u64;
                 metrics::counter!("quoit_indexed_vectors_total").increment(vectors as u64);
             }
             // Under a load there is always more to index, and the rest must
@@ -110,7 +141,7 @@ impl Upkeep {
             self.engine.reclaim_step()?;
             self.bell.indexed.notify_waiters();
             let is_idle = step == IndexStep::Idle && filled == FillStep::Idle;
-            if is_idle || self.health.is_stopping() {
+            if is_idle || indexed >= most || self.health.is_stopping() {
                 break;
             }
             self.checkpoint_if_due(last)?;

@@ -7,6 +7,7 @@ use crate::playground::{Plan, Playground, Process};
 use crate::report::{Section, Table};
 use crate::server::{body, search_body};
 use crate::setting::Setting;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,9 @@ pub fn run(setting: &Setting) -> Result<Section> {
     let away = followers
         .first()
         .ok_or_else(|| Error::unexpected("a shard without followers"))?;
+    // Else it would index the first points twice: what a replica that is killed had indexed
+    // since its last checkpoint it does again, before a copy can come.
+    wait_for_checkpoint(&playground.data_of(&away.name))?;
     playground.play(&["kill", &away.name, "--stay-down"])?;
     playground.load(corpus, corpus.len()..corpus.len() + missed)?;
     playground.wait_indexed()?;
@@ -154,6 +158,21 @@ fn report(
         format!("{share:.4}"),
         share <= 0.01 && returns.iter().all(|r| r.copies > 0.0),
     );
+}
+
+/// Waits until a replica makes one more, with the graph if much of that is new.
+fn wait_for_checkpoint(data: &Path) -> Result<()> {
+    let manifest = data.join("shard/data/manifest");
+    let made = || std::fs::metadata(&manifest).and_then(|found| found.modified());
+    let before = made().ok();
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        if made().ok().is_some_and(|at| Some(at) > before) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err(Error::unexpected("a replica makes no checkpoint"))
 }
 
 /// Starts what is away, and waits until it serves; how long that took.

@@ -64,6 +64,10 @@ pub struct Args {
     /// that is further behind is given a copy of the data.
     #[arg(long, value_name = "BYTES", default_value_t = UpkeepOptions::default().kept_log_bytes, env = "QUOIT_KEPT_LOG_BYTES", help_heading = "Advanced")]
     pub kept_log_bytes: u64,
+    /// Bytes in a second of such a copy, at the most: more bring the replica back sooner, fewer
+    /// leave more of disks and network to those who search.
+    #[arg(long, value_name = "BYTES", default_value_t = UpkeepOptions::default().copy_bytes_per_second, value_parser = clap::value_parser!(u64).range(1..), env = "QUOIT_COPY_BYTES_PER_SECOND", help_heading = "Advanced")]
+    pub copy_bytes_per_second: u64,
     /// The size of one file of the log.
     #[arg(long, value_name = "BYTES", default_value_t = LogOptions::new(0, 0).segment_bytes, env = "QUOIT_LOG_SEGMENT_BYTES", help_heading = "Advanced")]
     pub log_segment_bytes: u64,
@@ -130,6 +134,7 @@ impl Args {
             checkpoint_bytes: self.checkpoint_bytes,
             checkpoint_after: Duration::from_secs(self.checkpoint_seconds),
             kept_log_bytes: self.kept_log_bytes,
+            copy_bytes_per_second: self.copy_bytes_per_second,
             watermark: Watermark::above(self.disk_reserve),
         }
     }

@@ -56,6 +56,8 @@ pub struct GroupOptions {
     pub is_alone: bool,
     /// Where copies of a leader's data are taken in.
     pub taking: TakingOptions,
+    /// Bytes in a second at which this member gives a copy of its data.
+    pub copy_rate: u64,
 }
 
 /// Why a member could not be started.
@@ -163,6 +165,7 @@ impl Group {
             timing,
             is_alone,
             taking,
+            copy_rate,
         } = options;
         let kept_vote = vote.read()?;
         let kept_vote = kept_vote.map(|kept| {
@@ -175,7 +178,7 @@ impl Group {
         vote.keep_room();
         let Opened { writer, reader, .. } = opened;
         let (log, log_thread) = log_thread::start(writer, vote, health.clone())?;
-        let exports = Arc::new(Exports::default());
+        let exports = Arc::new(Exports::new(copy_rate));
         let (machine, note, apply_thread) = machine::start(
             engine.clone(),
             health.clone(),

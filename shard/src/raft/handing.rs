@@ -4,6 +4,7 @@
 
 use super::peer::{Peer, PeerError};
 use super::{Handed, LogId, Note, Vote, codec};
+use crate::background::{self, BackgroundError};
 use crate::stamp::MemberId;
 use parking_lot::Mutex;
 use quoit_engine::{Export, Place, SaveGraph, SnapshotError};
@@ -13,10 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Bytes of one chunk.
-const CHUNK_SIZE: u32 = 1 << 20;
-
-/// A whole chunk is sent in this time, or a longer one: 64 MiB a second.
-const CHUNK_TIME: Duration = Duration::from_millis(1000 / 64);
+const CHUNK_SIZE: usize = 1 << 20;
 
 /// A copy of which nothing more arrived in this time is given up, and with it its room
 /// and what is kept of the log behind it: its member may never come back.
@@ -37,14 +35,17 @@ pub enum HandError {
     /// Its answer says nothing.
     #[error("the other member's answer says nothing")]
     Empty,
-    /// A task was cut short.
-    #[error("it was cut short")]
-    Cut(#[from] tokio::task::JoinError),
+    /// Its work had no outcome.
+    #[error("a copy of the data could not be worked on")]
+    Background(#[from] BackgroundError),
 }
 
 /// The copies that are on their way, one a member.
-#[derive(Default)]
-pub struct Exports(Mutex<Copies>);
+pub struct Exports {
+    copies: Mutex<Copies>,
+    /// Bytes of one that are sent in a second at the most.
+    rate: u64,
+}
 
 #[derive(Default)]
 struct Copies {
@@ -76,11 +77,23 @@ struct Kept {
 }
 
 impl Exports {
+    /// None yet.
+    pub fn new(rate: u64) -> Self {
+        let copies = Mutex::default();
+        Self { copies, rate }
+    }
+
+    /// How long it takes at the least to send so many bytes.
+    fn least_time(&self, bytes: usize) -> Duration {
+        let nanos = u128::from(bytes as u64) * 1_000_000_000 / u128::from(self.rate.max(1));
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// What openraft is told of the snapshot that a member may be given: the same as
     /// long as one is on its way. It takes the member to have all up to there, and
     /// with a later place a copy that was begun before could not be gone on with.
     pub fn note(&self, present: &Note) -> Note {
-        let mut copies = self.0.lock();
+        let mut copies = self.copies.lock();
         copies.expire();
         let told = copies.told;
         copies.kept.retain(|_, kept| kept.note.applied >= told);
@@ -90,7 +103,7 @@ impl Exports {
     /// What openraft is told to be built by a checkpoint: nothing that a copy on its
     /// way lacks.
     pub fn built(&self, checkpoint: &Note) -> Note {
-        let mut copies = self.0.lock();
+        let mut copies = self.copies.lock();
         copies.expire();
         let note = copies.oldest_or(checkpoint);
         copies.told = copies.told.max(note.applied);
@@ -99,7 +112,7 @@ impl Exports {
 
     /// The copy that a member has begun to take in.
     fn begun(&self, node: u64, handed: &Handed) -> Option<Arc<Export>> {
-        let mut copies = self.0.lock();
+        let mut copies = self.copies.lock();
         copies.expire();
         let kept = copies.kept.get(&node);
         let kept = kept.filter(|kept| kept.note.applied >= handed.note.applied);
@@ -114,10 +127,11 @@ impl Exports {
             note,
         } = handed.clone();
         let take = move || {
-            engine.checkpoint(SaveGraph::IfMuchIsNew)?;
+            // With the graph as it is now: what it lacks the other one builds by itself.
+            engine.checkpoint(SaveGraph::IfAnythingIsNew)?;
             Ok::<_, HandError>(engine.export(rand::random(), spare)?)
         };
-        let export = Arc::new(tokio::task::spawn_blocking(take).await??);
+        let export = Arc::new(background::run(take).await??);
         tracing::info!(
             node,
             applied = export.applied(),
@@ -129,26 +143,26 @@ impl Exports {
             note,
             moved: Instant::now(),
         };
-        self.0.lock().kept.insert(node, kept);
+        self.copies.lock().kept.insert(node, kept);
         Ok(export)
     }
 
     /// The entry of the log behind which a member with the oldest copy needs it.
     pub fn oldest(&self) -> Option<u64> {
-        let mut copies = self.0.lock();
+        let mut copies = self.copies.lock();
         copies.expire();
         let notes = copies.kept.values().filter_map(|kept| kept.note.applied);
         notes.map(|id| id.index).min()
     }
 
     fn has_moved(&self, node: u64) {
-        if let Some(kept) = self.0.lock().kept.get_mut(&node) {
+        if let Some(kept) = self.copies.lock().kept.get_mut(&node) {
             kept.moved = Instant::now();
         }
     }
 
     fn forget(&self, node: u64) {
-        self.0.lock().kept.remove(&node);
+        self.copies.lock().kept.remove(&node);
     }
 }
 
@@ -205,9 +219,8 @@ pub async fn hand_over(
             offset: wants.offset,
         };
         let read = export.clone();
-        let chunk =
-            tokio::task::spawn_blocking(move || read.read(at, CHUNK_SIZE as usize)).await??;
-        let least = CHUNK_TIME * u32::try_from(chunk.bytes.len()).unwrap_or(u32::MAX) / CHUNK_SIZE;
+        let chunk = background::run(move || read.read(at, CHUNK_SIZE)).await??;
+        let least = exports.least_time(chunk.bytes.len());
         let chunk = v1::SnapshotChunk {
             envelope: Some(me.to(node)),
             vote: Some(codec::vote_message(&vote)),
@@ -219,5 +232,19 @@ pub async fn hand_over(
         answer = peer.put_chunk(chunk).await?;
         exports.has_moved(node);
         tokio::time::sleep(least.saturating_sub(begun.elapsed())).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_takes_as_long_as_its_rate_says() {
+        let exports = Exports::new(40 << 20);
+        assert_eq!(exports.least_time(40 << 20), Duration::from_secs(1));
+        assert_eq!(exports.least_time(1 << 20), Duration::from_millis(25));
+        let slow = Exports::new(1);
+        assert_eq!(slow.least_time(CHUNK_SIZE), Duration::from_secs(1 << 20));
     }
 }

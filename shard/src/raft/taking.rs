@@ -5,6 +5,7 @@
 
 use super::log_thread::chain;
 use super::peer::PeerError;
+use crate::background;
 use parking_lot::Mutex;
 use quoit_disk::Disk;
 use quoit_engine::{Chunk, Engine, Identity, Install, Place, SnapshotError, Tuning};
@@ -134,7 +135,7 @@ impl Taking {
             let params = engine.params();
             Install::begin(disk, &data, identity, params, tuning, &manifest, spare)
         };
-        let beginning = tokio::task::spawn_blocking(begin).await;
+        let beginning = background::run(begin).await;
         let offered = beginning.map_err(|e| refused(&e))?;
         self.note(&offered);
         let incoming = offered.map_err(|e| refused(&e))?;
@@ -183,9 +184,7 @@ impl Taking {
                 .map_or_else(SnapshotError::is_passing, |()| true);
             (put, goes_on.then_some(install))
         };
-        let (result, install) = tokio::task::spawn_blocking(put)
-            .await
-            .map_err(|e| refused(&e))?;
+        let (result, install) = background::run(put).await.map_err(|e| refused(&e))?;
         let whole = result.is_ok() && install.is_none();
         let next = install.as_ref().and_then(Install::wants);
         *slot = install.map(|install| (of, install));

@@ -1,5 +1,6 @@
 //! openraft's own tests of a storage, run against ours.
 
+use super::handing::Exports;
 use super::log_thread::{self, ToLog};
 use super::machine::{self, Machine};
 use super::storage::Storage;
@@ -128,7 +129,7 @@ fn open_machine(dir: &Path) -> Machine {
     let disk = Arc::new(RealDisk);
     let engine = Engine::open(disk, &data, IDENTITY, params(), Tuning::default()).unwrap();
     let decode = Box::new(move |bytes| convert::decode(bytes, &params()));
-    let (health, exports) = Default::default();
+    let (health, exports) = (Arc::default(), Arc::new(Exports::new(u64::MAX)));
     let started = machine::start(Arc::new(engine), health, decode, 0, exports);
     let (machine, _, _) = started.unwrap();
     machine
