@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::http::Connection;
 use crate::server::{BATCH, body};
 use crate::setting::Setting;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -277,11 +278,11 @@ impl Playground {
     /// # Errors
     /// It does not stop without a failure.
     pub fn stop(mut self) -> Result<()> {
-        let failed = || Error::io("stop the playground");
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .map_err(|e| failed()(e.into()))?;
-        let status = self.child.wait().map_err(failed())?;
+        terminate(Pid::from_child(&self.child))?;
+        let status = self
+            .child
+            .wait()
+            .map_err(Error::io("stop the playground"))?;
         if status.success() {
             return Ok(());
         }
@@ -289,6 +290,11 @@ impl Playground {
             "the playground ended with {status}"
         )))
     }
+}
+
+fn terminate(pid: Pid) -> Result<()> {
+    let told = kill_process(pid, Signal::TERM);
+    told.map_err(|error| Error::io("tell a process to stop")(error.into()))
 }
 
 impl Drop for Playground {
@@ -304,6 +310,18 @@ impl Process {
         let address = self.http.as_ref()?.strip_prefix("http://")?.parse().ok()?;
         let answer = Connection::open(address).ok()?.ask("GET", path, b"").ok()?;
         String::from_utf8(answer).ok()
+    }
+
+    /// Tells it to stop; the playground starts it again.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn terminate(&self) -> Result<()> {
+        let pid = self
+            .pid
+            .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+        let gone = || Error::unexpected(format!("{} does not run", self.name));
+        terminate(pid.ok_or_else(gone)?)
     }
 
     /// Whether it is there and does not stand still.

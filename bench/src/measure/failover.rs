@@ -1,4 +1,5 @@
-//! What clients see of a shard's leader that is killed again and again.
+//! What clients see of a shard's leader that is killed again and again, and of one that is
+//! told to stop.
 
 use crate::clock::median;
 use crate::error::{Error, Result};
@@ -31,7 +32,6 @@ pub fn run(setting: &Setting) -> Result<Section> {
         section.text(format!("Not measured: {why}."));
         return Ok(section);
     }
-    let kills = setting.rounds(50, 5);
     let dir = setting.scratch_dir()?;
     let spec = format!("dimension: {}, metric: Cosine", setting.debian.dimension());
     let plan = Plan {
@@ -41,8 +41,32 @@ pub fn run(setting: &Setting) -> Result<Section> {
     };
     let playground = Playground::start(setting, dir.path(), &plan)?;
     playground.load(&setting.debian, 0..LOADED)?;
+    let killed = lose(setting, &playground, Loss::Killed, setting.rounds(50, 5))?;
+    let stopped = lose(setting, &playground, Loss::Stopped, setting.rounds(20, 2))?;
+    playground.stop()?;
+    report(&mut section, &killed, &stopped);
+    Ok(section)
+}
+
+/// How a leader goes.
+#[derive(Clone, Copy)]
+enum Loss {
+    /// By `kill -9`.
+    Killed,
+    /// By SIGTERM, as for a restart that was planned.
+    Stopped,
+}
+
+/// When a leader was lost, and what the clients saw.
+struct Losses {
+    when: Vec<Instant>,
+    seen: Vec<Vec<Call>>,
+}
+
+/// Loses the leader so many times while clients write and read.
+fn lose(setting: &Setting, playground: &Playground, loss: Loss, times: usize) -> Result<Losses> {
     let stop = AtomicBool::new(false);
-    let (killed, seen) = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let write = || {
             load::run(playground.rest, Pace::After(PAUSE), &stop, |at| {
                 one_point(setting, at)
@@ -58,7 +82,7 @@ pub fn run(setting: &Setting) -> Result<Section> {
             };
             clients.push(scope.spawn(read));
         }
-        let killed = kill(&playground, kills);
+        let when = lose_leaders(playground, loss, times);
         stop.store(true, Ordering::Relaxed);
         let seen: Result<Vec<_>> = clients
             .into_iter()
@@ -68,29 +92,30 @@ pub fn run(setting: &Setting) -> Result<Section> {
                     .map_err(|_| Error::unexpected("a client panicked"))
             })
             .collect();
-        Ok::<_, Error>((killed?, seen?))
-    })?;
-    playground.stop()?;
-    report(&mut section, &killed, &seen);
-    Ok(section)
+        Ok(Losses {
+            when: when?,
+            seen: seen?,
+        })
+    })
 }
 
-fn report(section: &mut Section, killed: &[Instant], seen: &[Vec<Call>]) {
-    let kills = killed.len();
+fn report(section: &mut Section, killed: &Losses, stopped: &Losses) {
+    let (kills, stops) = (killed.when.len(), stopped.when.len());
     section.text(format!(
         "One shard of three replicas behind a router, all processes of one playground. Its leader is killed by `kill -9`\n\
-         {kills} times, the next time when all are ready again, while four clients call the router, each {} ms after its last answer.\n\
-         The wait is the longest of a client after one kill, from the kill on. The router tries again by itself; what\n\
-         failed is what its clients were told.",
+         {kills} times, and then told to stop by SIGTERM {stops} times, the next time when all are ready again, while four clients\n\
+         call the router, each {} ms after its last answer. The wait is the longest of a client after one loss, from the\n\
+         signal on. The router tries again by itself; what failed is what its clients were told.",
         PAUSE.as_millis(),
     ));
     let mut table = Table::new(&[
+        "the leader is",
         "calls",
         "number",
         "failed",
         "p50, ms",
         "p99, ms",
-        "wait after a kill, median, ms",
+        "wait after a loss, median, ms",
         "the longest, ms",
     ]);
     let names = [
@@ -99,61 +124,68 @@ fn report(section: &mut Section, killed: &[Instant], seen: &[Vec<Call>]) {
         "searches, `bounded:3000ms`",
         "searches, `eventual`",
     ];
-    for (name, calls) in names.into_iter().zip(seen) {
-        let waits = waits(calls, killed);
-        let longest = waits.iter().max().copied().unwrap_or_default();
-        let failures: Vec<_> = calls
-            .iter()
-            .filter_map(|call| call.failed.as_deref())
-            .collect();
-        if let Some(why) = failures.first() {
-            eprintln!("  {name}: the first failure: {why}");
+    for (how, losses) in [("killed", killed), ("stopped", stopped)] {
+        for (name, calls) in names.into_iter().zip(&losses.seen) {
+            let waits = waits(calls, &losses.when);
+            let longest = waits.iter().max().copied().unwrap_or_default();
+            let failures: Vec<_> = calls
+                .iter()
+                .filter_map(|call| call.failed.as_deref())
+                .collect();
+            if let Some(why) = failures.first() {
+                eprintln!("  {name}: the first failure: {why}");
+            }
+            table.row([
+                how.to_owned(),
+                name.to_owned(),
+                calls.len().to_string(),
+                failures.len().to_string(),
+                millis(percentile(calls, 50)),
+                millis(percentile(calls, 99)),
+                format!("{:.0}", median(waits.iter().map(|w| w.as_secs_f64() * 1e3))),
+                format!("{:.0}", longest.as_secs_f64() * 1e3),
+            ]);
+            section.goal(
+                format!("{name}, leader {how} {} times", losses.when.len()),
+                format!("none fails, none waits more than {} s", GOAL.as_secs()),
+                format!(
+                    "{} of {} failed, {:.2} s",
+                    failures.len(),
+                    calls.len(),
+                    longest.as_secs_f64()
+                ),
+                failures.is_empty() && longest <= GOAL,
+            );
         }
-        table.row([
-            name.to_owned(),
-            calls.len().to_string(),
-            failures.len().to_string(),
-            millis(percentile(calls, 50)),
-            millis(percentile(calls, 99)),
-            format!("{:.0}", median(waits.iter().map(|w| w.as_secs_f64() * 1e3))),
-            format!("{:.0}", longest.as_secs_f64() * 1e3),
-        ]);
-        let is_met = failures.is_empty() && longest <= GOAL;
-        section.goal(
-            format!("{name}, leader killed {kills} times"),
-            format!("none fails, none waits more than {} s", GOAL.as_secs()),
-            format!(
-                "{} of {} failed, {:.2} s",
-                failures.len(),
-                calls.len(),
-                longest.as_secs_f64()
-            ),
-            is_met,
-        );
     }
     section.table(table);
 }
 
-/// Kills whoever leads, so many times; when.
-fn kill(playground: &Playground, times: usize) -> Result<Vec<Instant>> {
-    let mut killed = Vec::new();
+/// Loses whoever leads, so many times; when.
+fn lose_leaders(playground: &Playground, loss: Loss, times: usize) -> Result<Vec<Instant>> {
+    let mut when = Vec::new();
     for round in 0..times {
         let (leader, _) = playground.roles()?;
         // Not always at the same point of what goes on by itself.
         std::thread::sleep(Duration::from_millis(500 + (round as u64 * 137) % 500));
-        killed.push(Instant::now());
-        playground.play(&["kill", &leader.name])?;
+        when.push(Instant::now());
+        match loss {
+            Loss::Killed => {
+                playground.play(&["kill", &leader.name])?;
+            }
+            Loss::Stopped => leader.terminate()?,
+        }
         std::thread::sleep(Duration::from_secs(1));
         playground.settle()?;
     }
-    Ok(killed)
+    Ok(when)
 }
 
-/// The longest wait after each kill, until the next one.
-fn waits(calls: &[Call], killed: &[Instant]) -> Vec<Duration> {
-    let ends = killed.iter().skip(1).map(Some).chain([None]);
-    let kills = killed.iter().zip(ends);
-    let wait = kills.map(|(at, next)| {
+/// The longest wait after each loss, until the next one.
+fn waits(calls: &[Call], lost: &[Instant]) -> Vec<Duration> {
+    let ends = lost.iter().skip(1).map(Some).chain([None]);
+    let losses = lost.iter().zip(ends);
+    let wait = losses.map(|(at, next)| {
         let after = calls.iter().filter(|call| {
             call.spans(*at) || (call.sent >= *at && next.is_none_or(|next| call.sent < *next))
         });
