@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=quoit");
     let inside = [
         "quoit/v1/shard.proto",
+        "quoit/v1/cluster.proto",
         "quoit/v1/log.proto",
         "quoit/v1/raft.proto",
     ];
@@ -23,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".quoit.v1.Commands.commands")
         .bytes(".quoit.v1.LogRecord.payload")
         .bytes(".quoit.v1.SnapshotOffer.manifest")
+        .btree_map(".quoit.v1.PictureResponse.values")
         .codec_path("crate::BoundedCodec")
         .compile_fds_with_config(files, names)?;
     let out = std::env::var_os("OUT_DIR").ok_or("cargo names no OUT_DIR")?;
