@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::time::Duration;
+use tonic::codegen::http::uri::Authority;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 
 /// How long it may take to connect. One that does not answer the knock must not
@@ -29,6 +30,15 @@ pub struct Reach {
 pub struct BadAddress {
     address: String,
     why: String,
+}
+
+/// Whether this is HOST:PORT, and somebody could be there.
+#[must_use]
+pub fn is_host_port(text: &str) -> bool {
+    let authority = text.parse::<Authority>().ok();
+    authority.is_some_and(|it| {
+        !it.host().is_empty() && it.port_u16().is_some_and(|p| p > 0) && !text.contains('@')
+    })
 }
 
 impl Reach {

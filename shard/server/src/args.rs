@@ -1,8 +1,8 @@
 //! The command line of `quoit-shard`.
 
-use axum::http::uri::Authority;
 use clap::Parser;
 use quoit_process::flags::ClusterArgs;
+use quoit_proto::reach::is_host_port;
 use quoit_shard::log::LogOptions;
 use quoit_shard::{UpkeepOptions, Watermark};
 use serde::Serialize;
@@ -115,13 +115,7 @@ impl Args {
                 Ok(listen.to_string())
             };
         };
-        let authority = advertised.parse::<Authority>().ok();
-        let is_good = authority.is_some_and(|it| {
-            !it.host().is_empty()
-                && it.port_u16().is_some_and(|p| p > 0)
-                && !advertised.contains('@')
-        });
-        if is_good {
+        if is_host_port(advertised) {
             Ok(advertised.clone())
         } else {
             Err(BadAddress::Advertised(advertised.clone()))

@@ -4,10 +4,12 @@
 //! ```text
 //! DIR/LOCK      held while a process uses the directory
 //! DIR/record    which replica this is, and what its collection is
+//! DIR/cluster   what it saw last of its cluster: see `picture`; nothing needs it
 //! DIR/shard/    the shard's own folder
 //! ```
 
 use crate::args::Args;
+use crate::picture::Kept;
 use quoit_crds::VectorCollectionSpec;
 use quoit_disk::{Disk, RealDisk};
 use quoit_store::sealed::{self, Sealed};
@@ -191,5 +193,21 @@ impl DataDir {
     /// It was not written.
     pub fn set(&self, record: &Record) -> Result<(), DataError> {
         Ok(sealed::write(&*self.disk, &self.path, record)?)
+    }
+
+    /// What was kept of the cluster; `None` where nothing was.
+    ///
+    /// # Errors
+    /// It is not readable.
+    pub fn picture(&self) -> Result<Option<Kept>, sealed::Error> {
+        sealed::read(&*self.disk, &self.path)
+    }
+
+    /// Keeps what was seen of the cluster.
+    ///
+    /// # Errors
+    /// It was not written.
+    pub fn set_picture(&self, kept: &Kept) -> Result<(), sealed::Error> {
+        sealed::write(&*self.disk, &self.path, kept)
     }
 }

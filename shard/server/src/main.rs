@@ -3,6 +3,7 @@
 mod args;
 mod data;
 mod enlist;
+mod picture;
 mod probes;
 mod run;
 mod seen;

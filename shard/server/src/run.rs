@@ -6,6 +6,7 @@
 use crate::args::Args;
 use crate::data::{DataDir, DataError, Record};
 use crate::enlist::{EnlistError, enlist};
+use crate::picture::{Showing, keep};
 use crate::probes::{self, Probed};
 use crate::tend::{Tended, tend};
 use quoit_cluster::spec;
@@ -109,7 +110,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     });
     let probed = Arc::new(Probed::new(recorder));
     tokio::spawn(probes::serve(http, probed.clone()));
-    let data = DataDir::open(&args.data_dir).map_err(RunError::from)?;
+    let data = Arc::new(DataDir::open(&args.data_dir).map_err(RunError::from)?);
     let reach = Reach {
         tls: secure.as_ref().map(secure::Secure::client),
         from: args.cluster.bind_outgoing,
@@ -126,7 +127,9 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         }
     };
     probed.set(Some(keeper.clone()));
-    let tending = tokio::spawn(tend(Tended {
+    let (showing, picture) = Showing::begin(&data, args.cluster.collection);
+    let keeping = tokio::spawn(keep(data, picture.clone()));
+    let tended = Tended {
         keeper: keeper.clone(),
         registration: Registration {
             address,
@@ -137,11 +140,12 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         values,
         rings,
         is_remembered: AtomicBool::new(false),
-    }));
+    };
+    let tending = tokio::spawn(tend(tended, showing));
     tracing::info!(address = %args.listen, http = %args.http, "serving");
     let (stopping, stopped) = tokio::sync::oneshot::channel();
     let tls = secure.as_ref().map(secure::Secure::server);
-    let serving = serve(grpc, tls, keeper.clone(), async {
+    let serving = serve(grpc, tls, keeper.clone(), picture, async {
         // It resolves also if the sender is gone.
         let _: Result<(), _> = stopped.await;
     });
@@ -152,6 +156,7 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     };
     probed.set(None);
     tending.abort();
+    keeping.abort();
     if served.is_none() {
         tracing::info!("stopping");
         // While requests are still taken: who asks meanwhile is told to ask the next leader.

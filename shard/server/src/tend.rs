@@ -5,14 +5,15 @@
 //! While etcd is away nothing of this is done, and data is served.
 
 use crate::data::Record;
+use crate::picture::Showing;
 use crate::seen::{Seen, member};
 use futures::StreamExt;
-use quoit_cluster::Beginning;
+use quoit_cluster::{Beginning, NotSeen};
 use quoit_process::chain;
 use quoit_proto::{ShardClient, v1};
 use quoit_ring::{
-    Named, Registration, RingStore, ShardId, ShardState, Shown, StoreError, SwapError, ValueName,
-    Values, VnodeSet, Watch,
+    Registration, RingStore, ShardId, ShardState, Shown, StoreError, SwapError, ValueName, Values,
+    VnodeSet, Watch,
 };
 use quoit_shard::{Keeper, Shard};
 use std::collections::BTreeSet;
@@ -43,13 +44,17 @@ pub struct Tended {
 
 type Fallible<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Tends to it until it is dropped.
-pub async fn tend(tended: Tended) {
-    let shard = ShardId(tended.record.shard);
+/// Tends to it until it is dropped, and shows what etcd shows.
+///
+/// What is shown begins with what was kept of an earlier run; what is done, with what
+/// etcd has shown since this one started: by old registrations a leader would take
+/// out who came in meanwhile.
+pub async fn tend(tended: Tended, mut showing: Showing) {
+    let mut ring = tended.rings.watch();
     let mut wish = tended.values.watch(&ValueName::wish());
     let mut schema = tended.values.watch(&ValueName::schema());
-    let mut nodes = tended.values.watch(&ValueName::nodes(shard));
-    let mut seen = Seen::default();
+    let mut nodes = tended.values.watch(&ValueName::shards());
+    let mut seen = Seen::new(ShardId(tended.record.shard));
     let mut failing = String::new();
     let mut unready = None;
     let mut tick = tokio::time::interval(LOOK);
@@ -57,9 +62,21 @@ pub async fn tend(tended: Tended) {
     loop {
         tokio::select! {
             _ = tick.tick() => {}
-            shown = next(&mut wish) => see(shown, |named| seen.see_wish(named)),
-            shown = next(&mut schema) => see(shown, |named| seen.see_schema(named)),
-            shown = next(&mut nodes) => see(shown, |named| seen.see_nodes(named)),
+            shown = next(&mut ring) => see(shown, |ring| {
+                showing.see(|seen| seen.see_ring(ring.map(|kept| kept.value)))
+            }),
+            shown = next(&mut wish) => see(shown, |named| {
+                seen.cluster.see_wish(&named)?;
+                showing.see(|seen| seen.see_wish(&named))
+            }),
+            shown = next(&mut schema) => see(shown, |named| {
+                seen.cluster.see_schema(&named)?;
+                showing.see(|seen| seen.see_schema(&named))
+            }),
+            shown = next(&mut nodes) => see(shown, |named| {
+                let seen = seen.cluster.see_nodes(&named);
+                showing.see(|seen| seen.see_nodes(&named)).and(seen)
+            }),
         }
         let looked = tended.look(&seen).await;
         // Once for each reason, and not with each look.
@@ -81,41 +98,31 @@ pub async fn tend(tended: Tended) {
 }
 
 /// A watch of etcd never ends.
-async fn next(watch: &mut Watch<Named>) -> Result<Shown<Named>, StoreError> {
+async fn next<T>(watch: &mut Watch<T>) -> Result<Shown<T>, StoreError> {
     match watch.next().await {
         Some(shown) => shown,
         None => std::future::pending().await,
     }
 }
 
-fn see(
-    shown: Result<Shown<Named>, StoreError>,
-    take: impl FnOnce(&Named) -> Result<(), crate::seen::NotSeen>,
-) {
-    match shown {
-        Ok(shown) => {
-            if let Err(error) = take(&shown.now) {
-                let error = chain(&error);
-                tracing::error!(
-                    error,
-                    "what is in etcd cannot be understood; it is left as it was before"
-                );
-            }
-        }
-        Err(error) if !error.may_retry() => {
-            let error = chain(&error);
-            tracing::error!(
-                error,
-                "what is in etcd cannot be understood; it is left as it was before"
-            );
-        }
+fn see<T>(shown: Result<Shown<T>, StoreError>, take: impl FnOnce(T) -> Result<(), NotSeen>) {
+    let refused = match shown {
+        Ok(shown) => take(shown.now).err().map(|error| chain(&error)),
+        Err(error) if !error.may_retry() => Some(chain(&error)),
         Err(error) => {
             let error = chain(&error);
             tracing::warn!(
                 error,
                 "etcd is away: data is served, changes of the cluster wait"
             );
+            None
         }
+    };
+    if let Some(error) = refused {
+        tracing::error!(
+            error,
+            "what is in etcd cannot be taken up; it is left as it was before"
+        );
     }
 }
 
@@ -142,7 +149,7 @@ impl Tended {
             while shard.settle(&wished).await? {}
             self.tidy(&shard, seen).await?;
         }
-        if let Some(schema) = &seen.schema {
+        if let Some(schema) = seen.cluster.schema() {
             let schema = schema.indexes.schema()?;
             if schema.number > 0 {
                 let schema = Some((&schema).into());
@@ -161,7 +168,7 @@ impl Tended {
 
     /// Says where this node is, where that is not said yet.
     async fn register(&self, seen: &Seen) -> Fallible {
-        let Some(nodes) = &seen.nodes else {
+        let Some(nodes) = seen.nodes() else {
             return Ok(());
         };
         let kept = nodes.get(&self.record.node);
@@ -192,7 +199,7 @@ impl Tended {
         let beginning = if let Some(kept) = self.values.get(&name).await? {
             Beginning::from_bytes(&kept.value)?
         } else {
-            let (Some(wish), Some(nodes)) = (&seen.wish, &seen.nodes) else {
+            let (Some(wish), Some(nodes)) = (seen.cluster.wish(), seen.nodes()) else {
                 return Ok(());
             };
             let nodes = nodes.iter().map(|(n, kept)| (*n, kept.value.clone()));
@@ -224,7 +231,8 @@ impl Tended {
             return Ok(());
         }
         if self.values.get(&name).await?.is_none() {
-            let place = |node: u64| Some((node, seen.nodes.as_ref()?.get(&node)?.value.clone()));
+            let nodes = seen.nodes().unwrap_or_default();
+            let place = |node: u64| Some((node, nodes.get(&node)?.value.clone()));
             let members: Option<_> = shard.members().into_iter().map(place).collect();
             let Some(members) = members else {
                 // They register again, each for itself.

@@ -2,7 +2,9 @@
 //! members do, over gRPC.
 
 mod peers;
+mod picture;
 mod serve;
 
 pub use peers::GrpcPeers;
+pub use picture::Picture;
 pub use serve::{ServeError, serve};

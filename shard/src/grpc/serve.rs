@@ -1,8 +1,11 @@
-//! Puts the port together: the shard's service, the group's, health and reflection.
+//! Puts the port together: the shard's service, the group's, what the replica shows of
+//! its cluster, health and reflection.
 
+use super::picture::{Picture, Showing};
 use crate::keeper::Keeper;
 use crate::raft::PeerError;
 use quoit_proto::remote::{MAX_MESSAGE, to_status};
+use quoit_proto::v1::cluster_server::ClusterServer;
 use quoit_proto::v1::raft_server::{Raft, RaftServer};
 use quoit_proto::v1::shard_server::{Shard, ShardServer};
 use quoit_proto::{SHARD_DESCRIPTORS, ShardClient, v1};
@@ -16,7 +19,8 @@ use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-/// The replica as a whole, and its services.
+/// The replica as a whole, and its services. What it shows of its cluster it shows
+/// also when it is not ready.
 const SERVICES: [&str; 3] = ["", "quoit.v1.Shard", "quoit.v1.Raft"];
 
 /// How often it is looked whether the replica is ready.
@@ -33,7 +37,8 @@ pub enum ServeError {
     Listen(#[from] tonic::transport::Error),
 }
 
-/// Serves until `stop` resolves, then lets open calls end.
+/// Serves until `stop` resolves, then lets open calls end. The picture is of the
+/// replica's cluster, for who cannot ask etcd.
 ///
 /// # Errors
 /// Reflection cannot describe the services, or the port failed.
@@ -41,6 +46,7 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<ServerTlsConfig>,
     keeper: Arc<Keeper>,
+    picture: Picture,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let (reporter, health) = tonic_health::server::health_reporter();
@@ -55,6 +61,8 @@ pub async fn serve(
     let raft = RaftServer::new(Service(keeper.clone()))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_MESSAGE);
+    let cluster = ClusterServer::new(Showing(picture));
+    let cluster = cluster.max_encoding_message_size(MAX_MESSAGE);
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
     let stop = async {
         stop.await;
@@ -72,6 +80,7 @@ pub async fn serve(
         .add_service(described().build_v1alpha()?)
         .add_service(shard)
         .add_service(raft)
+        .add_service(cluster)
         .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop);
     let (served, ()) = tokio::join!(served, follow(keeper, reporter, stopped));
     Ok(served?)

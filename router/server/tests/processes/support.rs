@@ -1,9 +1,10 @@
 //! A router as a process, an etcd, and a shard in this process for it to ask.
 
-use quoit_cluster::{declare, spec};
+use quoit_cluster::{Seen, declare, picture, spec};
 use quoit_crds::{Metric, VectorCollectionSpec};
 use quoit_disk::RealDisk;
-use quoit_ring::{Registration, ShardId, ValueName, Values, VnodeSet};
+use quoit_proto::v1::PictureResponse;
+use quoit_ring::{Registration, Ring, ShardId, ValueName, Values, VnodeSet};
 use quoit_shard::grpc::serve;
 use quoit_shard::log::LogOptions;
 use quoit_shard::{Keeper, MemberId, Membership, ShardOptions, Stamp, UpkeepOptions, Watermark};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// How long anything may take that is waited for.
@@ -49,6 +51,10 @@ pub fn collection() -> VectorCollectionSpec {
 /// An etcd, and the shard of the collection.
 pub struct Site {
     pub etcd: Server,
+    /// Where the shard is.
+    pub shard: String,
+    /// What it shows of its cluster: nothing, at first.
+    pub shows: watch::Sender<Option<PictureResponse>>,
     dir: TempDir,
     /// Its data is closed with it.
     _shard: Arc<Keeper>,
@@ -80,9 +86,13 @@ impl Site {
             max_tail: spec::MAX_TAIL,
         };
         let shard = Arc::new(Keeper::open(options).await.unwrap());
-        tokio::spawn(serve(listener, None, shard.clone(), std::future::pending()));
+        let (shows, picture) = watch::channel(None);
+        let forever = std::future::pending();
+        tokio::spawn(serve(listener, None, shard.clone(), picture, forever));
         let site = Self {
             etcd,
+            shard: address.to_string(),
+            shows,
             dir,
             _shard: shard,
         };
@@ -134,8 +144,37 @@ impl Site {
         }
     }
 
+    /// What a shard has seen now, and shows.
+    pub async fn picture(&self) -> PictureResponse {
+        let store = self.store();
+        let list = async |name| store.list(&name).await.unwrap();
+        let mut seen = Seen::default();
+        seen.see_wish(&list(ValueName::wish()).await).unwrap();
+        seen.see_schema(&list(ValueName::schema()).await).unwrap();
+        seen.see_nodes(&list(ValueName::shards()).await).unwrap();
+        let ring = Ring::from_bytes(&self.kept(&ValueName::ring()).await).unwrap();
+        seen.see_ring(Some(ring)).unwrap();
+        picture(&seen).unwrap()
+    }
+
     /// A router of the collection, started.
     pub fn router(&self) -> Router {
+        self.router_with(&[])
+    }
+
+    /// One that is told of these shards.
+    pub fn router_asking(&self, shards: &[&str]) -> Router {
+        self.router_with(&["--shards", &shards.join(",")])
+    }
+
+    /// One that serves by what etcd shows.
+    pub async fn router_that_is_well(&self) -> Router {
+        let router = self.router();
+        router.is_well().await;
+        router
+    }
+
+    fn router_with(&self, flags: &[&str]) -> Router {
         let ports = free_ports(2).unwrap();
         let log = self.dir.path().join(format!("log-{}", ports[0].port()));
         let child = Command::new(env!("CARGO_BIN_EXE_quoit-router"))
@@ -143,6 +182,7 @@ impl Site {
             .args(["--collection", &UID.to_string()])
             .args(["--listen", &ports[0].to_string()])
             .args(["--grpc", &ports[1].to_string()])
+            .args(flags)
             .stdin(Stdio::null())
             .stderr(File::create(&log).unwrap())
             .spawn()
@@ -215,6 +255,15 @@ impl Router {
         let (status, said) = self.ask("POST", path, "{}").await.unwrap();
         assert_eq!(status, 200, "{said}");
         assert!(said.contains(&format!(r#""count":{points}"#)), "{said}");
+    }
+
+    /// Gives the collection another name.
+    pub async fn name(&self, alias: &str) -> (u16, String) {
+        let action = format!(r#"{{"alias_name": "{alias}", "collection_name": "docs"}}"#);
+        let body = format!(r#"{{"actions": [{{"create_alias": {action}}}]}}"#);
+        self.ask("POST", "/collections/aliases", &body)
+            .await
+            .unwrap()
     }
 
     pub fn said(&self) -> String {

@@ -8,6 +8,7 @@
     reason = "what a test cannot go on without fails it"
 )]
 
+mod picture;
 mod replicas;
 mod secured;
 mod support;

@@ -1,8 +1,9 @@
 //! Replicas of one shard as processes, and what is asked of them.
 
-use quoit_cluster::declare;
+use quoit_cluster::{Seen, declare, of_picture};
 use quoit_crds::{Metric, VectorCollectionSpec};
 use quoit_proto::reach::Reach;
+use quoit_proto::v1::cluster_client::ClusterClient;
 use quoit_proto::{ErrorKind, RemoteShard, ShardClient, ShardError, v1};
 use quoit_ring::{Named, PointId, ValueName, Values, VnodeCount, VnodeSet};
 use quoit_store::{Etcd, EtcdOptions, EtcdRingStore, EtcdStore};
@@ -63,6 +64,23 @@ impl Replica {
     pub fn client(&self) -> RemoteShard {
         let channel = Reach::default().channel(&self.address.to_string());
         RemoteShard::new(channel.unwrap())
+    }
+
+    /// What it shows of its cluster, or what it answers instead.
+    pub async fn picture(&self) -> Result<Seen, String> {
+        let channel = Reach::default().channel(&self.address.to_string());
+        let mut client = ClusterClient::new(channel.unwrap());
+        let answer = client.picture(v1::PictureRequest {}).await;
+        let picture = answer.map_err(|status| status.message().to_owned())?;
+        Ok(of_picture(picture.into_inner(), UID).unwrap())
+    }
+
+    /// Waits until it shows what meets a condition.
+    pub async fn shows(&self, what: &str, is_so: impl Fn(&Seen) -> bool) {
+        until(&format!("it to show {what}"), async || {
+            self.picture().await.ok().filter(|seen| is_so(seen))
+        })
+        .await;
     }
 
     /// What it answers to a probe: whether it is well.
