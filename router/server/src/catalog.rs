@@ -2,12 +2,13 @@
 //! make and delete no collections here: their owner declares them. Payload indexes
 //! and other names are theirs to change, in the schema beside the ring.
 
-use crate::seen::{NotSeen, Seen};
+use crate::asked::Asked;
 use crate::shards::Shards;
+use crate::sight::{Sight, Watched};
 use crate::troubles::Troubles;
 use futures::StreamExt;
 use parking_lot::RwLock;
-use quoit_cluster::{KeptSchema, check_aliases, indexes, spec};
+use quoit_cluster::{KeptSchema, NotSeen, Seen, check_aliases, indexes, spec};
 use quoit_columns::Kind;
 use quoit_filter::Path;
 use quoit_process::chain;
@@ -53,23 +54,32 @@ impl ClusterCatalog {
         }
     }
 
-    /// Follows what etcd shows; never ends.
-    pub async fn follow(&self, rings: Arc<dyn RingStore>, mut shards: Shards) {
+    /// Follows what etcd shows, or shards while it shows nothing; never ends.
+    pub async fn follow(&self, rings: Arc<dyn RingStore>, mut shards: Shards, asked: Asked) {
         let mut wish = self.values.watch(&ValueName::wish());
         let mut schema = self.values.watch(&ValueName::schema());
         let mut nodes = self.values.watch(&ValueName::shards());
         let mut ring = rings.watch();
-        let mut seen = Seen::default();
+        let mut rounds = asked.rounds();
+        let mut sight = Sight::default();
         loop {
             tokio::select! {
-                shown = next(&mut wish) => self.see("wish", shown, |named| seen.see_wish(&named)),
-                shown = next(&mut schema) => self.see("schema", shown, |named| seen.see_schema(&named)),
-                shown = next(&mut nodes) => self.see("nodes", shown, |named| seen.see_nodes(&named)),
-                shown = next(&mut ring) => self.see("ring", shown, |ring| {
+                shown = next(&mut wish) => self.see(&mut sight, Watched::Wish, shown, |seen, named| {
+                    seen.see_wish(&named)
+                }),
+                shown = next(&mut schema) => self.see(&mut sight, Watched::Schema, shown, |seen, named| {
+                    seen.see_schema(&named)
+                }),
+                shown = next(&mut nodes) => self.see(&mut sight, Watched::Nodes, shown, |seen, named| {
+                    seen.see_nodes(&named)
+                }),
+                shown = next(&mut ring) => self.see(&mut sight, Watched::Ring, shown, |seen, ring| {
                     seen.see_ring(ring.map(|kept| kept.value))
                 }),
+                Some(round) = rounds.next(), if sight.needs_shards() => sight.asked(round),
             }
-            let served = self.show(&seen, &mut shards);
+            self.troubles.note("shards", sight.trouble());
+            let served = self.show(sight.seen(), &mut shards);
             self.troubles
                 .note("collection", served.err().map(|e| chain(&*e)));
         }
@@ -78,26 +88,32 @@ impl ClusterCatalog {
     /// Takes what a watch shows, and notes why it cannot be taken.
     fn see<T>(
         &self,
-        name: &'static str,
+        sight: &mut Sight,
+        watched: Watched,
         shown: Result<Shown<T>, StoreError>,
-        take: impl FnOnce(T) -> Result<(), NotSeen>,
+        take: impl FnOnce(&mut Seen, T) -> Result<(), NotSeen>,
     ) {
+        let is_away = shown.as_ref().is_err_and(StoreError::may_retry);
         let trouble = match shown {
-            Ok(shown) => take(shown.now).err().map(|error| chain(&error)),
-            Err(error) if error.may_retry() => Some(format!(
+            Ok(shown) => {
+                let taken = take(sight.seen_mut(), shown.now);
+                taken.err().map(|error| chain(&error))
+            }
+            Err(error) if is_away => Some(format!(
                 "etcd is away, so changes of the cluster are not seen: {}",
                 chain(&error)
             )),
             Err(error) => Some(chain(&error)),
         };
-        self.troubles.note(name, trouble);
+        sight.etcd_answers(watched, !is_away);
+        self.troubles.note(watched.name(), trouble);
     }
 
     fn show(&self, seen: &Seen, shards: &mut Shards) -> Result<(), Box<dyn Error>> {
-        let (Some(wish), Some(ring)) = (&seen.wish, &seen.ring) else {
+        let (Some(wish), Some(ring)) = (seen.wish(), seen.ring()) else {
             return Ok(());
         };
-        let mut replicas = seen.replicas.clone();
+        let mut replicas = seen.replicas();
         for (shard, _) in ring.shards() {
             // One of which nobody has registered is asked all the same, and says so.
             replicas.entry(shard).or_default();
@@ -113,7 +129,7 @@ impl ClusterCatalog {
             owners,
             &clients,
         )?;
-        let aliases = seen.schema.as_ref().map(|schema| schema.aliases.clone());
+        let aliases = seen.schema().map(|schema| schema.aliases.clone());
         *self.picture.write() = Picture {
             collection: Some(Arc::new(collection)),
             clients,

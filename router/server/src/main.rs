@@ -1,10 +1,11 @@
 //! `quoit-router`: the router of a cluster as a process.
 
 mod args;
+mod asked;
 mod catalog;
 mod run;
-mod seen;
 mod shards;
+mod sight;
 mod troubles;
 
 use clap::Parser;

@@ -1,6 +1,7 @@
 //! The order in which the process starts and stops.
 
 use crate::args::Args;
+use crate::asked::Asked;
 use crate::catalog::ClusterCatalog;
 use crate::shards::Shards;
 use quoit_process::{descriptors, secure, signals, telemetry};
@@ -68,10 +69,15 @@ async fn run(args: &Args, descriptors: u64) -> Result<(), Box<dyn Error>> {
         tls: secure.as_ref().map(secure::Secure::client),
         from: args.cluster.bind_outgoing,
     };
+    let asked = Asked {
+        addresses: args.shards.clone(),
+        reach: reach.clone(),
+        collection: args.cluster.collection,
+    };
     let shards = Shards::new(reach, args.cluster.zone.clone());
     let following = tokio::spawn({
         let catalog = catalog.clone();
-        async move { catalog.follow(Arc::new(rings), shards).await }
+        async move { catalog.follow(Arc::new(rings), shards, asked).await }
     });
     let catalog: Arc<dyn Catalog> = catalog;
     let app = Arc::new(App::new(catalog, ServerLimits::default(), Some(recorder)));

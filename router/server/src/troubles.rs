@@ -1,4 +1,4 @@
-//! What of etcd a router cannot take up. What it saw before stays in use meanwhile,
+//! What of its cluster a router does not see or cannot take up. What it saw before stays in use meanwhile,
 //! so each trouble is told when it comes and when it goes, and to who asks for
 //! readiness, and is no failure.
 
@@ -22,10 +22,10 @@ impl Troubles {
             Some(error) if before.as_ref() != Some(&error) => tracing::error!(
                 with,
                 error,
-                "what etcd shows cannot be taken up: what was served before still is"
+                "the cluster is not seen as it is: what was served before still is"
             ),
             None if before.is_some() => {
-                tracing::info!(with, "what etcd shows is taken up again");
+                tracing::info!(with, "it is seen again");
             }
             Some(_) | None => {}
         }

@@ -1,5 +1,5 @@
 //! `quoit-router` as its user runs it: processes with a real etcd, that are started
-//! wrongly, and whose etcd shows them what they cannot serve by.
+//! wrongly, or without it, and whose etcd shows them what they cannot serve by.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
     reason = "what a test cannot go on without fails it"
 )]
 
+mod asks;
 mod rings;
 mod starts;
 mod support;
