@@ -317,9 +317,13 @@ impl Planner<'_> {
         let node = self.node(&name, ROUTER_ADDRESS);
         let [listen, grpc] = router_addresses(self.options, self.base);
         let mut arguments = self.common(node, ROUTER_ADDRESS, 0);
+        let processes = self.plan.processes.iter();
+        let shards = processes.filter(|process| process.role == Role::Shard);
+        let shards: Vec<String> = shards.map(|shard| shard.address.to_string()).collect();
         arguments.extend(flatten([
             ("--listen", listen.to_string()),
             ("--grpc", grpc.to_string()),
+            ("--shards", shards.join(",")),
         ]));
         let [reached, _] = router_listens(self.options, self.base);
         self.plan.processes.push(Process {

@@ -86,7 +86,7 @@ fn a_shard_is_told_all_that_it_needs() {
 
 #[test]
 fn a_router_is_told_all_that_it_needs() {
-    let mut options = options(1, 1, own());
+    let mut options = options(2, 2, own());
     options.log = Some("debug".to_owned());
     let plan = plan(&options);
     let arguments = process(&plan, "router-0").arguments("some-uid");
@@ -99,10 +99,14 @@ fn a_router_is_told_all_that_it_needs() {
         ("--log", "debug"),
         ("--listen", "127.0.0.1:6333"),
         ("--grpc", "127.0.0.1:6334"),
+        (
+            "--shards",
+            "127.20.0.1:20000,127.20.0.2:20000,127.20.1.1:20000,127.20.1.2:20000",
+        ),
     ] {
         assert_eq!(value(&arguments, option), is, "{option}");
     }
-    assert_eq!(arguments.len(), 16, "{arguments:?}");
+    assert_eq!(arguments.len(), 18, "{arguments:?}");
 }
 
 #[test]
