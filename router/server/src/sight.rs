@@ -205,6 +205,16 @@ mod tests {
     }
 
     #[test]
+    fn that_shards_were_asked_in_vain_is_not_told_where_etcd_shows_enough() {
+        let mut sight = Sight::default();
+        sight.asked(Err(NoPicture::NoShards));
+        *sight.seen_mut() = seen(5, 1);
+        sight.etcd_answers(Watched::Ring, true);
+        sight.etcd_answers(Watched::Wish, true);
+        assert_eq!(sight.trouble(), None);
+    }
+
+    #[test]
     fn an_older_ring_of_etcd_does_not_take_the_place_of_a_shards() {
         let mut sight = Sight::default();
         shard_shows(&mut sight, 5);
