@@ -238,6 +238,85 @@ pub async fn hand_over(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raft::tests::open_engine;
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    /// A member that is there, and lost when a copy comes. Knows what it was offered.
+    #[derive(Default)]
+    struct Losing(Mutex<Vec<u64>>);
+
+    fn lost<T>() -> Result<T, PeerError> {
+        Err(PeerError::Unreachable("it is lost".to_owned()))
+    }
+
+    #[async_trait::async_trait]
+    impl Peer for Losing {
+        async fn append(&self, _: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
+            lost()
+        }
+
+        async fn vote(&self, _: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
+            lost()
+        }
+
+        async fn leader_read_index(
+            &self,
+            _: v1::ReadIndexRequest,
+        ) -> Result<v1::ReadIndexResponse, PeerError> {
+            lost()
+        }
+
+        async fn offer_snapshot(
+            &self,
+            offer: v1::SnapshotOffer,
+        ) -> Result<v1::SnapshotAnswer, PeerError> {
+            self.0.lock().push(offer.export);
+            if !offer.manifest.is_empty() {
+                return lost();
+            }
+            let first = v1::SnapshotPlace { part: 0, offset: 0 };
+            let kind = Some(v1::snapshot_answer::Kind::Wants(first));
+            Ok(v1::SnapshotAnswer { kind })
+        }
+
+        async fn put_chunk(&self, _: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
+            lost()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_gone_on_with_unless_it_may_lack_what_its_member_is_taken_to_have() {
+        let dir = TempDir::new().unwrap();
+        let engine = Arc::new(open_engine(dir.path()));
+        let upto = |index| Note {
+            applied: Some(codec::id(1, index)),
+            ..Note::default()
+        };
+        let (exports, peer) = (Exports::new(u64::MAX), Losing::default());
+        let me = MemberId {
+            collection: Uuid::from_u128(7),
+            group: 3,
+            node: 1,
+        };
+        for (node, index) in [(2, 5), (2, 5), (2, 4), (2, 6), (3, 6)] {
+            let handed = Handed {
+                engine: engine.clone(),
+                spare: 0,
+                note: upto(index),
+            };
+            let handed = hand_over(&exports, me, node, &peer, Vote::new(1, 1), &handed).await;
+            assert!(matches!(handed, Err(HandError::Peer(_))));
+        }
+        let offers = peer.0.lock().clone();
+        // Before each new one it is asked whether it is there, with the number 0.
+        let [0, first, again, of_less, 0, of_more, 0, of_another] = offers[..] else {
+            panic!("{offers:?}");
+        };
+        assert_eq!([again, of_less], [first; 2]);
+        assert_ne!(of_more, first, "it may lack the entry 6");
+        assert_ne!(of_another, of_more, "each member is given its own");
+    }
 
     #[test]
     fn a_copy_takes_as_long_as_its_rate_says() {

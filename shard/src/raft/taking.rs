@@ -216,3 +216,112 @@ fn taken() -> v1::SnapshotAnswer {
         kind: Some(Kind::Taken(v1::SnapshotTaken {})),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::tests::{IDENTITY, open_engine};
+    use quoit_disk::RealDisk;
+    use quoit_engine::{Entry, Export};
+    use quoit_ring::VnodeCount;
+    use tempfile::TempDir;
+
+    /// A member that has nothing, and an engine to take copies of.
+    fn member(dir: &TempDir) -> (Taking, Engine) {
+        let (theirs, mine) = (dir.path().join("theirs"), dir.path().join("mine"));
+        let engine = open_engine(&theirs);
+        let vnodes = VnodeCount::new(16).unwrap().iter().collect();
+        engine.apply(vec![(1, Entry::Found(vnodes))]).unwrap();
+        let options = TakingOptions {
+            disk: Arc::new(RealDisk),
+            data: mine.join("data"),
+            identity: IDENTITY,
+            tuning: Tuning::default(),
+            spare: 0,
+        };
+        let taking = Taking::new(options, Arc::new(open_engine(&mine)));
+        (taking, engine)
+    }
+
+    fn offer(export: &Export) -> v1::SnapshotOffer {
+        v1::SnapshotOffer {
+            export: export.number(),
+            manifest: export.manifest().to_vec().into(),
+            ..Default::default()
+        }
+    }
+
+    /// The part of a copy that is wanted.
+    fn chunk(export: &Export, wanted: v1::SnapshotPlace) -> v1::SnapshotChunk {
+        let at = Place {
+            part: wanted.part,
+            offset: wanted.offset,
+        };
+        let Chunk { bytes, hash, .. } = export.read(at, 100).unwrap();
+        v1::SnapshotChunk {
+            export: export.number(),
+            at: Some(wanted),
+            bytes,
+            hash,
+            ..Default::default()
+        }
+    }
+
+    /// What is wanted next; `None` when all was taken.
+    fn wanted(answer: Answer) -> Option<v1::SnapshotPlace> {
+        match answer.unwrap().kind.unwrap() {
+            v1::snapshot_answer::Kind::Wants(place) => Some(place),
+            v1::snapshot_answer::Kind::Taken(_) => None,
+            v1::snapshot_answer::Kind::HigherVote(vote) => panic!("{vote:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_copy_goes_on_where_it_was_and_another_begins_anew_in_its_place() {
+        let dir = TempDir::new().unwrap();
+        let (taking, engine) = member(&dir);
+        let [first, other] = [1, 2].map(|number| engine.export(number, 0).unwrap());
+        let begin = wanted(taking.offered(offer(&first)).await).unwrap();
+        let next = wanted(taking.put(chunk(&first, begin)).await).unwrap();
+        assert_ne!(next, begin);
+        let again = wanted(taking.offered(offer(&first)).await);
+        assert_eq!(again, Some(next));
+
+        let anew = wanted(taking.offered(offer(&other)).await);
+        assert_eq!(anew, Some(begin));
+        let late = taking.put(chunk(&first, next)).await.unwrap_err();
+        assert!(late.to_string().contains("offer it first"), "{late}");
+        assert_eq!(
+            wanted(taking.offered(offer(&other)).await),
+            Some(begin),
+            "what came late changed nothing"
+        );
+        assert!(!taking.is_whole());
+    }
+
+    #[tokio::test]
+    async fn who_has_a_whole_copy_says_so_of_that_one_alone() {
+        let dir = TempDir::new().unwrap();
+        let (taking, engine) = member(&dir);
+        let [first, other] = [1, 2].map(|number| engine.export(number, 0).unwrap());
+        let begin = wanted(taking.offered(offer(&first)).await).unwrap();
+        let mut next = Some(begin);
+        while let Some(place) = next {
+            next = wanted(taking.put(chunk(&first, place)).await);
+        }
+        assert!(taking.is_whole());
+        // The answer may have been lost: who asks again is told the same.
+        assert_eq!(wanted(taking.put(chunk(&first, begin)).await), None);
+        assert_eq!(wanted(taking.offered(offer(&first)).await), None);
+        // A leader that heard so of another copy would take it to have all of that.
+        for answer in [
+            taking.offered(offer(&other)).await,
+            taking.put(chunk(&other, begin)).await,
+            taking.offered(v1::SnapshotOffer::default()).await,
+        ] {
+            let error = answer.unwrap_err();
+            assert!(matches!(error, PeerError::Unreachable(_)), "{error}");
+            assert!(error.to_string().contains("another copy"), "{error}");
+        }
+    }
+}

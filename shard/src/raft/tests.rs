@@ -118,16 +118,20 @@ struct InFolder {
     dir: PathBuf,
 }
 
-const IDENTITY: Identity = Identity(7);
+pub(super) const IDENTITY: Identity = Identity(7);
 
 fn params() -> Params {
     Params::unnamed(4, Metric::Euclid, None, VnodeCount::new(16).unwrap())
 }
 
+/// The engine of a member that has this folder.
+pub(super) fn open_engine(dir: &Path) -> Engine {
+    let (disk, data) = (Arc::new(RealDisk), dir.join("data"));
+    Engine::open(disk, &data, IDENTITY, params(), Tuning::default()).unwrap()
+}
+
 fn open_machine(dir: &Path) -> Machine {
-    let data = dir.join("data");
-    let disk = Arc::new(RealDisk);
-    let engine = Engine::open(disk, &data, IDENTITY, params(), Tuning::default()).unwrap();
+    let engine = open_engine(dir);
     let decode = Box::new(move |bytes| convert::decode(bytes, &params()));
     let (health, exports) = (Arc::default(), Arc::new(Exports::new(u64::MAX)));
     let started = machine::start(Arc::new(engine), health, decode, 0, exports);
