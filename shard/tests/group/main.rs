@@ -14,6 +14,7 @@ mod cluster;
 mod disk;
 mod elections;
 mod full_disk;
+mod members;
 mod reads;
 mod retries;
 mod routed;
