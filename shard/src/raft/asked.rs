@@ -5,12 +5,16 @@ use super::group::Group;
 use super::log_thread::chain;
 use super::peer::{Peer, PeerError};
 use super::removed::was_removed;
-use super::wire;
+use super::{Member, wire};
 use crate::replication::{ProposeError, Replication};
 use openraft::ServerState;
+use openraft::metrics::RaftServerMetrics;
 use openraft::raft::AppendEntriesResponse;
 use quoit_proto::v1;
 use std::time::Instant;
+
+/// How often one that is asked to stand does so at least.
+const MIN_TIMES: u32 = 10;
 
 fn refused(error: &dyn std::error::Error) -> PeerError {
     PeerError::Refused(chain(error))
@@ -26,29 +30,59 @@ impl Group {
             // It leads no more, or a leader is there whom the one who asks does not hear.
             return;
         }
+        // The first time it may learn no more than the term that is to be outbid.
+        self.stand_until(2, |metrics| metrics.state == ServerState::Leader);
+    }
+
+    /// Stands for election since its leader, of this term, gives way to it: again and
+    /// again until it leads or votes for another, and not for longer than a member takes
+    /// to miss a leader.
+    fn follow_on(&self, term: u64) {
+        let times = self.lease.as_millis() / self.pause.as_millis().max(1);
+        let times = u32::try_from(times).unwrap_or(u32::MAX).max(MIN_TIMES);
+        self.stand_until(times, move |metrics| {
+            let chosen = metrics.vote.leader_id;
+            let is_later = chosen.term > term;
+            is_later && (metrics.current_leader.is_some() || chosen.voted_for != Some(metrics.id))
+        });
+    }
+
+    /// Stands for election so many times, if it votes, until it is done.
+    fn stand_until(
+        &self,
+        times: u32,
+        is_done: impl Fn(&RaftServerMetrics<u64, Member>) -> bool + Send + Sync + 'static,
+    ) {
         let raft = self.raft.clone();
         let pause = self.pause;
         let standing = async move {
-            // The first time it may learn no more than the term that is to be outbid.
-            for _ in 0..2 {
-                let metrics = raft.server_metrics().borrow().clone();
-                let votes = metrics.membership_config.membership().voter_ids();
-                if metrics.state == ServerState::Leader
-                    || !votes.into_iter().any(|v| v == metrics.id)
-                {
+            let mut metrics = raft.server_metrics();
+            let is_done = |metrics: &RaftServerMetrics<u64, Member>| {
+                let mut votes = metrics.membership_config.membership().voter_ids();
+                is_done(metrics) || !votes.any(|v| v == metrics.id)
+            };
+            for _ in 0..times {
+                let is_done_before = is_done(&metrics.borrow());
+                if is_done_before || raft.trigger().elect().await.is_err() {
                     return;
                 }
-                if raft.trigger().elect().await.is_err() {
+                // Seen when it comes: who leads then may soon give way itself, and must
+                // not be outbid for what was asked before.
+                let done = tokio::time::timeout(pause, metrics.wait_for(&is_done)).await;
+                if done.is_ok() {
                     return;
                 }
-                tokio::time::sleep(pause).await;
             }
         };
         self.spawn(standing);
     }
 
-    fn check(&self, envelope: Option<&v1::Envelope>) -> Result<(), PeerError> {
-        self.me.check(envelope).map_err(|error| {
+    fn check(
+        &self,
+        envelope: Option<&v1::Envelope>,
+        vote: Option<&v1::Vote>,
+    ) -> Result<(), PeerError> {
+        self.me.check(envelope, vote).map_err(|error| {
             let from = envelope.map(|envelope| envelope.from).unwrap_or_default();
             let why = chain(&error);
             // Once, and not with each sign that a leader is alive.
@@ -82,7 +116,7 @@ impl Group {
 #[async_trait::async_trait]
 impl Peer for Group {
     async fn append(&self, request: v1::AppendRequest) -> Result<v1::AppendResponse, PeerError> {
-        self.check(request.envelope.as_ref())?;
+        self.check(request.envelope.as_ref(), request.vote.as_ref())?;
         if self.taking.is_whole() {
             // Its log is not what its leader now takes it for.
             let why = "it is being opened anew on a copy of the leader's data";
@@ -90,6 +124,7 @@ impl Peer for Group {
         }
         let is_to_stand = request.stand;
         let request = wire::read_append_request(request).map_err(|e| refused(&e))?;
+        let term = request.vote.leader_id.term;
         let has_entries = !request.entries.is_empty();
         let response = self.raft.append_entries(request).await;
         let response = response.map_err(|e| refused(&e))?;
@@ -100,7 +135,7 @@ impl Peer for Group {
                 self.removed.set(false);
             }
             if is_to_stand && takes_writes {
-                self.elect().await.map_err(|e| refused(&e))?;
+                self.follow_on(term);
             }
         }
         if has_entries && matches!(response, AppendEntriesResponse::Success) {
@@ -110,7 +145,7 @@ impl Peer for Group {
     }
 
     async fn vote(&self, request: v1::BallotRequest) -> Result<v1::BallotResponse, PeerError> {
-        self.check(request.envelope.as_ref())?;
+        self.check(request.envelope.as_ref(), request.vote.as_ref())?;
         let from = request.envelope.as_ref().map(|envelope| envelope.from);
         let request = wire::read_ballot_request(&request).map_err(|e| refused(&e))?;
         let last = request.last_log_id;
@@ -128,7 +163,7 @@ impl Peer for Group {
         &self,
         request: v1::ReadIndexRequest,
     ) -> Result<v1::ReadIndexResponse, PeerError> {
-        self.check(request.envelope.as_ref())?;
+        self.check(request.envelope.as_ref(), None)?;
         if !self.leadership().is_me {
             return Err(refused(&ProposeError::NotLeader { leader: None }));
         }
@@ -141,7 +176,7 @@ impl Peer for Group {
         &self,
         offer: v1::SnapshotOffer,
     ) -> Result<v1::SnapshotAnswer, PeerError> {
-        self.check(offer.envelope.as_ref())?;
+        self.check(offer.envelope.as_ref(), offer.vote.as_ref())?;
         match self.higher_vote(offer.vote.as_ref())? {
             Some(higher) => Ok(higher),
             None => self.taking.offered(offer).await,
@@ -149,7 +184,7 @@ impl Peer for Group {
     }
 
     async fn put_chunk(&self, chunk: v1::SnapshotChunk) -> Result<v1::SnapshotAnswer, PeerError> {
-        self.check(chunk.envelope.as_ref())?;
+        self.check(chunk.envelope.as_ref(), chunk.vote.as_ref())?;
         match self.higher_vote(chunk.vote.as_ref())? {
             Some(higher) => Ok(higher),
             None => self.taking.put(chunk).await,

@@ -3,11 +3,19 @@
 //! leader that takes none asks one that does, and has all that it has, to stand for
 //! election, and votes for it as for any candidate; the others follow who is elected.
 //! While nobody has room nothing changes: reads need a leader all the same.
+//!
+//! openraft votes for nobody as long as it has lately heard of a leader, and for that a
+//! leader hears of itself. So the first request for votes does no more than depose it, by
+//! its higher term, and who was asked stands again until it is elected
+//! ([`super::asked`]). Of three members it then needs no other vote than the old leader's.
+//! Of five it needs a third: it comes from the one that waits the shortest time for a
+//! leader, the one at the lowest place. So one at a high place is asked.
 
 use super::Types;
 use crate::health::Health;
 use openraft::{Raft, ServerState};
 use parking_lot::Mutex;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,7 +74,7 @@ impl GivingWay {
     }
 }
 
-/// Those who vote and have all that this one has, if this one leads.
+/// Those who vote and have all that this one has, if this one leads: at the highest place first.
 fn successors(raft: &Raft<Types>) -> Vec<u64> {
     let metrics = raft.metrics();
     let metrics = metrics.borrow();
@@ -78,8 +86,11 @@ fn successors(raft: &Raft<Types>) -> Vec<u64> {
         let matched = matched.and_then(|id| id.map(|id| id.index));
         *node != metrics.id && matched == metrics.last_log_index
     };
-    let voters = metrics.membership_config.membership().voter_ids();
-    voters.filter(has_all).collect()
+    let membership = metrics.membership_config.membership();
+    let mut successors: Vec<u64> = membership.voter_ids().filter(has_all).collect();
+    let place = |node: &u64| membership.get_node(node).map(|member| member.ordinal);
+    successors.sort_by_key(|node| Reverse(place(node)));
+    successors
 }
 
 /// Whether anybody else votes, who could lead.
@@ -93,7 +104,8 @@ fn has_others(raft: &Raft<Types>) -> bool {
 /// Lets another lead before this one stops, if it leads and one can: the others need not
 /// find out that it is gone. It must take no proposals any more.
 pub async fn leave(raft: &Raft<Types>, giving_way: &GivingWay, patience: Duration) {
-    let leads = || raft.server_metrics().borrow().state == ServerState::Leader;
+    let metrics = raft.server_metrics();
+    let leads = || metrics.borrow().state == ServerState::Leader;
     let begun = Instant::now();
     while leads() && has_others(raft) && begun.elapsed() < patience {
         let asked = Instant::now();
@@ -108,6 +120,10 @@ pub async fn leave(raft: &Raft<Types>, giving_way: &GivingWay, patience: Duratio
                 tokio::time::sleep(PAUSE).await;
             }
         }
+        tokio::time::sleep(PAUSE).await;
+    }
+    // Who was asked may need this one's vote.
+    while metrics.borrow().current_leader.is_none() && begun.elapsed() < patience {
         tokio::time::sleep(PAUSE).await;
     }
 }

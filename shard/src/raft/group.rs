@@ -4,7 +4,7 @@
 use super::age::Age;
 use super::giving_way::{self, GivingWay};
 use super::handing::Exports;
-use super::leading::{Leadership, as_follower, confirmed, fresh_index, leadership};
+use super::leading::{Leadership, as_follower, confirmed, ended, fresh_index, leadership};
 use super::log_thread::{self, LogQueue, chain};
 use super::machine::{self, Decode};
 use super::network::Network;
@@ -335,23 +335,20 @@ impl Group {
         self.age.lock().of(applied, Instant::now())
     }
 
-    /// Whether a write may be proposed here. Where another leads, that comes first: it
-    /// may well have the room that this one lacks.
+    /// Whether a write may be proposed here. Where another leads or may come to lead, that
+    /// comes first: it may well have the room that this one lacks.
     ///
     /// # Errors
     /// Why not; the write has no effect.
     pub fn may_write(&self) -> Result<(), ProposeError> {
         let Leadership { leader, is_me } = self.leadership();
         let leader = leader.map(|(node, _)| node);
-        if !is_me && leader.is_some() {
-            return Err(ProposeError::NotLeader { leader });
+        let not_leader = ProposeError::NotLeader { leader };
+        if !is_me && ended(&self.raft).is_none() {
+            return Err(not_leader);
         }
         self.health.may_write()?;
-        if is_me {
-            Ok(())
-        } else {
-            Err(ProposeError::NotLeader { leader })
-        }
+        if is_me { Ok(()) } else { Err(not_leader) }
     }
 
     /// Which member it is.

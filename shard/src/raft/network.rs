@@ -59,6 +59,24 @@ pub enum Misdirected {
         /// Who received it.
         me: Box<MemberId>,
     },
+    /// It is from this one itself.
+    #[error(
+        "it is from member {node}, which is this one: does another replica run on a copy of its data directory? Stop one of them, and remove its directory"
+    )]
+    FromMe {
+        /// This one.
+        node: u64,
+    },
+    /// It shows a vote that is not its sender's.
+    #[error(
+        "it is from member {from}, and shows the vote of {}: only who stands for election or leads by a vote shows it", voted.map_or("nobody".to_owned(), |node| format!("member {node}"))
+    )]
+    AnothersVote {
+        /// Its sender.
+        from: u64,
+        /// Whose vote it is.
+        voted: Option<u64>,
+    },
 }
 
 impl MemberId {
@@ -74,11 +92,18 @@ impl MemberId {
         }
     }
 
-    /// Whether a message is for this member.
+    /// Whether a message is for this member, and from who shows this vote, if it shows
+    /// one. openraft believes the vote alone: by its own, in a message that is not its
+    /// own, this one would take itself for elected; and who asks for votes as another
+    /// might be told that the other is removed, and be quiet.
     ///
     /// # Errors
     /// It is not.
-    pub fn check(&self, envelope: Option<&v1::Envelope>) -> Result<(), Misdirected> {
+    pub fn check(
+        &self,
+        envelope: Option<&v1::Envelope>,
+        vote: Option<&v1::Vote>,
+    ) -> Result<(), Misdirected> {
         let envelope = envelope.ok_or(Misdirected::Unaddressed)?;
         if envelope.version != VERSION {
             let theirs = envelope.version;
@@ -87,15 +112,22 @@ impl MemberId {
         let collection = Uuid::from_slice(&envelope.collection);
         let collection = collection.map_err(|_| Misdirected::Unaddressed)?;
         let (group, node) = (envelope.group, envelope.to);
-        if (collection, group, node) == (self.collection, self.group, self.node) {
-            return Ok(());
+        if (collection, group, node) != (self.collection, self.group, self.node) {
+            return Err(Misdirected::NotForMe {
+                collection,
+                group,
+                node,
+                me: Box::new(*self),
+            });
         }
-        Err(Misdirected::NotForMe {
-            collection,
-            group,
-            node,
-            me: Box::new(*self),
-        })
+        let from = envelope.from;
+        if from == self.node {
+            return Err(Misdirected::FromMe { node: from });
+        }
+        match vote.map(|vote| vote.node) {
+            Some(voted) if voted != Some(from) => Err(Misdirected::AnothersVote { from, voted }),
+            _ => Ok(()),
+        }
     }
 }
 

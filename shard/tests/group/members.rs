@@ -156,6 +156,85 @@ async fn a_follower_whose_disk_is_full_says_who_leads_to_every_write() {
     }
     // The disk that is full is not that of who leads.
     put(&*cluster.replica(leader), 1, 3).await.unwrap();
+    // Nor when it does not know who leads now.
+    cluster.wires.isolate(full);
+    until("it to know of no leader", async || {
+        cluster.leader_of(full).is_none().then_some(())
+    })
+    .await;
+    let error = put(&*replica, 1, 4).await.unwrap_err();
+    let nobody = ErrorKind::NotLeader { leader: None };
+    assert_eq!(error.kind, nobody, "{error}");
+    cluster.wires.heal();
     cluster.disk.mend();
+    cluster.settled().await;
+}
+
+#[tokio::test]
+async fn a_message_with_a_vote_that_is_not_its_senders_is_refused_and_makes_no_leader() {
+    let (cluster, leader, follower) = with_a_follower().await;
+    cluster.put(1, 1).await;
+    let third = (1..=3).find(|n| *n != leader && *n != follower).unwrap();
+    let member = cluster.shard(follower).member();
+    let its_own = format!("it is from member {follower}, which is this one");
+    let anothers =
+        |voted: &str| format!("it is from member {third}, and shows the vote of {voted}");
+    for (from, voted, says) in [
+        (follower, Some(follower), its_own),
+        (
+            third,
+            Some(follower),
+            anothers(&format!("member {follower}")),
+        ),
+        (third, Some(leader), anothers(&format!("member {leader}"))),
+        (third, None, anothers("nobody")),
+    ] {
+        let envelope = Some(member_id(from).to(follower));
+        let stands = v1::Vote {
+            term: 1000,
+            node: voted,
+            committed: false,
+        };
+        let leads = Some(v1::Vote {
+            committed: true,
+            ..stands
+        });
+        let last = v1::LogPosition {
+            index: 1 << 40,
+            term: 1000,
+        };
+        let append = v1::AppendRequest {
+            envelope: envelope.clone(),
+            vote: leads,
+            ..Default::default()
+        };
+        let ballot = v1::BallotRequest {
+            envelope: envelope.clone(),
+            vote: Some(stands),
+            last: Some(last),
+        };
+        let offer = v1::SnapshotOffer {
+            envelope: envelope.clone(),
+            vote: leads,
+            ..Default::default()
+        };
+        let chunk = v1::SnapshotChunk {
+            envelope,
+            vote: leads,
+            ..Default::default()
+        };
+        for error in [
+            member.append(append).await.unwrap_err(),
+            member.vote(ballot).await.unwrap_err(),
+            member.offer_snapshot(offer).await.unwrap_err(),
+            member.put_chunk(chunk).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, PeerError::Refused(_)), "{error}");
+            assert!(error.to_string().contains(&says), "{error}");
+        }
+    }
+    assert!(!cluster.shard(follower).leads());
+    assert_eq!(cluster.leader_of(follower), Some(leader));
+    put(&*cluster.replica(leader), 2, 2).await.unwrap();
     cluster.settled().await;
 }
