@@ -186,7 +186,9 @@ async fn a_leader_that_stops_is_missed_for_less_time_than_one_that_is_lost() {
             let old = cluster.leader().await;
             cluster.settled().await;
             let begun = Instant::now();
-            cluster.shard(old).give_way(Duration::from_secs(10)).await;
+            cluster.shard(old).give_way(Duration::from_mins(1)).await;
+            let new = cluster.leader_of(old);
+            assert!(new.is_some_and(|new| new != old), "it may be gone then");
             cluster.kill(old);
             cluster.put_by_others(old, 1, number).await;
             quickest = quickest.min(begun.elapsed());
