@@ -74,6 +74,7 @@ pub struct LogArgs {
 pub struct TlsArgs {
     /// Who signs the certificates of this cluster's programs. With it each shows its own and
     /// demands the other's, on all connections between them; without it they talk in the clear.
+    /// The files are read at the start: restart a program whose files were renewed.
     #[arg(long, value_name = "FILE", requires_all = ["tls_cert", "tls_key"], env = "QUOIT_TLS_CA", help_heading = "TLS")]
     pub tls_ca: Option<PathBuf>,
     /// This program's certificate.

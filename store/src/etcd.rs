@@ -24,7 +24,7 @@ use tonic::transport::Uri;
 
 pub use endpoints::Etcd;
 pub use failure::EtcdError;
-pub use tls::TlsError;
+pub use tls::{Expiry, TlsError};
 pub use values::EtcdStore;
 
 use crate::ring_value::RingValue;
@@ -73,12 +73,12 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// Whether all of them can be used now, and belong together.
+    /// Until when all of them can be used, if they can be now, and belong together.
     ///
     /// # Errors
     /// The first that cannot, with the remedy.
-    pub fn check(&self) -> Result<(), TlsError> {
-        tls::load(self).map(drop)
+    pub fn check(&self) -> Result<Expiry, TlsError> {
+        tls::load(self).map(|loaded| loaded.expiry)
     }
 }
 

@@ -17,8 +17,8 @@ mod ring_value;
 pub mod sealed;
 
 pub use etcd::{
-    Etcd, EtcdError, EtcdOptions, EtcdRingStore, EtcdStore, OptionsError, TlsError, TlsFiles,
-    User as EtcdUser,
+    Etcd, EtcdError, EtcdOptions, EtcdRingStore, EtcdStore, Expiry, OptionsError, TlsError,
+    TlsFiles, User as EtcdUser,
 };
 pub use file::{FileError, FileRingStore};
 pub use local::LocalElection;

@@ -58,6 +58,9 @@ pub fn main(args: &Args) -> Result<(), Box<dyn Error>> {
 async fn run(args: &Args, descriptors: u64) -> Result<(), Box<dyn Error>> {
     let stop = signals::stop()?;
     let secure = secure::Secure::read(&args.cluster.tls)?;
+    if let Some(secure) = secure.clone() {
+        tokio::spawn(secure.remind());
+    }
     let etcd = Etcd::open(args.cluster.etcd_options()?).map_err(RunError::from)?;
     let http = bind("--listen", args.listen)?;
     let grpc = bind("--grpc", args.grpc)?;

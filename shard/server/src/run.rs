@@ -94,6 +94,9 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let stop = signals::stop()?;
     tokio::pin!(stop);
     let secure = secure::Secure::read(&args.cluster.tls)?;
+    if let Some(secure) = secure.clone() {
+        tokio::spawn(secure.remind());
+    }
     let etcd = Etcd::open(args.cluster.etcd_options()?).map_err(RunError::from)?;
     let address = args.address()?;
     let grpc = bind("--listen", args.listen).await?;

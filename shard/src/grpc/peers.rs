@@ -44,7 +44,7 @@ impl Remote {
 }
 
 /// What follows where a certificate was not accepted, by one side or the other.
-const CHECK_FILES: &str = "; are --tls-ca, --tls-cert and --tls-key of all programs of the cluster of one authority, and valid now?";
+const CHECK_FILES: &str = "; are --tls-ca, --tls-cert and --tls-key of all programs of the cluster of one authority, and valid now? Restart those whose files were renewed";
 
 fn failed(status: &tonic::Status) -> PeerError {
     let why = status.message().to_owned();

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcd_client::{Certificate, Identity, TlsOptions};
 use rustls::crypto::ring::default_provider;
@@ -73,18 +73,29 @@ const CA: &str = "the CA certificate";
 const CERTIFICATE: &str = "the client certificate";
 const KEY: &str = "the key of the client certificate";
 
+/// The file that is the first that cannot be used any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// The file.
+    pub path: PathBuf,
+    /// The first moment that is too late for it.
+    pub at: SystemTime,
+}
+
 /// Files that can be used now.
 pub(super) struct Loaded {
     /// For etcd's client.
     pub(super) options: TlsOptions,
     config: Arc<ClientConfig>,
+    /// Until when.
+    pub(super) expiry: Expiry,
 }
 
 /// What a connection is made with, if all files can be used now.
 pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
     let (ca, authorities) = certificates(CA, &files.ca)?;
     // One that has expired may lie beside its successor.
-    in_time(CA, &files.ca, &authorities)?;
+    let expiry = in_time(CA, &files.ca, &authorities)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(authorities);
     let options = TlsOptions::new().ca_certificate(Certificate::from_pem(ca));
@@ -93,10 +104,12 @@ pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
         .map_err(TlsError::Provider)?
         .with_root_certificates(roots);
     let Some((certificate, key)) = &files.identity else {
-        return Ok(Loaded::new(options, config.with_no_client_auth()));
+        let config = config.with_no_client_auth();
+        return Ok(Loaded::new(options, config, expiry));
     };
     let (chain_pem, chain) = certificates(CERTIFICATE, certificate)?;
-    in_time(CERTIFICATE, certificate, &chain[..1])?;
+    let own = in_time(CERTIFICATE, certificate, &chain[..1])?;
+    let expiry = if own.at < expiry.at { own } else { expiry };
     let key_pem = read(KEY, key)?;
     let bad_key = || TlsError::Content {
         what: KEY,
@@ -112,15 +125,16 @@ pub(super) fn load(files: &TlsFiles) -> Result<Loaded, TlsError> {
         _ => bad_key(),
     })?;
     let options = options.identity(Identity::from_pem(chain_pem, key_pem));
-    Ok(Loaded::new(options, config))
+    Ok(Loaded::new(options, config, expiry))
 }
 
 impl Loaded {
-    fn new(options: TlsOptions, mut config: ClientConfig) -> Self {
+    fn new(options: TlsOptions, mut config: ClientConfig, expiry: Expiry) -> Self {
         config.alpn_protocols.push(b"h2".to_vec());
         Self {
             options,
             config: Arc::new(config),
+            expiry,
         }
     }
 
@@ -169,15 +183,15 @@ fn certificates(
     }
 }
 
-/// Whether one of these is valid now.
+/// Until when the one of these is valid that is valid now, and the longest.
 fn in_time(
     what: &'static str,
     path: &Path,
     certificates: &[CertificateDer<'_>],
-) -> Result<(), TlsError> {
+) -> Result<Expiry, TlsError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
-    let mut error = None;
+    let (mut until, mut error) = (None, None);
     for certificate in certificates {
         let parsed = X509Certificate::from_der(certificate);
         let (_, parsed) = parsed.map_err(|_| TlsError::Content {
@@ -185,8 +199,10 @@ fn in_time(
             path: path.to_owned(),
         })?;
         let validity = parsed.validity();
-        if (validity.not_before.timestamp()..=validity.not_after.timestamp()).contains(&now) {
-            return Ok(());
+        let last = validity.not_after.timestamp();
+        if (validity.not_before.timestamp()..=last).contains(&now) {
+            until = until.max(Some(last.unsigned_abs()));
+            continue;
         }
         error = Some(TlsError::NotNow {
             what,
@@ -195,5 +211,14 @@ fn in_time(
             to: validity.not_after.to_string(),
         });
     }
-    error.map_or(Ok(()), Err)
+    let content = TlsError::Content {
+        what,
+        path: path.to_owned(),
+    };
+    let until = until.ok_or_else(|| error.unwrap_or(content))?;
+    Ok(Expiry {
+        path: path.to_owned(),
+        // It is valid in its last second to the end.
+        at: UNIX_EPOCH + Duration::from_secs(until + 1),
+    })
 }

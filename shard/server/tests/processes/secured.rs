@@ -9,6 +9,7 @@ use rcgen::{
 };
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -24,11 +25,21 @@ fn ca(dir: &Path, name: &str) -> Ca {
     Issuer::new(params, key)
 }
 
-/// A certificate and its key, in `NAME.pem` and `NAME.key`.
+/// A certificate that is valid until a year, and its key, in `NAME.pem` and `NAME.key`.
 fn signed(dir: &Path, name: &str, ca: &Ca, until: i32) -> (PathBuf, PathBuf) {
+    let until = |params: &mut CertificateParams| params.not_after = date_time_ymd(until, 1, 1);
+    signed_until(dir, name, ca, until)
+}
+
+fn signed_until(
+    dir: &Path,
+    name: &str,
+    ca: &Ca,
+    until: impl FnOnce(&mut CertificateParams),
+) -> (PathBuf, PathBuf) {
     let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(until, 1, 1);
+    until(&mut params);
     params.extended_key_usages = vec![
         ExtendedKeyUsagePurpose::ServerAuth,
         ExtendedKeyUsagePurpose::ClientAuth,
@@ -179,4 +190,105 @@ async fn one_with_a_certificate_of_another_authority_is_kept_out_is_told_why_and
     cluster.replicas[2].flags.extend(good);
     cluster.start(2);
     cluster.ready(3).await;
+}
+
+/// How long the certificate lasts that expires while replicas run: long enough for them to
+/// start on a machine that has much to do.
+const LASTS: Duration = Duration::from_secs(40);
+
+#[tokio::test]
+async fn a_certificate_that_expires_is_spoken_of_before_and_after_and_takes_no_open_connection() {
+    let dir = TempDir::new().unwrap();
+    let ours = ca(dir.path(), "ours");
+    let pair = signed_until(dir.path(), "replica", &ours, |params| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        params.not_after = date_time_ymd(1970, 1, 1) + now + LASTS;
+    });
+    let (file, authority) = (pair.0.display().to_string(), dir.path().join("ours.pem"));
+    let mut cluster = Cluster::new(3).await;
+    for replica in &mut cluster.replicas {
+        replica.flags.extend(flags(&authority, &pair));
+    }
+    cluster.start_all();
+    for replica in &cluster.replicas {
+        replica
+            .has_said(&format!("{file} expires soon: renew it"))
+            .await;
+    }
+    cluster.ready(3).await;
+    let authority = Certificate::from_pem(fs::read(authority).unwrap());
+    let trusting = ClientTlsConfig::new().ca_certificate(authority);
+    let known = trusting.clone().identity(identity(&pair));
+    let clients = cluster
+        .replicas
+        .iter()
+        .map(|replica| client(&replica.address.to_string(), Some(known.clone())));
+    let clients: Vec<_> = clients.collect();
+    let written = async |id| {
+        crate::support::until("a write", async || {
+            for client in &clients {
+                if put(client, id).await.is_ok() {
+                    return Some(());
+                }
+            }
+            None
+        })
+        .await;
+    };
+    written(1).await;
+    for client in &clients {
+        assert_eq!(count(client).await.unwrap(), 1);
+    }
+
+    for replica in &cluster.replicas {
+        replica.has_said(&format!("{file} has expired")).await;
+        replica.has_said("renew it, and restart this program").await;
+    }
+    // What is connected goes on, between replicas too.
+    written(2).await;
+    for client in &clients {
+        assert_eq!(count(client).await.unwrap(), 2);
+    }
+    cluster.ready(3).await;
+    // Who comes anew is not believed, and does not believe.
+    let valid = signed(dir.path(), "valid", &ours, 4000);
+    let address = cluster.replicas[0].address.to_string();
+    for tls in [known, trusting.clone().identity(identity(&valid))] {
+        let error = count(&client(&address, Some(tls))).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
+        assert!(error.message.to_lowercase().contains("expired"), "{error}");
+    }
+    // One that loses its connections is cut off, and says what to look at.
+    cluster.replicas[0].kill();
+    cluster.start(0);
+    assert_eq!(cluster.replicas[0].ended().code(), Some(1));
+    let said = cluster.replicas[0].said();
+    assert!(
+        said.contains(&file) && said.contains("renew it, or set the clock"),
+        "{said}"
+    );
+
+    // Renewed, and started anew one behind the other.
+    fs::copy(&valid.0, &pair.0).unwrap();
+    fs::copy(&valid.1, &pair.1).unwrap();
+    cluster.start(0);
+    for place in [1, 2] {
+        cluster.replicas[0]
+            .has_said("Restart those whose files were renewed")
+            .await;
+        cluster.replicas[place].terminate();
+        cluster.start(place);
+    }
+    cluster.ready(3).await;
+    let renewed = trusting.identity(identity(&valid));
+    crate::support::until("all to have all", async || {
+        for replica in &cluster.replicas {
+            let client = client(&replica.address.to_string(), Some(renewed.clone()));
+            if count(&client).await.ok()? != 2 {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
 }
