@@ -16,10 +16,10 @@ use crate::support::{Answer, Server};
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// One operation of the document.
-struct Operation {
-    method: String,
+pub struct Operation {
+    pub method: String,
     /// As the document has it.
-    path: String,
+    pub path: String,
     told: Value,
 }
 
@@ -38,17 +38,17 @@ impl Operation {
             && own.zip(other).all(same)
     }
 
-    fn has_param(&self, name: &str) -> bool {
+    pub fn has_param(&self, name: &str) -> bool {
         let params = self.told["parameters"].as_array().into_iter().flatten();
         params.into_iter().any(|param| param["name"] == name)
     }
 }
 
-fn document() -> Value {
+pub fn document() -> Value {
     serde_json::from_str(quoit_router::openapi().unwrap()).unwrap()
 }
 
-fn operations(document: &Value) -> Vec<Operation> {
+pub fn operations(document: &Value) -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, told) in item.as_object().unwrap() {
@@ -63,7 +63,7 @@ fn operations(document: &Value) -> Vec<Operation> {
 }
 
 /// The operation of a call: of paths that fit, the one with the fewest variables.
-fn operation<'a>(all: &'a [Operation], method: &str, path: &str) -> &'a Operation {
+pub fn operation<'a>(all: &'a [Operation], method: &str, path: &str) -> &'a Operation {
     let fitting = all.iter().filter(|one| one.is_at(method, path));
     let best = fitting.min_by_key(|one| one.path.matches('{').count());
     best.unwrap_or_else(|| panic!("{method} {path} is not in the document"))

@@ -9,6 +9,7 @@ use quoit_proto::v1::{Eventual, Freshness, freshness::Kind};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::openapi::{document, operation, operations};
 use crate::support::{Server, ids};
 
 const QUERY: &str = "/collections/docs/points/query";
@@ -34,9 +35,17 @@ async fn full() -> Server {
 /// What reads points, and how.
 fn reads() -> Vec<(&'static str, String, Value)> {
     let of = |call: &str| format!("/collections/docs/points{call}");
+    let batch = |search: &Value| json!({"searches": [search, search]});
+    let grouped = |mut search: Value| {
+        search["group_by"] = json!("group");
+        search["group_size"] = json!(2);
+        search["with_lookup"] = json!("other");
+        search
+    };
+    let search = json!({"vector": [1, 1, 1], "limit": 3});
     let recommend = json!({"positive": [1], "negative": [2], "limit": 3});
-    let groups =
-        json!({"query": [1, 1, 1], "group_by": "group", "limit": 2, "with_lookup": "other"});
+    let discover = json!({"target": 3, "context": [], "limit": 3});
+    let sample = json!({"sample": 5, "limit": 2});
     let steps = json!({
         "prefetch": [{"query": 7, "limit": 5}, {"query": {"sample": "random"}, "limit": 5}],
         "query": {"fusion": "rrf"},
@@ -62,23 +71,21 @@ fn reads() -> Vec<(&'static str, String, Value)> {
             of("/query/batch"),
             json!({"searches": [{"query": 1}, {}]}),
         ),
-        ("POST", of("/query/groups"), groups),
         (
             "POST",
-            of("/search"),
-            json!({"vector": [1, 1, 1], "limit": 3}),
+            of("/query/groups"),
+            grouped(json!({"query": [1, 1, 1], "limit": 2})),
         ),
+        ("POST", of("/search/batch"), batch(&search)),
+        ("POST", of("/search/groups"), grouped(search.clone())),
+        ("POST", of("/search"), search),
+        ("POST", of("/recommend/batch"), batch(&recommend)),
+        ("POST", of("/recommend/groups"), grouped(recommend.clone())),
         ("POST", of("/recommend"), recommend),
-        (
-            "POST",
-            of("/discover"),
-            json!({"target": 3, "context": [], "limit": 3}),
-        ),
-        (
-            "POST",
-            of("/search/matrix/pairs"),
-            json!({"sample": 5, "limit": 2}),
-        ),
+        ("POST", of("/discover/batch"), batch(&discover)),
+        ("POST", of("/discover"), discover),
+        ("POST", of("/search/matrix/pairs"), sample.clone()),
+        ("POST", of("/search/matrix/offsets"), sample),
         (
             "POST",
             "/collections/docs/facet".to_owned(),
@@ -129,6 +136,18 @@ async fn every_step_of_a_read_is_as_fresh_as_the_request_asks() {
             counts.push(count);
         }
         assert!(counts[0] > 0, "{path}");
+    }
+}
+
+#[test]
+fn all_that_says_that_it_reads_as_freshly_as_it_is_asked_to_is_read_here() {
+    let all = operations(&document());
+    let read: Vec<_> = reads()
+        .iter()
+        .map(|(method, path, _)| &operation(&all, method, path).path)
+        .collect();
+    for one in all.iter().filter(|one| one.has_param("consistency")) {
+        assert!(read.contains(&&one.path), "{} {}", one.method, one.path);
     }
 }
 
