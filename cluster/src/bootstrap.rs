@@ -5,6 +5,7 @@
 //! does not matter which of them stops in between.
 
 use quoit_ring::Registration;
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -52,7 +53,12 @@ impl Beginning {
     /// # Errors
     /// The bytes are none.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadBeginning> {
-        serde_json::from_slice(bytes).map_err(BadBeginning)
+        let kept: Self = serde_json::from_slice(bytes).map_err(BadBeginning)?;
+        if kept.members.is_empty() {
+            // Each would wait to be taken in by one of the others.
+            return Err(BadBeginning(serde_json::Error::custom("it names none")));
+        }
+        Ok(kept)
     }
 }
 
@@ -84,5 +90,13 @@ mod tests {
             [4, 7, 9]
         );
         assert_eq!(Beginning::from_bytes(&begins.to_bytes()).unwrap(), begins);
+    }
+
+    #[test]
+    fn what_names_no_members_is_no_beginning() {
+        for bytes in [&b""[..], b"garbage", b"{}", br#"{"members":{}}"#] {
+            let error = Beginning::from_bytes(bytes).unwrap_err().to_string();
+            assert!(error.contains("put back what was there"), "{error}");
+        }
     }
 }

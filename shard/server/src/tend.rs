@@ -252,12 +252,18 @@ impl Tended {
     /// shard that joins later none.
     async fn first_vnodes(&self) -> Fallible<VnodeSet> {
         let id = ShardId(self.record.shard);
-        let ring = self.rings.read().await?.ok_or("the ring is not there")?;
+        let ring = self.rings.read().await?;
+        let ring = ring.ok_or("the ring is gone from etcd: put it back from a backup")?;
         let ring = ring.value;
         match ring.state(id) {
             Some(ShardState::Active) => Ok(ring.vnodes_of(id)),
             Some(_) => Ok(VnodeSet::new()),
-            None => Err(format!("the ring has no shard {id}").into()),
+            None => {
+                let why = format!(
+                    "the ring in etcd has no shard {id}: put back one of this collection that has it"
+                );
+                Err(why.into())
+            }
         }
     }
 
@@ -279,3 +285,6 @@ impl Tended {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,8 @@
 
 mod picture;
 mod replicas;
+mod rings;
+mod room;
 mod secured;
 mod support;
 mod wrong;

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddrV4;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -56,6 +56,8 @@ pub struct Replica {
     pub address: SocketAddrV4,
     pub http: SocketAddrV4,
     pub data: PathBuf,
+    /// Whether its data directory is a disk of its own, in memory, which goes with its process.
+    pub has_own_disk: bool,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -121,6 +123,18 @@ impl Replica {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Holds its process up, or has it go on.
+    pub fn hold(&self, held: bool) {
+        self.signal(if held { Signal::STOP } else { Signal::CONT });
+    }
+
+    /// Its data directory, as it sees it.
+    pub fn own_disk(&self) -> PathBuf {
+        let root = format!("/proc/{}/root", self.child.as_ref().unwrap().id());
+        let data = self.data.strip_prefix("/").unwrap();
+        Path::new(&root).join(data)
+    }
+
     fn signal(&self, signal: Signal) {
         let pid = self.child.as_ref().unwrap().id();
         let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
@@ -166,6 +180,18 @@ impl Drop for Replica {
             eprintln!("--- {}:\n{}", self.data.display(), self.said());
         }
     }
+}
+
+/// What runs a program with a disk of its own in a folder, in a namespace of mounts that
+/// ends with it.
+pub fn on_own_disk(folder: &Path) -> Command {
+    fs::create_dir_all(folder).unwrap();
+    let mount = r#"mount -t tmpfs -o size=256m quoit "$1" && shift && exec "$@""#;
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", mount, "sh"])
+        .arg(folder);
+    command
 }
 
 /// Replicas and their etcd.
@@ -217,6 +243,7 @@ impl Cluster {
             address: ports[0],
             http: ports[1],
             data,
+            has_own_disk: false,
             log: self.dir.path().join(format!("log-{name}")),
             child: None,
         });
@@ -247,7 +274,13 @@ impl Cluster {
             .unwrap();
         let replica = &mut self.replicas[place];
         assert!(replica.child.is_none(), "it runs");
-        let child = Command::new(env!("CARGO_BIN_EXE_quoit-shard"))
+        let program = env!("CARGO_BIN_EXE_quoit-shard");
+        let mut command = Command::new(program);
+        if replica.has_own_disk {
+            command = on_own_disk(&replica.data);
+            command.arg(program);
+        }
+        let child = command
             .args(["--etcd", &self.etcd.endpoint()])
             .args(&replica.flags)
             .stdin(Stdio::null())

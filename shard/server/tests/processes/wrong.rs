@@ -1,10 +1,10 @@
 //! Starts that cannot go well: each ends with a text that names what to do, and
 //! nothing is damaged.
 
-use crate::support::{Cluster, UID};
+use crate::support::{Cluster, UID, put};
 use quoit_proto::reach::Reach;
-use quoit_proto::v1;
 use quoit_proto::v1::raft_client::RaftClient;
+use quoit_proto::{ErrorKind, v1};
 use quoit_ring::{Ring, ShardId, ValueName, Values};
 use quoit_testkit_etcd::free_ports;
 use std::fs;
@@ -279,6 +279,50 @@ fn flags_that_make_no_sense_are_named() {
         assert!(!ended.status.success(), "{flags:?}");
         assert!(said.contains(says), "{flags:?}: {said}");
     }
+}
+
+#[tokio::test]
+async fn limits_at_their_ends_are_kept_or_stop_writes_with_the_remedy() {
+    let mut cluster = Cluster::new(3).await;
+    for flag in [
+        "--checkpoint-bytes",
+        "--checkpoint-seconds",
+        "--kept-log-bytes",
+        "--log-segment-bytes",
+        "--payload-index-bytes",
+    ] {
+        set(&mut cluster, 0, flag, "0");
+        set(&mut cluster, 1, flag, &u64::MAX.to_string());
+    }
+    cluster.start_all();
+    cluster.ready(3).await;
+    for id in 0..10 {
+        cluster.leader(id).await;
+    }
+    for place in [0, 1] {
+        cluster.replicas[place].kill();
+        cluster.start(place);
+    }
+    cluster.ready(3).await;
+    cluster.same(3, 10).await;
+
+    for place in 0..3 {
+        cluster.replicas[place].kill();
+        set(&mut cluster, place, "--disk-reserve", &u64::MAX.to_string());
+    }
+    cluster.start_all();
+    cluster.ready(3).await;
+    crate::support::until("a write to be refused for its disk", async || {
+        for replica in &cluster.replicas {
+            let error = put(&replica.client(), 10).await.err()?;
+            if error.kind == ErrorKind::DiskFull {
+                return error.message.contains("free some space").then_some(());
+            }
+        }
+        None
+    })
+    .await;
+    cluster.same(3, 10).await;
 }
 
 #[tokio::test]
