@@ -150,6 +150,14 @@ async fn of_two_who_begin_the_group_at_once_both_begin_with_the_members_of_the_f
         "nothing is begun by halves"
     );
     tended.begin(&shard, &seen).await.unwrap();
+    assert!(shard.is_member().await.unwrap());
+    let shown = async {
+        while shard.members().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let shown = tokio::time::timeout(Duration::from_mins(1), shown).await;
+    shown.unwrap();
     assert_eq!(shard.members(), [1, 2, 3].into());
     let kept = values.get(&ValueName::bootstrapped(ShardId(0))).await;
     let kept = kept.unwrap().unwrap().value;

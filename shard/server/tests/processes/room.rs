@@ -98,7 +98,9 @@ async fn one_whose_disk_has_no_room_for_a_copy_says_so_serves_what_it_has_and_ta
     small.is_unready(remedy).await;
     small.has_said(remedy).await;
     assert_eq!(small.probe("/livez").await, Some(true));
-    assert_eq!(has(&small.client()).await, Some(10), "what it had it has");
+    // What it had it has, and maybe what was on its way to it when it was held up.
+    let had = has(&small.client()).await.unwrap();
+    assert!((10..points).contains(&had), "{had} of {points}");
     until("the others to say why it is behind", async || {
         let mut others = cluster.replicas[..2].iter();
         others.any(|r| r.said().contains(remedy)).then_some(())
