@@ -5,7 +5,7 @@ use crate::data::FORMAT;
 use quoit_cluster::spec;
 use quoit_crds::{Metric, VectorCollectionSpec};
 use quoit_disk::RealDisk;
-use quoit_ring::{Change, Revision, Versioned};
+use quoit_ring::{Change, Named, Revision, Versioned};
 use quoit_shard::log::LogOptions;
 use quoit_shard::{MemberId, Membership, ShardOptions, Stamp, Timing, UpkeepOptions};
 use quoit_store::{MemoryStore, RingValue};
@@ -124,11 +124,11 @@ async fn seen(values: &Raced, nodes: &[(u64, u32)]) -> Seen {
         let bytes = registration(*node, *ordinal).to_bytes();
         values.store.swap(&name, None, &bytes).await.unwrap();
     }
-    let mut seen = Seen::default();
+    let mut seen = Seen::new(ShardId(0));
     let wish = values.store.list(&ValueName::wish()).await.unwrap();
-    seen.see_wish(&wish).unwrap();
+    seen.cluster.see_wish(&wish).unwrap();
     let nodes = values.store.list(&ValueName::nodes(ShardId(0))).await;
-    seen.see_nodes(&nodes.unwrap()).unwrap();
+    seen.cluster.see_nodes(&nodes.unwrap()).unwrap();
     seen
 }
 
