@@ -257,6 +257,7 @@ impl Shard {
             health: health.clone(),
             bell: bell.clone(),
             options: upkeep,
+            max_tail,
         };
         let upkeep = std::thread::Builder::new()
             .name("upkeep".into())

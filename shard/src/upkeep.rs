@@ -80,6 +80,8 @@ pub struct Upkeep {
     pub bell: Arc<Bell>,
     /// When it does what.
     pub options: UpkeepOptions,
+    /// Writes wait behind a longer tail than this.
+    pub max_tail: u64,
 }
 
 impl Upkeep {
@@ -91,11 +93,26 @@ impl Upkeep {
             applied: self.engine.applied(),
             bytes: 0,
         };
+        let tail = self.engine.view().tail();
+        // What a restart or a copy lacks in the graphs may be much, and nobody waits for it
+        // but writers behind a tail that is too long.
+        if tail <= self.max_tail && !self.catch_up(&mut last, tail) {
+            return;
+        }
+        while !self.health.is_stopping() && self.health.reads_stopped().is_none() {
+            if !self.try_round(&mut last, u64::MAX) {
+                return;
+            }
+            self.bell.wait();
+        }
+    }
+
+    /// Indexes so much on a thread that gives way; whether it can go on afterwards.
+    fn catch_up(&self, last: &mut Checkpointed, tail: u64) -> bool {
         let catching_up = || {
             background::give_way();
-            self.try_round(&mut last, self.engine.view().tail())
+            self.try_round(last, tail)
         };
-        // What a restart or a copy lacks in the graphs may be much, and nobody waits for it.
         let caught_up = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("catch-up".into());
             thread
@@ -103,16 +120,10 @@ impl Upkeep {
                 .map(ScopedJoinHandle::join)
         });
         match caught_up {
-            Ok(Ok(false)) => return,
+            Ok(Ok(goes_on)) => goes_on,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            // Without a thread of its own it is caught up below.
-            Ok(Ok(true)) | Err(_) => {}
-        }
-        while !self.health.is_stopping() && self.health.reads_stopped().is_none() {
-            if !self.try_round(&mut last, u64::MAX) {
-                return;
-            }
-            self.bell.wait();
+            // Without a thread of its own it is caught up as all that comes later.
+            Err(_) => true,
         }
     }
 
