@@ -8,7 +8,7 @@ export QUOIT_PYTHON QUOIT_NODE
 # How long `make fuzz` takes for each of its targets.
 FUZZ_SECONDS ?= 600
 
-.PHONY: help setup demo test check fmt fuzz bench chaos deny crd openapi
+.PHONY: help setup demo test check fmt fuzz bench chaos model deny crd openapi
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -47,6 +47,9 @@ chaos: setup ## 300 faults of nine replicas, 200 kills of one process; prove tha
 	$(CARGO) build --release --workspace --bins
 	QUOIT_CHAOS_FAULTS=300 $(CARGO) test --release --workspace --test chaos -- --nocapture
 	QUOIT_CHAOS_KILLS=200 $(CARGO) test --release --workspace --test kill -- --nocapture
+
+model: setup ## Explore every order of a handoff's steps within larger bounds than the tests do
+	$(CARGO) test --release --package quoit-sim -- --include-ignored --nocapture --test-threads=1
 
 deny: ## Licences, sources and duplicates of dependencies (needs cargo-deny)
 	$(CARGO) deny check bans licenses sources

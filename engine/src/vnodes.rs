@@ -2,7 +2,7 @@
 //! the set of those that answer reads.
 
 use crate::rows::VnodeState;
-use quoit_ring::{Custody, Vnode, VnodeCount, VnodeSet};
+use quoit_ring::{Answers, Custody, Vnode, VnodeCount, VnodeSet};
 use std::sync::Arc;
 
 const PAGE: usize = 256;
@@ -58,7 +58,7 @@ impl VnodeTable {
             return;
         };
         self.founded = true;
-        let answers = state.holding.custody.answers_reads();
+        let answers = state.holding.custody.answers() > Answers::Nothing;
         if answers != self.readable.contains(vnode) {
             let readable = Arc::make_mut(&mut self.readable);
             if answers {
@@ -95,6 +95,7 @@ mod tests {
             holding: Holding {
                 custody: Custody::Owned,
                 c: 1,
+                ..Holding::default()
             },
             seq,
             ..VnodeState::default()

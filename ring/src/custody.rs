@@ -6,8 +6,12 @@
 //! Every `match` here is exhaustive, so that a new state does not compile until
 //! it has an answer to both and a byte of its own.
 
-use crate::key::{Vnode, VnodeCount};
+use crate::handoff::HandoffId;
+use crate::key::{ShardId, Vnode, VnodeCount};
 use crate::vnodes::VnodeSet;
+
+#[cfg(test)]
+mod tests;
 
 /// What a shard is to a vnode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -17,16 +21,39 @@ pub enum Custody {
     None,
     /// The owner: it takes writes and answers reads.
     Owned,
+    /// The owner still, while the vnode is copied.
+    Leaving(HandoffId),
+    /// Frozen: whether it is another's is decided there.
+    Sealed(HandoffId),
+    /// It is being copied to here, and nobody sees it.
+    Arriving {
+        /// By which handoff.
+        handoff: HandoffId,
+        /// Up to which change of the source it is here.
+        cursor: u64,
+    },
+}
+
+/// Which reads of a vnode a shard answers. Otherwise the vnode is listed as not
+/// here, and the router asks elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answers {
+    /// None.
+    Nothing,
+    /// Those that need not show the newest writes: another may take them by now.
+    Old,
+    /// All.
+    All,
 }
 
 impl Custody {
-    /// Whether a read that names the vnode is answered from here. Otherwise
-    /// the vnode is listed as not here, and the router asks elsewhere.
+    /// Which reads that name the vnode are answered from here.
     #[must_use]
-    pub fn answers_reads(self) -> bool {
+    pub fn answers(self) -> Answers {
         match self {
-            Self::None => false,
-            Self::Owned => true,
+            Self::None | Self::Arriving { .. } => Answers::Nothing,
+            Self::Sealed(_) => Answers::Old,
+            Self::Owned | Self::Leaving(_) => Answers::All,
         }
     }
 
@@ -35,29 +62,24 @@ impl Custody {
     #[must_use]
     pub fn accepts_writes(self) -> bool {
         match self {
-            Self::None => false,
-            Self::Owned => true,
-        }
-    }
-
-    fn to_byte(self) -> u8 {
-        match self {
-            Self::None => 0,
-            Self::Owned => 1,
-        }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            0 => Some(Self::None),
-            1 => Some(Self::Owned),
-            _ => None,
+            Self::None | Self::Sealed(_) | Self::Arriving { .. } => false,
+            Self::Owned | Self::Leaving(_) => true,
         }
     }
 }
 
 /// The custody number that every vnode of a new ring begins with.
 pub const FIRST_CUSTODY_NUMBER: u64 = 1;
+
+/// Where a vnode is said to be. Of two hints the one with the higher custody number
+/// is the newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hint {
+    /// The custody number that it has there.
+    pub c: u64,
+    /// The shard.
+    pub shard: ShardId,
+}
 
 /// A shard's custody of one vnode with its custody number. The number rises
 /// with every change of owner, so of two claims the higher one is the newer.
@@ -67,51 +89,130 @@ pub struct Holding {
     pub custody: Custody,
     /// The custody number; 0 for a vnode that was never held here.
     pub c: u64,
+    /// The highest number of a handoff that was opened, prepared or ended here; 0 for
+    /// none. Only a later one begins.
+    pub fence: u64,
+    /// Where the vnode went when it was last let go of.
+    pub went: Option<Hint>,
 }
 
-impl Holding {
-    /// The length of the encoded form.
-    pub const BYTES: usize = 9;
+const FENCED: u8 = 0x10;
+const WENT: u8 = 0x20;
 
-    /// The encoded form: the state in one byte, then the number, little-endian.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; Self::BYTES] {
-        let mut bytes = [0; Self::BYTES];
-        bytes[0] = self.custody.to_byte();
-        bytes[1..].copy_from_slice(&self.c.to_le_bytes());
-        bytes
+impl Holding {
+    /// Appends the encoded form: one byte with the state and what follows, the custody
+    /// number, and then the handoff, the cursor, the fence, and where it went, as far as
+    /// they are there; numbers little-endian.
+    pub fn write(self, out: &mut Vec<u8>) {
+        let Self {
+            custody,
+            c,
+            fence,
+            went,
+        } = self;
+        let (state, handoff, cursor) = match custody {
+            Custody::None => (0, None, None),
+            Custody::Owned => (1, None, None),
+            Custody::Leaving(id) => (2, Some(id), None),
+            Custody::Sealed(id) => (3, Some(id), None),
+            Custody::Arriving { handoff, cursor } => (4, Some(handoff), Some(cursor)),
+        };
+        let fenced = if fence > 0 { FENCED } else { 0 };
+        let gone = if went.is_some() { WENT } else { 0 };
+        out.push(state | fenced | gone);
+        out.extend(c.to_le_bytes());
+        if let Some(id) = handoff {
+            out.extend(id.number.to_le_bytes());
+            out.extend(id.nonce.to_le_bytes());
+        }
+        if let Some(cursor) = cursor {
+            out.extend(cursor.to_le_bytes());
+        }
+        if fence > 0 {
+            out.extend(fence.to_le_bytes());
+        }
+        if let Some(hint) = went {
+            out.extend(hint.shard.0.to_le_bytes());
+            out.extend(hint.c.to_le_bytes());
+        }
     }
 
-    /// The holding of an encoded form.
+    /// Reads an encoded form off the beginning of some bytes.
     ///
     /// # Errors
-    /// The bytes are not one that [`Self::to_bytes`] wrote.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HoldingError> {
-        let bytes: [u8; Self::BYTES] = bytes
-            .try_into()
-            .map_err(|_| HoldingError::Length(bytes.len()))?;
-        let [state, c @ ..] = bytes;
-        let custody = Custody::from_byte(state).ok_or(HoldingError::State(state))?;
-        let c = u64::from_le_bytes(c);
-        if custody != Custody::None && c < FIRST_CUSTODY_NUMBER {
+    /// The bytes do not begin with one that [`Self::write`] wrote.
+    pub fn read(bytes: &mut &[u8]) -> Result<Self, HoldingError> {
+        let [first] = take(bytes)?;
+        let c = number(bytes)?;
+        let mut id = || -> Result<_, HoldingError> {
+            Ok(HandoffId {
+                number: number(bytes)?,
+                nonce: number(bytes)?,
+            })
+        };
+        let custody = match first & !(FENCED | WENT) {
+            0 => Custody::None,
+            1 => Custody::Owned,
+            2 => Custody::Leaving(id()?),
+            3 => Custody::Sealed(id()?),
+            4 => Custody::Arriving {
+                handoff: id()?,
+                cursor: number(bytes)?,
+            },
+            state => return Err(HoldingError::State(state)),
+        };
+        let fence = if first & FENCED == 0 {
+            0
+        } else {
+            number(bytes)?
+        };
+        let went = if first & WENT == 0 {
+            None
+        } else {
+            let shard = ShardId(u32::from_le_bytes(take(bytes)?));
+            let c = number(bytes)?;
+            Some(Hint { c, shard })
+        };
+        if first & FENCED != 0 && fence == 0 {
+            return Err(HoldingError::NoFence);
+        }
+        if custody.answers() > Answers::Nothing && c < FIRST_CUSTODY_NUMBER {
             return Err(HoldingError::HeldWithoutNumber(custody));
         }
-        Ok(Self { custody, c })
+        Ok(Self {
+            custody,
+            c,
+            fence,
+            went,
+        })
     }
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], HoldingError> {
+    let (taken, rest) = bytes.split_first_chunk().ok_or(HoldingError::Ends)?;
+    *bytes = rest;
+    Ok(*taken)
+}
+
+fn number(bytes: &mut &[u8]) -> Result<u64, HoldingError> {
+    take(bytes).map(u64::from_le_bytes)
 }
 
 /// Bytes that are no holding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HoldingError {
-    /// Of another length.
-    #[error("a holding is 9 bytes long, not {0}")]
-    Length(usize),
+    /// They end within it.
+    #[error("the bytes end within a holding")]
+    Ends,
     /// A state that this version does not know.
     #[error("custody state {0} is not known to this version; a newer one may have written it")]
     State(u8),
     /// A vnode that is held has a number of at least 1.
     #[error("a vnode is {0:?} with custody number 0")]
     HeldWithoutNumber(Custody),
+    /// A fence is a handoff's number, and the first is 1.
+    #[error("a vnode has a fence of 0")]
+    NoFence,
 }
 
 /// Why a shard cannot be founded.
@@ -166,108 +267,11 @@ pub fn found(
             Holding {
                 custody: Custody::Owned,
                 c: FIRST_CUSTODY_NUMBER,
+                ..Holding::default()
             }
         } else {
             Holding::default()
         }
     };
     Ok(count.iter().map(holding).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn count(n: u32) -> VnodeCount {
-        VnodeCount::new(n).unwrap()
-    }
-
-    #[test]
-    fn only_the_owner_answers_reads_and_accepts_writes() {
-        assert!(Custody::Owned.answers_reads() && Custody::Owned.accepts_writes());
-        assert!(!Custody::None.answers_reads() && !Custody::None.accepts_writes());
-    }
-
-    #[test]
-    fn a_new_shard_takes_its_vnodes_with_number_one_and_no_other() {
-        let own: VnodeSet = [Vnode(0), Vnode(3)].into_iter().collect();
-        let holdings = found(0, count(4), &own).unwrap();
-        let owned = Holding {
-            custody: Custody::Owned,
-            c: 1,
-        };
-        let none = Holding {
-            custody: Custody::None,
-            c: 0,
-        };
-        assert_eq!(holdings, [owned, none, none, owned]);
-    }
-
-    #[test]
-    fn a_shard_without_vnodes_can_be_founded() {
-        let holdings = found(0, count(4), &VnodeSet::new()).unwrap();
-        assert_eq!(holdings, [Holding::default(); 4]);
-    }
-
-    #[test]
-    fn a_shard_with_a_history_is_not_founded_again() {
-        let own: VnodeSet = [Vnode(0)].into_iter().collect();
-        assert_eq!(
-            found(1, count(4), &own),
-            Err(FoundError::NotEmpty { applied: 1 })
-        );
-    }
-
-    #[test]
-    fn a_shard_is_not_founded_with_a_vnode_outside_the_ring() {
-        let own: VnodeSet = [Vnode(1), Vnode(4)].into_iter().collect();
-        assert_eq!(
-            found(0, count(4), &own),
-            Err(FoundError::NotInRing { vnode: 4, count: 4 })
-        );
-    }
-
-    #[test]
-    fn holdings_written_by_the_first_version_are_still_read() {
-        let owned = [1, 7, 0, 0, 0, 0, 0, 0, 0];
-        let holding = Holding {
-            custody: Custody::Owned,
-            c: 7,
-        };
-        assert_eq!(Holding::from_bytes(&owned), Ok(holding));
-        assert_eq!(holding.to_bytes(), owned);
-        assert_eq!(Holding::default().to_bytes(), [0; 9]);
-    }
-
-    #[test]
-    fn bytes_that_are_no_holding_are_named() {
-        assert_eq!(Holding::from_bytes(&[1; 8]), Err(HoldingError::Length(8)));
-        let unknown = [9, 1, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(Holding::from_bytes(&unknown), Err(HoldingError::State(9)));
-        let without = [1, 0, 0, 0, 0, 0, 0, 0, 0];
-        assert_eq!(
-            Holding::from_bytes(&without),
-            Err(HoldingError::HeldWithoutNumber(Custody::Owned))
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_a_holding_that_writes_the_same_bytes_or_an_error(
-            bytes in prop::collection::vec(prop_oneof![0_u8..3, any::<u8>()], 0..12),
-        ) {
-            if let Ok(holding) = Holding::from_bytes(&bytes) {
-                prop_assert_eq!(holding.to_bytes().to_vec(), bytes);
-            }
-        }
-
-        #[test]
-        fn a_holding_survives_its_encoded_form(owned: bool, c: u64) {
-            let custody = if owned { Custody::Owned } else { Custody::None };
-            let c = if owned { c.max(1) } else { c };
-            let holding = Holding { custody, c };
-            prop_assert_eq!(Holding::from_bytes(&holding.to_bytes()), Ok(holding));
-        }
-    }
 }

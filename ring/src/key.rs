@@ -117,7 +117,7 @@ impl std::ops::Deref for IdKey {
 pub struct Vnode(pub u16);
 
 /// The number of vnodes of a ring: a power of two from 1 to 65,536.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VnodeCount(u32);
 
 /// A number of vnodes that no ring can have.

@@ -7,6 +7,10 @@
 //! shards:  how many, then each by ascending id: id, state (1)
 //! owners:  for each vnode the place of its owner in that list
 //! custody: for each vnode its custody number
+//! wish, next handoff
+//! moves:   how many, then each by ascending name: number, nonce (8), stage (1), the
+//!          places of source and target in the list of shards, how many vnodes, then
+//!          each by ascending number: how far behind the one before, custody number
 //! xxh3 of all that precedes (8)
 //! ```
 //!
@@ -20,8 +24,9 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::key::{BadVnodeCount, ShardId, VnodeCount};
-use crate::ring::{Ring, RingError, RingParts, ShardState};
+use crate::handoff::{Handoff, HandoffId};
+use crate::key::{BadVnodeCount, ShardId, Vnode, VnodeCount};
+use crate::ring::{Move, Ring, RingError, RingParts, ShardState, Stage};
 use crate::table::Table;
 
 #[cfg(test)]
@@ -73,16 +78,31 @@ pub enum UnpackError {
     /// The shards are listed by ascending id.
     #[error("the packed ring lists shard {0} out of order or twice")]
     ShardOrder(ShardId),
-    /// An owner that is not in the list of shards.
-    #[error("the packed ring gives vnode {vnode} to entry {entry} of a list of {shards} shards")]
+    /// A shard that is not in the list of shards.
+    #[error(
+        "the packed ring names entry {entry} of a list of {shards} shards, in number {nth} of its {what}"
+    )]
     NoSuchShard {
-        /// The vnode.
-        vnode: usize,
+        /// Among what.
+        what: &'static str,
+        /// The how manieth of them, from 0.
+        nth: usize,
         /// The place in the list of shards.
         entry: u64,
         /// The length of that list.
         shards: usize,
     },
+    /// A stage that this version does not know.
+    #[error("the packed ring has move {id} in stage {stage}, which this version does not know")]
+    Stage {
+        /// The move.
+        id: HandoffId,
+        /// The stage.
+        stage: u8,
+    },
+    /// The moves are listed by ascending name.
+    #[error("the packed ring lists move {0} out of order or twice")]
+    MoveOrder(HandoffId),
     /// There is more than a ring.
     #[error("the packed ring is followed by {0} bytes that are not part of it")]
     Trailing(usize),
@@ -122,6 +142,24 @@ impl Ring {
         for c in self.custody_numbers() {
             put_varint(&mut out, *c);
         }
+        put_varint(&mut out, self.wish());
+        put_varint(&mut out, self.next_handoff());
+        put_varint(&mut out, self.moves().len() as u64);
+        for (id, Move { handoff, stage }) in self.moves() {
+            put_varint(&mut out, id.number);
+            out.extend(id.nonce.to_le_bytes());
+            out.push(stage_to_byte(*stage));
+            for shard in [handoff.from, handoff.to] {
+                put_varint(&mut out, places.get(&shard).copied().unwrap_or(u64::MAX));
+            }
+            put_varint(&mut out, handoff.vnodes.len() as u64);
+            let mut next = 0;
+            for (vnode, c) in &handoff.vnodes {
+                put_varint(&mut out, u64::from(vnode.0) - next);
+                put_varint(&mut out, *c);
+                next = u64::from(vnode.0) + 1;
+            }
+        }
         let checksum = xxh3_64(&out);
         out.extend(checksum.to_le_bytes());
         out
@@ -160,6 +198,9 @@ impl Ring {
             .iter()
             .map(|_| input.varint("custody numbers"))
             .collect::<Result<_, _>>()?;
+        let wish = input.varint("wish")?;
+        let next_handoff = input.varint("next handoff")?;
+        let moves = input.moves(&shards)?;
         if !input.0.is_empty() {
             return Err(UnpackError::Trailing(input.0.len()));
         }
@@ -169,6 +210,9 @@ impl Ring {
             table,
             custody_numbers,
             shards: shards.into_iter().collect(),
+            wish,
+            next_handoff,
+            moves,
         })
         .map_err(UnpackError::Inconsistent)
     }
@@ -241,19 +285,84 @@ impl Input<'_> {
     ) -> Result<Table, UnpackError> {
         let mut owners = Vec::new();
         for vnode in 0..vnodes.get() as usize {
-            let entry = self.varint("owners")?;
-            let owner = usize::try_from(entry)
-                .ok()
-                .and_then(|entry| shards.get(entry));
-            let (owner, _) = owner.ok_or(UnpackError::NoSuchShard {
-                vnode,
-                entry,
-                shards: shards.len(),
-            })?;
-            owners.push(*owner);
+            owners.push(self.shard("owners", shards, vnode)?);
         }
         // As many owners as vnodes, which is a number that a ring can have.
         Table::new(owners).map_err(|BadVnodeCount(_)| UnpackError::Ends("owners"))
+    }
+
+    /// A shard, by its place in the list of all.
+    fn shard(
+        &mut self,
+        what: &'static str,
+        shards: &[(ShardId, ShardState)],
+        nth: usize,
+    ) -> Result<ShardId, UnpackError> {
+        let entry = self.varint(what)?;
+        let shard = usize::try_from(entry).ok().and_then(|at| shards.get(at));
+        let shard = shard.map(|(shard, _)| *shard);
+        shard.ok_or(UnpackError::NoSuchShard {
+            what,
+            nth,
+            entry,
+            shards: shards.len(),
+        })
+    }
+
+    fn moves(
+        &mut self,
+        shards: &[(ShardId, ShardState)],
+    ) -> Result<BTreeMap<HandoffId, Move>, UnpackError> {
+        const WHAT: &str = "moves";
+        let mut moves: BTreeMap<HandoffId, Move> = BTreeMap::new();
+        let count = self.varint(WHAT)?;
+        for nth in (0..count).map(|nth| usize::try_from(nth).unwrap_or(usize::MAX)) {
+            let id = HandoffId {
+                number: self.varint(WHAT)?,
+                nonce: u64::from_le_bytes(self.take(WHAT)?),
+            };
+            let [byte] = self.take(WHAT)?;
+            let stage = stage_from_byte(byte).ok_or(UnpackError::Stage { id, stage: byte })?;
+            let from = self.shard(WHAT, shards, nth)?;
+            let to = self.shard(WHAT, shards, nth)?;
+            let mut vnodes = BTreeMap::new();
+            let mut next = 0_u64;
+            for _ in 0..self.varint(WHAT)? {
+                let vnode = next.checked_add(self.varint(WHAT)?);
+                let vnode = vnode.and_then(|vnode| u16::try_from(vnode).ok());
+                let vnode = vnode.ok_or(UnpackError::Number(WHAT))?;
+                vnodes.insert(Vnode(vnode), self.varint(WHAT)?);
+                next = u64::from(vnode) + 1;
+            }
+            if moves.last_key_value().is_some_and(|(last, _)| *last >= id) {
+                return Err(UnpackError::MoveOrder(id));
+            }
+            let handoff = Handoff {
+                id,
+                from,
+                to,
+                vnodes,
+            };
+            moves.insert(id, Move { handoff, stage });
+        }
+        Ok(moves)
+    }
+}
+
+fn stage_to_byte(stage: Stage) -> u8 {
+    match stage {
+        Stage::Copy => 0,
+        Stage::Cancel => 1,
+        Stage::Release => 2,
+    }
+}
+
+fn stage_from_byte(byte: u8) -> Option<Stage> {
+    match byte {
+        0 => Some(Stage::Copy),
+        1 => Some(Stage::Cancel),
+        2 => Some(Stage::Release),
+        _ => None,
     }
 }
 

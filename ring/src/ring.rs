@@ -1,10 +1,12 @@
-//! The ring: the table vnode → shard with its custody numbers, its shards and
-//! an epoch, as one value. It decides what a consistent ring is; no value of
-//! [`Ring`] breaks one of these rules, wherever it was read from:
+//! The ring: the table vnode → shard with its custody numbers, its shards, its
+//! moves and an epoch, as one value. It decides what a consistent ring is; no value
+//! of [`Ring`] breaks one of these rules, wherever it was read from:
 //!
 //! - it has an identity, and its epoch is at least 1;
 //! - every vnode has an owner and a custody number of at least 1;
-//! - every owner is a shard of the ring that is not retired.
+//! - every owner is a shard of the ring that is not retired;
+//! - a move is between two such shards, its number was given out, and a vnode is in
+//!   one move at most.
 //!
 //! The ring is the plan and the record of what is so. It is not what decides
 //! who answers for a vnode: that is custody, in each shard's log.
@@ -14,6 +16,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::custody::FIRST_CUSTODY_NUMBER;
+use crate::handoff::{Handoff, HandoffId};
 use crate::key::{ShardId, Vnode, VnodeCount};
 use crate::table::Table;
 use crate::vnodes::VnodeSet;
@@ -32,8 +35,29 @@ pub enum ShardState {
     Retired,
 }
 
+/// What is to become of a handoff. It only ever goes forward: to release or to cancel,
+/// and from there to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// The vnodes are copied, until the target owns them or the handoff is cancelled.
+    Copy,
+    /// It is given up, if it is not too late for that.
+    Cancel,
+    /// The target owns the vnodes, and the source is to let go of them.
+    Release,
+}
+
+/// A handoff that the ring has not done with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Move {
+    /// Which vnodes go from where to where.
+    pub handoff: Handoff,
+    /// What is to become of it.
+    pub stage: Stage,
+}
+
 /// The parts of a ring, not yet checked against each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RingParts {
     /// The identity of the collection.
     pub uid: Uuid,
@@ -45,10 +69,16 @@ pub struct RingParts {
     pub custody_numbers: Vec<u64>,
     /// Every shard that is or was, with its state.
     pub shards: BTreeMap<ShardId, ShardState>,
+    /// The newest wish that was acted on: an older one is not.
+    pub wish: u64,
+    /// The number that the next handoff gets, at least 1.
+    pub next_handoff: u64,
+    /// The handoffs that are under way.
+    pub moves: BTreeMap<HandoffId, Move>,
 }
 
 /// The ring of one collection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ring {
     parts: RingParts,
 }
@@ -89,6 +119,26 @@ pub enum RingError {
         /// Its owner.
         owner: ShardId,
     },
+    /// The first handoff has number 1.
+    #[error("the ring's next handoff has number 0, and the first is 1")]
+    ZeroHandoff,
+    /// A handoff with a number that was not given out, or under another's name.
+    #[error("the ring has a move {0}, which is not one of its handoffs")]
+    StrayMove(HandoffId),
+    /// A handoff without vnodes, or with one that the ring does not have.
+    #[error("move {0} is of no vnodes of the ring")]
+    NoVnodes(HandoffId),
+    /// A handoff to or from a shard that cannot have vnodes.
+    #[error("move {id} needs shard {shard}, which the ring does not list as one of two that live")]
+    MoveShard {
+        /// The handoff.
+        id: HandoffId,
+        /// The shard.
+        shard: ShardId,
+    },
+    /// A vnode goes to one place at a time.
+    #[error("vnode {0} is in two moves")]
+    MovedTwice(u16),
 }
 
 impl Ring {
@@ -114,6 +164,9 @@ impl Ring {
             table,
             custody_numbers,
             shards: shards.into_iter().map(active).collect(),
+            wish: 0,
+            next_handoff: 1,
+            moves: BTreeMap::new(),
         })
     }
 
@@ -129,6 +182,10 @@ impl Ring {
             table,
             custody_numbers,
             shards,
+            // An older or a newer one than there are wishes is met where wishes are.
+            wish: _,
+            next_handoff,
+            moves,
         } = &parts;
         if uid.is_nil() {
             return Err(RingError::NilUid);
@@ -150,6 +207,33 @@ impl Ring {
                 None => return Err(RingError::UnknownOwner { vnode, owner }),
                 Some(ShardState::Retired) => return Err(RingError::RetiredOwner { vnode, owner }),
                 Some(ShardState::Joining | ShardState::Active | ShardState::Leaving) => {}
+            }
+        }
+        if *next_handoff == 0 {
+            return Err(RingError::ZeroHandoff);
+        }
+        let mut moved = VnodeSet::new();
+        for (id, Move { handoff, .. }) in moves {
+            let id = *id;
+            if handoff.id != id || !(1..*next_handoff).contains(&id.number) {
+                return Err(RingError::StrayMove(id));
+            }
+            for shard in [handoff.from, handoff.to] {
+                let state = shards.get(&shard);
+                if handoff.from == handoff.to
+                    || state.is_none_or(|state| *state == ShardState::Retired)
+                {
+                    return Err(RingError::MoveShard { id, shard });
+                }
+            }
+            let is_in_ring = |vnode: &Vnode| u32::from(vnode.0) < table.vnodes().get();
+            if handoff.vnodes.is_empty() || !handoff.vnodes.keys().all(is_in_ring) {
+                return Err(RingError::NoVnodes(id));
+            }
+            for vnode in handoff.vnodes.keys() {
+                if !moved.insert(*vnode) {
+                    return Err(RingError::MovedTwice(vnode.0));
+                }
             }
         }
         Ok(Self { parts })
@@ -216,6 +300,24 @@ impl Ring {
     /// Every shard that is or was, by ascending id.
     pub fn shards(&self) -> impl Iterator<Item = (ShardId, ShardState)> + '_ {
         self.parts.shards.iter().map(|(id, state)| (*id, *state))
+    }
+
+    /// The newest wish that was acted on.
+    #[must_use]
+    pub fn wish(&self) -> u64 {
+        self.parts.wish
+    }
+
+    /// The number that the next handoff gets.
+    #[must_use]
+    pub fn next_handoff(&self) -> u64 {
+        self.parts.next_handoff
+    }
+
+    /// The handoffs that are under way, the first begun first.
+    #[must_use]
+    pub fn moves(&self) -> &BTreeMap<HandoffId, Move> {
+        &self.parts.moves
     }
 
     /// The state of a shard; `None` for one the ring never had.
@@ -303,6 +405,65 @@ mod tests {
             breaks(&mut parts);
             assert_eq!(Ring::from_parts(parts), Err(error));
         }
+    }
+
+    fn moving(number: u64, vnodes: &[u16]) -> (HandoffId, Move) {
+        let id = HandoffId { number, nonce: 5 };
+        let handoff = Handoff {
+            id,
+            from: ShardId(0),
+            to: ShardId(1),
+            vnodes: vnodes.iter().map(|v| (Vnode(*v), 1)).collect(),
+        };
+        let stage = Stage::Copy;
+        (id, Move { handoff, stage })
+    }
+
+    #[test]
+    fn moves_that_do_not_fit_the_ring_are_named() {
+        let good = || {
+            let mut parts = parts();
+            parts.next_handoff = 3;
+            parts.moves = [moving(1, &[0]), moving(2, &[2])].into();
+            parts
+        };
+        let id = HandoffId {
+            number: 2,
+            nonce: 5,
+        };
+        assert_eq!(Ring::from_parts(good()).unwrap().moves().len(), 2);
+        let broken = |breaks: &dyn Fn(&mut Handoff)| {
+            let mut parts = good();
+            breaks(&mut parts.moves.get_mut(&id).unwrap().handoff);
+            Ring::from_parts(parts).unwrap_err()
+        };
+        assert_eq!(
+            broken(&|it| it.id.number = 1),
+            RingError::StrayMove(id),
+            "under another's name"
+        );
+        for shard in [ShardId(0), ShardId(7)] {
+            let other = if shard == ShardId(0) {
+                ShardId(0)
+            } else {
+                shard
+            };
+            assert_eq!(
+                broken(&|it| it.to = other),
+                RingError::MoveShard { id, shard }
+            );
+        }
+        assert_eq!(broken(&|it| it.vnodes.clear()), RingError::NoVnodes(id));
+        let outside = |it: &mut Handoff| it.vnodes = [(Vnode(4), 1)].into();
+        assert_eq!(broken(&outside), RingError::NoVnodes(id));
+        let twice = |it: &mut Handoff| it.vnodes = [(Vnode(0), 1)].into();
+        assert_eq!(broken(&twice), RingError::MovedTwice(0));
+        let mut parts = good();
+        parts.next_handoff = 2;
+        assert_eq!(Ring::from_parts(parts), Err(RingError::StrayMove(id)));
+        let mut parts = good();
+        parts.next_handoff = 0;
+        assert_eq!(Ring::from_parts(parts), Err(RingError::ZeroHandoff));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::vnodes::VnodeSet;
 
 /// One owner for each vnode of a ring. Owners are total: there is no vnode
 /// without one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Table {
     vnodes: VnodeCount,
     owners: Vec<ShardId>,

@@ -37,7 +37,8 @@ pub fn encode_vnode(state: &VnodeState) -> Vec<u8> {
         digest,
         w,
     } = state;
-    let mut value = holding.to_bytes().to_vec();
+    let mut value = Vec::with_capacity(64);
+    holding.write(&mut value);
     value.extend_from_slice(&seq.to_le_bytes());
     value.extend_from_slice(&count.to_le_bytes());
     value.extend_from_slice(&digest.to_le_bytes());
@@ -140,11 +141,9 @@ pub fn decode_feed_row(mut bytes: &[u8]) -> Option<FeedRow> {
 }
 
 pub fn decode_vnode(bytes: &[u8]) -> Option<VnodeState> {
-    let (holding, mut rest) = bytes.split_at_checked(Holding::BYTES)?;
-    let holding = Holding::from_bytes(holding).ok()?;
-    let rest = &mut rest;
+    let rest = &mut &*bytes;
     let state = VnodeState {
-        holding,
+        holding: Holding::read(rest).ok()?,
         seq: u64_of(rest)?,
         count: u64_of(rest)?,
         digest: u128_of(rest)?,

@@ -5,6 +5,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::claim::{Member, first_table};
 
+fn golden_move() -> (HandoffId, Move) {
+    let id = HandoffId {
+        number: 129,
+        nonce: 0x0102_0304_0506_0708,
+    };
+    let handoff = Handoff {
+        id,
+        from: ShardId(300),
+        to: ShardId(0),
+        vnodes: [(Vnode(1), 2), (Vnode(2), 128)].into(),
+    };
+    let stage = Stage::Release;
+    (id, Move { handoff, stage })
+}
+
 /// A small ring, and the bytes that format 1 has for it: written out by hand
 /// and not by this code, so that a change of the format shows.
 fn golden() -> (Ring, Vec<u8>) {
@@ -18,11 +33,16 @@ fn golden() -> (Ring, Vec<u8>) {
             (ShardId(300), ShardState::Leaving),
             (ShardId(301), ShardState::Retired),
         ]),
+        wish: 7,
+        next_handoff: 130,
+        moves: [golden_move()].into(),
     });
     let hex = "51554f49545247010102030405060708090a0b0c0d0e0f10\
                2c010000000000000203\
                0001ac0202ad020300010100010280\
-               0103d5a13e5aafa08b23";
+               0103\
+               0782010181010807060504030201020100020102008001\
+               2e8912bfd968a29c";
     let bytes = (0..hex.len())
         .step_by(2)
         .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap());
@@ -53,11 +73,13 @@ fn any_ring() -> impl Strategy<Value = Ring> {
             1..=u64::MAX,
             prop::collection::vec(prop::sample::select(ids), v),
             prop::collection::vec(c.clone(), v),
+            any_moves(v, shards.keys().copied().collect()),
             Just(shards),
             prop::collection::vec(any::<u32>(), 0..3),
         )
             .prop_map(
-                |(uid, epoch, owners, custody_numbers, mut shards, retired)| {
+                |(uid, epoch, owners, custody_numbers, moves, mut shards, retired)| {
+                    let (wish, next_handoff, moves) = moves;
                     for id in retired {
                         shards.entry(ShardId(id)).or_insert(ShardState::Retired);
                     }
@@ -67,10 +89,45 @@ fn any_ring() -> impl Strategy<Value = Ring> {
                         table: Table::new(owners).unwrap(),
                         custody_numbers,
                         shards,
+                        wish,
+                        next_handoff,
+                        moves,
                     })
                     .unwrap()
                 },
             )
+    })
+}
+
+type Moves = (u64, u64, BTreeMap<HandoffId, Move>);
+
+/// Moves of some of so many vnodes among these shards.
+fn any_moves(vnodes: usize, ids: Vec<ShardId>) -> impl Strategy<Value = Moves> {
+    let stage = prop_oneof![Just(Stage::Copy), Just(Stage::Cancel), Just(Stage::Release)];
+    let one = (any::<u64>(), stage, any::<prop::sample::Index>());
+    let many = prop::collection::vec(one, 0..4);
+    let of = prop::collection::vec((0_usize..6, any::<u64>()), vnodes);
+    (any::<u64>(), many, of).prop_map(move |(wish, many, of)| {
+        let mut moves = BTreeMap::new();
+        for (nth, (nonce, stage, place)) in many.into_iter().enumerate() {
+            let id = HandoffId {
+                number: 1 + nth as u64 * 200,
+                nonce,
+            };
+            let from = place.index(ids.len());
+            let to = (from + 1) % ids.len();
+            let own = (0_u16..).zip(&of).filter(|(_, (of, _))| *of == nth);
+            let handoff = Handoff {
+                id,
+                from: ids[from],
+                to: ids[to],
+                vnodes: own.map(|(v, (_, c))| (Vnode(v), *c)).collect(),
+            };
+            if from != to && !handoff.vnodes.is_empty() {
+                moves.insert(id, Move { handoff, stage });
+            }
+        }
+        (wish, 1000, moves)
     })
 }
 
@@ -187,6 +244,8 @@ const LOG2: usize = 32;
 const SHARDS: usize = 33;
 const OWNERS: usize = 42;
 const CUSTODY: usize = 46;
+const MOVES: usize = 55;
+const STAGE: usize = 65;
 
 #[test]
 fn an_envelope_that_is_not_of_a_ring_is_named() {
@@ -222,7 +281,8 @@ fn numbers_that_no_ring_has_are_named() {
     assert_eq!(
         changed(LOG2, &[3]),
         UnpackError::NoSuchShard {
-            vnode: 6,
+            what: "owners",
+            nth: 6,
             entry: 128,
             shards: 3
         }
@@ -230,7 +290,8 @@ fn numbers_that_no_ring_has_are_named() {
     assert_eq!(
         changed(SHARDS, &[0]),
         UnpackError::NoSuchShard {
-            vnode: 0,
+            what: "owners",
+            nth: 0,
             entry: 0,
             shards: 0
         }
@@ -268,8 +329,40 @@ fn numbers_that_no_ring_has_are_named() {
         changed(CUSTODY, &too_large),
         UnpackError::Number("custody numbers")
     );
-    assert_eq!(changed(CUSTODY, &[]), UnpackError::Ends("custody numbers"));
-    assert_eq!(changed(CUSTODY, &[1, 1]), UnpackError::Trailing(1));
+    let (_, mut content) = golden();
+    content.truncate(CUSTODY + 2);
+    let error = Ring::from_bytes(&seal(content)).unwrap_err();
+    assert_eq!(error, UnpackError::Ends("custody numbers"));
+}
+
+#[test]
+fn moves_that_cannot_be_read_are_named() {
+    let (id, _) = golden_move();
+    let stage = changed(STAGE, &[3]);
+    assert_eq!(stage, UnpackError::Stage { id, stage: 3 });
+    assert_eq!(
+        changed(STAGE + 1, &[9]),
+        UnpackError::NoSuchShard {
+            what: "moves",
+            nth: 0,
+            entry: 9,
+            shards: 3
+        }
+    );
+    // The vnodes go past the last that there can be.
+    let far = changed(STAGE + 6, &[0xff, 0xff, 0x03]);
+    assert_eq!(far, UnpackError::Number("moves"));
+    let (_, content) = golden();
+    let one = &content[MOVES..content.len() - CHECKSUM];
+    let twice = [&content[..MOVES - 1], &[2], one, one].concat();
+    let error = Ring::from_bytes(&seal(twice)).unwrap_err();
+    assert_eq!(error, UnpackError::MoveOrder(id));
+    let short = content[..content.len() - CHECKSUM - 1].to_vec();
+    let error = Ring::from_bytes(&seal(short)).unwrap_err();
+    assert_eq!(error, UnpackError::Ends("moves"));
+    let long = [&content[..content.len() - CHECKSUM], &[0]].concat();
+    let error = Ring::from_bytes(&seal(long)).unwrap_err();
+    assert_eq!(error, UnpackError::Trailing(1));
 }
 
 #[test]
@@ -277,7 +370,8 @@ fn parts_that_contradict_each_other_are_named() {
     assert_eq!(
         changed(OWNERS, &[3]),
         UnpackError::NoSuchShard {
-            vnode: 0,
+            what: "owners",
+            nth: 0,
             entry: 3,
             shards: 3
         }
