@@ -69,7 +69,8 @@ impl Copies {
 }
 
 struct Kept {
-    export: Arc<Export>,
+    /// `None` while it is being taken: what it will have counts from before that on.
+    export: Option<Arc<Export>>,
     /// What was applied before it was taken: it has all of that.
     note: Note,
     /// When something of it last arrived.
@@ -116,7 +117,7 @@ impl Exports {
         copies.expire();
         let kept = copies.kept.get(&node);
         let kept = kept.filter(|kept| kept.note.applied >= handed.note.applied);
-        kept.map(|kept| kept.export.clone())
+        kept.and_then(|kept| kept.export.clone())
     }
 
     /// A new copy for a member.
@@ -126,25 +127,35 @@ impl Exports {
             spare,
             note,
         } = handed.clone();
+        // Before the checkpoint, of which openraft must not be told more than the copy has.
+        self.keep(node, None, note.clone());
         let take = move || {
             // With the graph as it is now: what it lacks the other one builds by itself.
             engine.checkpoint(SaveGraph::IfAnythingIsNew)?;
             Ok::<_, HandError>(engine.export(rand::random(), spare)?)
         };
-        let export = Arc::new(background::run(take).await??);
+        let taken = match background::run(take).await {
+            Ok(taken) => taken,
+            Err(error) => Err(error.into()),
+        };
+        let export = Arc::new(taken.inspect_err(|_| self.forget(node))?);
         tracing::info!(
             node,
             applied = export.applied(),
             bytes = export.bytes(),
             "a member is far behind: it is given a copy of the data"
         );
+        self.keep(node, Some(export.clone()), note);
+        Ok(export)
+    }
+
+    fn keep(&self, node: u64, export: Option<Arc<Export>>, before: Note) {
         let kept = Kept {
-            export: export.clone(),
-            note,
+            export,
+            note: before,
             moved: Instant::now(),
         };
         self.copies.lock().kept.insert(node, kept);
-        Ok(export)
     }
 
     /// The entry of the log behind which a member with the oldest copy needs it.
